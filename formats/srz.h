@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The .srz file: reader and writer. FORMAT.md is the normative description.
+ *
+ * Writer: events go in in stream order, meta values and sections at any time before srz_close. Memory is
+ * bounded (a few chunks). The file is written as PATH.part and gets its name in srz_close, after fsync; what a
+ * crash leaves is a PATH.part that srz_open reads up to its last whole chunk. Nothing existing is
+ * replaced before srz_close.
+ *
+ * Reader: everything in the file is hostile until checked; memory is bounded by the limits in FORMAT.md.
+ * A file without its end (part file, cut copy) opens, with srz_info.complete 0.
+ *
+ * Not thread-safe: one thread at a time for each writer or reader.
+ */
+#ifndef SCHEDREC_FORMATS_SRZ_H
+#define SCHEDREC_FORMATS_SRZ_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "formats/error.h"
+#include "formats/event.h"
+#include "formats/task.h"
+
+/* Sections other than event chunks, meta and names, by id. The must-understand bit is SRZ_MUST. */
+enum srz_section_id {
+	SRZ_SEC_TASKS = 16,   /* start state: written with srz_put_tasks */
+	SRZ_SEC_MACHINE = 17, /* hwloc XML of the machine, UTF-8 */
+	SRZ_SEC_WORK = 18,    /* instructions / task-clock ratios by task, reserved */
+};
+#define SRZ_MUST 0x80000000u
+
+enum srz_stream { SRZ_STREAM_KERNEL = 0, SRZ_STREAM_ENGINE = 1, SRZ_STREAMS = 2 };
+
+struct srz_writer;
+
+/* fd_dir etc. are the implementation's; chunk_events 0: the default (65,536). The file is created with the
+ * process's own uid, gid and umask. O_CLOEXEC. */
+struct srz_writer *srz_create(const char *path, unsigned chunk_events, struct sr_error *err);
+
+/* Meta: UTF-8 key and value; a later value of the same key replaces the earlier one. */
+int srz_put_meta(struct srz_writer *w, const char *key, const char *value, struct sr_error *err);
+int srz_put_meta_u64(struct srz_writer *w, const char *key, uint64_t value, struct sr_error *err);
+int srz_put_tasks(struct srz_writer *w, const struct sr_task_starts *tasks, struct sr_error *err);
+int srz_put_section(struct srz_writer *w, uint32_t id, const void *data, size_t len, struct sr_error *err);
+
+/* The index of a name, for events that carry one; equal names share an index. UINT32_MAX: failed, *err is set. */
+uint32_t srz_put_name(struct srz_writer *w, const char *name, struct sr_error *err);
+
+/* Events of one stream, in order (time, then cpu; see event.h); an event that goes back in time on its cpu
+ * is refused as SR_BUG. Streams may be written one after the other or interleaved. */
+int srz_put_events(struct srz_writer *w, enum srz_stream stream, const struct sr_event *ev, size_t n,
+		   struct sr_error *err);
+
+/* What was put so far is written out, so that a crash loses nothing before this point. */
+int srz_flush(struct srz_writer *w, struct sr_error *err);
+uint64_t srz_bytes_written(const struct srz_writer *w);
+uint64_t srz_events_written(const struct srz_writer *w);
+
+/* Completes the file and gives it its name; frees w also when it fails (the .part file then stays). */
+int srz_close(struct srz_writer *w, struct sr_error *err);
+/* Frees w; the .part file is removed. NULL is allowed. */
+void srz_abort(struct srz_writer *w);
+
+struct srz_reader;
+
+struct srz_info {
+	unsigned version;
+	int complete;         /* the index and end mark are there and agree */
+	uint64_t bytes;       /* file size */
+	uint64_t events;      /* all streams, by the index or, without one, by walking the chunks */
+	uint64_t events_by_kind[SR_EV_KINDS];
+	uint64_t chunks;
+	uint64_t lost;        /* sum of lost.count */
+	uint64_t lost_places; /* number of LOST events */
+	uint64_t first_ns, last_ns; /* of stream 0's events; 0 and 0 when there are none */
+	unsigned cpus;        /* highest cpu seen or described + 1 */
+	uint64_t damaged_bytes; /* behind the last whole chunk of an incomplete file */
+};
+
+/* Missing file: SR_ENVIRONMENT. Not a .srz file, damaged, or of a version or with a must-understand part this
+ * reader does not know: SR_DAMAGED, and the text says which. */
+struct srz_reader *srz_open(const char *path, struct sr_error *err);
+void srz_reader_free(struct srz_reader *r); /* NULL is allowed */
+const struct srz_info *srz_get_info(const struct srz_reader *r);
+
+const char *srz_get_meta(const struct srz_reader *r, const char *key); /* NULL: not there */
+size_t srz_meta_count(const struct srz_reader *r);
+void srz_meta_at(const struct srz_reader *r, size_t i, const char **key, const char **value);
+const struct sr_task_starts *srz_get_tasks(const struct srz_reader *r); /* empty when there are none */
+/* The section's bytes, owned by the reader; NULL when there is none. */
+const void *srz_get_section(const struct srz_reader *r, uint32_t id, size_t *len);
+/* A name by index; "?" when the file has no such name. Matches sr_name_fn with the reader as arg. */
+const char *srz_name_at(void *reader, uint32_t name);
+
+/* The next event of all streams merged: 1, 0 at the end, -1. */
+int srz_next(struct srz_reader *r, struct sr_event *ev, struct sr_error *err);
+/* Back to the start, or to the first event at or after this time (by the index). */
+int srz_rewind(struct srz_reader *r, struct sr_error *err);
+int srz_seek(struct srz_reader *r, uint64_t time_ns, struct sr_error *err);
+
+/*
+ * Meta keys (all optional; a reader copes with any missing):
+ *   schedrec.version  kernel.release kernel.version kernel.machine  clock ("mono")
+ *   scope ("tree" "pid" "system" "self")  source ("kernel" "self" "sim")  engine ("recorded" "live" "sim")
+ *   command (argv joined by spaces) command.status (exit status as a shell would give it)
+ *   label  start.realtime_ns  start.mono_ns  duration_ns  cpus.online (list)  host.cpu_model
+ *   record.cpu_ns (recorder's own CPU time)  record.tracepoint_ns (cost of one event)  record.end ("exit"
+ *   "duration" "signal" "disk-full" "child-signal")  record.buffer_kb
+ *   replay.source_sha256 replay.source_name replay.policy replay.policy_options replay.work replay.timing
+ *   replay.seed replay.repeat replay.slot  and counters replay.count.NAME
+ */
+
+#endif

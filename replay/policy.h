@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The policy interface: where tasks go. A policy is one versioned table of functions; the same object code runs
+ * in the live engine and in the simulator and cannot tell which.
+ *
+ * Concurrency: an engine makes every call into a policy under one lock of its own, so a policy needs none and
+ * may keep plain state. A policy must not block, print or allocate outside init. Every query and action below is
+ * valid only inside a call made by the engine. cpu numbers are 0..ncpus-1 of the engine's machine, not holes.
+ *
+ * Units: times ns of the engine's clock; loads as the comments say; a task is an index 0..ntasks-1.
+ */
+#ifndef SCHEDREC_REPLAY_POLICY_H
+#define SCHEDREC_REPLAY_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "formats/error.h"
+#include "formats/event.h"
+#include "formats/machine.h"
+
+#define RPL_POLICY_VERSION 1
+
+/* rpl_engine.caps: what this engine can do. */
+enum {
+	RPL_CAN_QUEUE = 1, /* the queue's order is the real one (the live engine's is the order of arrival) */
+	RPL_CAN_PUSH = 2,  /* a running task can be moved */
+	RPL_CAN_IDLE = 4,  /* a cpu can be held idle although tasks wait (SMT-nice) */
+};
+
+struct rpl_task_view {
+	int16_t prio;       /* kernel prio as in event.h: 0..99 RT, 100..139 fair */
+	uint8_t sched_policy; /* sched(7) number */
+	uint16_t threads;   /* live threads of its process */
+	uint16_t util;      /* 0..1024, utilisation as PELT has it, 0 where not known */
+	int32_t cpu;        /* where it is, or was last; -1: never ran */
+	int32_t recorded_cpu; /* where the recording ran its next burst; -1: not known */
+	uint64_t last_ran_ns;    /* when it last left a cpu */
+	uint64_t last_queued_ns; /* when it last became runnable */
+	uint32_t slice_left_ns;  /* of the running task's time slice, 0 where not known */
+	bool running;            /* on a cpu now, as far as the engine knows */
+	const struct sr_cpumask *allowed; /* NULL: everywhere */
+};
+
+/* What an engine offers. All functions take the engine itself first. */
+struct rpl_engine {
+	unsigned version, caps;
+	const struct sr_machine *machine;
+	unsigned ncpus;
+	uint64_t seed;
+	void *impl;
+	uint64_t (*now_ns)(const struct rpl_engine *e);
+	uint64_t (*last_tick_ns)(const struct rpl_engine *e, unsigned cpu);
+	unsigned (*nr_running)(const struct rpl_engine *e, unsigned cpu);   /* running and queued */
+	uint64_t (*load_weight)(const struct rpl_engine *e, unsigned cpu);  /* sum of nice weights, nice 0 = 1024; fair tasks only */
+	int (*rt_lowest_prio)(const struct rpl_engine *e, unsigned cpu);    /* highest-priority (numerically lowest) RT prio queued, 100: none */
+	bool (*is_idle)(const struct rpl_engine *e, unsigned cpu);          /* its current task is the idle task */
+	int (*current)(const struct rpl_engine *e, unsigned cpu);           /* task index, -1: idle or not known */
+	/* Fills tasks[] with the queued (not running) tasks in queue order, first to run first; returns their number,
+	 * at most max. */
+	unsigned (*queue)(const struct rpl_engine *e, unsigned cpu, int *tasks, unsigned max);
+	void (*task)(const struct rpl_engine *e, int task, struct rpl_task_view *view);
+	/* Actions. 0, or -1: refused (not allowed there, gone, running). The cause is stored with the decision. */
+	int (*migrate)(struct rpl_engine *e, int task, unsigned to, enum sr_cause cause); /* a queued task */
+	int (*push)(struct rpl_engine *e, int task, unsigned to, enum sr_cause cause);    /* a running task */
+	int (*idle)(struct rpl_engine *e, unsigned cpu, bool on);
+};
+
+struct rpl_place {
+	enum sr_cause why;   /* FORK, EXEC, WAKE */
+	int task;            /* being placed */
+	int waker;           /* the waking or forking task, -1: none (timer, interrupt) */
+	int this_cpu;        /* where the waker runs (for a timer: where the task last ran) */
+	int prev_cpu;        /* where the task last ran; FORK: the parent's */
+	bool sync;           /* the waker is about to sleep */
+	bool thread;         /* FORK: shares its memory (CLONE_VM) */
+	const struct sr_cpumask *allowed; /* NULL: everywhere */
+};
+
+struct rpl_policy {
+	unsigned version;        /* RPL_POLICY_VERSION */
+	const char *name;
+	const char *summary;     /* one line for `schedrec policies` */
+	const char *options;     /* "key=value,..." it takes, with defaults, in words; NULL: none */
+	bool pins;               /* false: the engine leaves placement to the kernel and never calls place */
+	bool ticks;              /* wants tick() on each cpu, every tick_ns */
+	uint64_t tick_ns;
+	int (*init)(struct rpl_engine *e, const char *options, void **state, struct sr_error *err);
+	void (*fini)(struct rpl_engine *e, void *state);
+	int (*place)(struct rpl_engine *e, void *state, const struct rpl_place *p); /* the cpu, -1: where it was */
+	void (*enqueue)(struct rpl_engine *e, void *state, unsigned cpu, int task); /* counts include the task already */
+	void (*dequeue)(struct rpl_engine *e, void *state, unsigned cpu, int task); /* counts exclude it already */
+	void (*tick)(struct rpl_engine *e, void *state, unsigned cpu);
+	void (*newidle)(struct rpl_engine *e, void *state, unsigned cpu); /* cpu has nothing left to run */
+};
+
+/* Built-in policies, ended by NULL: kernel, recorded, domain, bld, ... */
+extern const struct rpl_policy *const rpl_policies[];
+/* "name" or "name:key=value,..." -> policy and its options (into spec); NULL with SR_USAGE and the list of names. */
+const struct rpl_policy *rpl_policy_find(const char *spec, const char **options, struct sr_error *err);
+
+extern const struct rpl_policy rpl_policy_kernel, rpl_policy_recorded, rpl_policy_domain, rpl_policy_bld,
+	rpl_policy_bld_2012, rpl_policy_bld_fixed, rpl_policy_random;
+
+#endif
