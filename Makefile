@@ -16,7 +16,7 @@ PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lRmath -lm -lpthread
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wno-unused-parameter
-ALL_CFLAGS := -std=gnu11 $(WARN) $(CFLAGS) $(PKG_CFLAGS) -I. -pthread $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
+ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(PKG_CFLAGS) -I. -pthread $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
 
 LIB_SRC := $(filter-out $(wildcard */cmd_*.c),$(wildcard formats/*.c record/*.c replay/*.c analyze/*.c corpus/*.c))
 CMD_SRC := schedrec.c $(wildcard formats/cmd_*.c record/cmd_*.c replay/cmd_*.c analyze/cmd_*.c corpus/cmd_*.c)

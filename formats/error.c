@@ -35,15 +35,18 @@ int sr_fail_errno(struct sr_error *err, enum sr_status status, const char *fmt, 
 
 int sr_fail_prefix(struct sr_error *err, const char *fmt, ...)
 {
-	char text[sizeof(err->text)];
+	char old[sizeof(err->text)];
 	size_t len;
 	va_list ap;
 
+	memcpy(old, err->text, sizeof(old));
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	vsnprintf(err->text, sizeof(err->text), fmt, ap);
 	va_end(ap);
-	len = strlen(text);
-	snprintf(text + len, sizeof(text) - len, ": %s", err->text);
-	memcpy(err->text, text, sizeof(text));
+	len = strlen(err->text);
+	if (len + 2 < sizeof(err->text)) {
+		memcpy(err->text + len, ": ", 3);
+		strncat(err->text, old, sizeof(err->text) - len - 3);
+	}
 	return -1;
 }
