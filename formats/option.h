@@ -36,14 +36,16 @@ struct sr_option {
 	const char *arg;     /* FILE, T, PID, ...: name of the argument in help; NULL for flags */
 	double min, max;     /* for numbers, sizes and times (in ns); both 0: only the type's own bounds */
 	const char *choices; /* for SR_OPT_CHOICE */
-	const char *deflt;   /* parsed like an argument before the command line is; NULL: member stays zero */
+	const char *deflt;   /* parsed like an argument before the command line is (a list's: only when the option is
+			      * not given); NULL: member stays zero */
 	const char *help;    /* what it does, with unit; one sentence, no trailing full stop needed */
 };
 
 /* Sets defaults, then parses argv[0..argc) (without the command's own name). Options may stand between operands
  * until "--"; with stop_at_operand the first operand ends them (for `record CMD -x`). Operands are moved to
- * the front of argv in order; *operands is their number. Unknown, ambiguous, out-of-bounds and malformed options
- * are SR_USAGE with the option named. --name=value, --name value, -xvalue, -x value. Pointers into argv stay. */
+ * the front of argv in order; *operands is their number. A long name may be cut short while it stays unique.
+ * Unknown, ambiguous, out-of-bounds and malformed options are SR_USAGE with the option named.
+ * --name=value, --name value, -xvalue, -x value, -xy for two flags. Pointers into argv stay. */
 int sr_options_parse(const struct sr_option *rows, void *members, int argc, char **argv, int stop_at_operand,
 		     int *operands, struct sr_error *err);
 

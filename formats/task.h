@@ -11,6 +11,7 @@
 
 #include "formats/error.h"
 #include "formats/event.h"
+#include "formats/tidmap.h"
 
 struct sr_cpumask {
 	uint64_t w[SR_MAX_CPUS / 64];
@@ -19,8 +20,8 @@ struct sr_cpumask {
 void sr_cpumask_set(struct sr_cpumask *m, unsigned cpu);
 int sr_cpumask_isset(const struct sr_cpumask *m, unsigned cpu);
 unsigned sr_cpumask_count(const struct sr_cpumask *m);
-/* "0-3,8": at most SR_MAX_CPUS; the text is the caller's buffer, truncated never: len must be >= 64,
- * and a list that does not fit ends in ",...". */
+/* "0-3,8": cpus below SR_MAX_CPUS, one newline at the end is allowed (as in /proc); a wrong list is SR_USAGE.
+ * sr_cpumask_format: len must be >= 64, and a list that does not fit ends in ",...". */
 int sr_cpumask_parse(struct sr_cpumask *m, const char *list, struct sr_error *err);
 void sr_cpumask_format(const struct sr_cpumask *m, char *buf, size_t len);
 
@@ -52,6 +53,7 @@ struct sr_task_starts {
 	size_t nmasks, masks_cap;
 };
 
+/* allowed: the cpus it may run on; NULL: not known, taken as all. */
 int sr_task_starts_add(struct sr_task_starts *s, const struct sr_task_start *t, const struct sr_cpumask *allowed,
 		       struct sr_error *err);
 void sr_task_starts_release(struct sr_task_starts *s);
@@ -64,25 +66,27 @@ void sr_task_starts_release(struct sr_task_starts *s);
  */
 struct sr_task {
 	int32_t tid, tgid;     /* tgid 0: not known */
-	uint32_t parent;       /* index of the forking task, 0: none or not known */
+	uint32_t parent;       /* index of the forking task, 0: none or not known; at the start: of the process's main
+				* thread for a thread, else of the parent process's main thread */
 	uint32_t start;        /* index into the start state + 1, 0: born later */
 	uint64_t born_ns, died_ns; /* 0: before the first event; 0: alive at the end */
 	uint64_t clone_flags;  /* of NEWTASK, 0: not known */
 	char comm[SR_COMM_LEN];
 	int16_t prio;          /* last seen */
 	uint8_t flags;         /* SR_TASK_* */
-	uint8_t in_tree;       /* it is the recorded command or descends from it (or from a -p task) */
+	uint8_t in_tree;       /* it is the recorded command or descends from it (or from a -p task); 0 for the recorder */
+	uint8_t known_by;      /* task.c's own */
 };
 
 struct sr_task_table {
 	struct sr_task *v;
 	size_t n, cap;
-	struct sr_tid_slot *map; /* open-addressed tid -> index of its current incarnation */
-	size_t map_cap, map_n;
+	struct sr_tidmap map; /* tid -> index of its current incarnation */
+	uint8_t renames;      /* the stream has SR_EV_RENAME, so an exec's file name need not stand in for the comm */
 };
 
 int sr_task_table_init(struct sr_task_table *t, const struct sr_task_starts *starts, struct sr_error *err);
-/* name: looks up a name index of the file the event came from (see srz_name_at); may be NULL. */
+/* Events put in by sr_repair may be fed too. name: looks up a name index of the file the event came from (see srz_name_at); may be NULL. */
 typedef const char *(*sr_name_fn)(void *arg, uint32_t name);
 int sr_task_table_feed(struct sr_task_table *t, const struct sr_event *ev, sr_name_fn name, void *arg,
 		       struct sr_error *err);
