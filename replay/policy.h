@@ -5,7 +5,13 @@
  *
  * Concurrency: an engine makes every call into a policy under one lock of its own, so a policy needs none and
  * may keep plain state. A policy must not block, print or allocate outside init. Every query and action below is
- * valid only inside a call made by the engine. cpu numbers are 0..ncpus-1 of the engine's machine, not holes.
+ * valid only inside a call made by the engine. cpu numbers are 0..ncpus-1 of the engine's machine, not holes:
+ * the engine never names a cpu whose machine->v[].online is 0, and a policy never chooses one.
+ *
+ * Any function of a policy may be NULL: the engine then does not call it (place NULL or -1: where it was). init
+ * comes before the run, maybe long before; a policy starts its clocks at the first tick. last_tick_ns is 0 for a
+ * cpu that has not ticked. migrate and push are done when they return 0: queries that follow in the same call
+ * see the new counts.
  *
  * Units: times ns of the engine's clock; loads as the comments say; a task is an index 0..ntasks-1.
  */
@@ -49,12 +55,13 @@ struct rpl_engine {
 	const struct sr_machine *machine;
 	unsigned ncpus;
 	uint64_t seed;
+	uint64_t tick_ns; /* rpl_policy.tick_ns when init is called; init may set another, the engine ticks at that */
 	void *impl;
 	uint64_t (*now_ns)(const struct rpl_engine *e);
 	uint64_t (*last_tick_ns)(const struct rpl_engine *e, unsigned cpu);
 	unsigned (*nr_running)(const struct rpl_engine *e, unsigned cpu);   /* running and queued */
 	uint64_t (*load_weight)(const struct rpl_engine *e, unsigned cpu);  /* sum of nice weights, nice 0 = 1024; fair tasks only */
-	int (*rt_lowest_prio)(const struct rpl_engine *e, unsigned cpu);    /* highest-priority (numerically lowest) RT prio queued, 100: none */
+	int (*rt_lowest_prio)(const struct rpl_engine *e, unsigned cpu);    /* numerically lowest RT prio running or queued, 100: none */
 	bool (*is_idle)(const struct rpl_engine *e, unsigned cpu);          /* its current task is the idle task */
 	int (*current)(const struct rpl_engine *e, unsigned cpu);           /* task index, -1: idle or not known */
 	/* Fills tasks[] with the queued (not running) tasks in queue order, first to run first; returns their number,
@@ -97,8 +104,11 @@ struct rpl_policy {
 
 /* Built-in policies, ended by NULL: kernel, recorded, domain, bld, ... */
 extern const struct rpl_policy *const rpl_policies[];
-/* "name" or "name:key=value,..." -> policy and its options (into spec); NULL with SR_USAGE and the list of names. */
+/* "name" or "name:key=value,..." -> policy and its options (into spec, NULL: none); NULL with SR_USAGE and the list of names. */
 const struct rpl_policy *rpl_policy_find(const char *spec, const char **options, struct sr_error *err);
+/* Cuts the next policy off a list "domain:hot=267,tick=4ms,bld" in place (a key=value without a policy's name goes
+ * on with the options of the one before); NULL at the end. *list starts as the list. */
+char *rpl_policy_next(char **list);
 
 extern const struct rpl_policy rpl_policy_kernel, rpl_policy_recorded, rpl_policy_domain, rpl_policy_bld,
 	rpl_policy_bld_2012, rpl_policy_bld_fixed, rpl_policy_random;
