@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+#
+# What every test script begins with. A script lies in tests/cli/ (no privilege needed, no tracefs) or tests/real/
+# (root, the real kernel), ends in .sh, is run with bash from the top of the tree, finds the program in $SCHEDREC (an
+# absolute path), has a temporary directory of its own in $T, which is removed at its end, and looks like this:
+#
+#	#!/bin/bash
+#	# SPDX-License-Identifier: GPL-2.0-or-later
+#	# info: what it says of damaged files
+#	. tests/lib.sh
+#
+#	t_case "an empty file is damaged"
+#	: >"$T/empty.srz"
+#	t_status 4 "$SCHEDREC" info "$T/empty.srz"
+#	t_match 'not a .srz file' "$T/err"
+#	t_ok
+#
+#	t_case "a file of this machine's tracing"
+#	t_need_tracefs && t_status 0 "$SCHEDREC" record -o "$T/x.srz" -- true && t_one_line "$T/err"
+#	t_ok
+#
+#	t_done
+#
+# t_case NAME           begins a case: one fact, in words. An earlier case without a verdict has failed.
+# t_ok                  the case passes, unless a check in it failed
+# t_fail MSG            the case fails; the script goes on. Only the first failure of a case counts.
+# t_skip REASON         the case is skipped: what it needs is not here
+# t_status N CMD...     runs CMD with no stdin; its stdout is in $T/out, its stderr in $T/err; fails unless it ends with
+#                       status N (N may be "0|1"). A killing signal is 128+n, and 124 means it took too long ($T_LIMIT, 60 s).
+# t_match RE FILE       fails unless a line of FILE matches the extended regular expression
+# t_no_match RE FILE    the reverse
+# t_equal WANT GOT      fails unless the two strings are the same
+# t_one_line FILE       fails unless FILE is exactly one line (an error message is)
+# t_true TEXT CMD...    fails with TEXT unless CMD succeeds
+# t_need CMD...         skips the case unless these programs are installed
+# t_need_root, t_need_tracefs     the same for privilege and tracefs
+# t_done                the last line of each script
+# Each check (t_need too) is true or false, so that a case can go on or not: `t_need sqlite3 && t_status 0 ... && ...`.
+#
+# A script that ends without t_done (an error in it, exit) has failed, and that is counted. The last line it prints is
+# "N passed, N failed, N skipped"; tests/run.sh adds these up.
+
+set -u
+
+T_NAME=$(basename "$0" .sh)
+T_PASSED=0 T_FAILED=0 T_SKIPPED=0
+T_CASE='' T_VERDICT=none T_DONE=no
+T_LIMIT=${T_LIMIT:-60}
+
+T=$(mktemp -d "${TMPDIR:-/tmp}/schedrec-test.XXXXXX") || exit 3
+: "${SCHEDREC:?is to name the program under test}"
+export T SCHEDREC
+
+t_end_case() {
+	if [ "$T_VERDICT" = open ]; then
+		T_FAILED=$((T_FAILED + 1))
+		echo "FAIL $T_NAME: $T_CASE: it came to no verdict"
+	fi
+	T_VERDICT=none
+}
+
+t_at_exit() {
+	local status=$?
+
+	t_end_case
+	if [ "$T_DONE" = no ]; then
+		T_FAILED=$((T_FAILED + 1))
+		echo "FAIL $T_NAME: the script ended early, with status $status"
+	fi
+	rm -rf "$T"
+	echo "$T_PASSED passed, $T_FAILED failed, $T_SKIPPED skipped"
+	trap - EXIT
+	[ "$T_FAILED" -eq 0 ] && exit 0
+	exit 1
+}
+trap t_at_exit EXIT
+trap 'exit 130' INT TERM
+
+t_done() {
+	T_DONE=yes
+}
+
+t_case() {
+	t_end_case
+	T_CASE=$1
+	T_VERDICT=open
+}
+
+t_ok() {
+	if [ "$T_VERDICT" = open ]; then
+		T_VERDICT=none
+		T_PASSED=$((T_PASSED + 1))
+		echo "ok   $T_NAME: $T_CASE"
+	fi
+	return 0
+}
+
+t_fail() {
+	if [ "$T_VERDICT" = open ]; then
+		T_VERDICT=failed
+		T_FAILED=$((T_FAILED + 1))
+		echo "FAIL $T_NAME: $T_CASE: $1"
+	elif [ "$T_VERDICT" = none ]; then
+		echo "FAIL $T_NAME: a check outside of a case: $1"
+		T_FAILED=$((T_FAILED + 1))
+	fi
+	return 1
+}
+
+t_skip() {
+	if [ "$T_VERDICT" = open ]; then
+		T_VERDICT=skipped
+		T_SKIPPED=$((T_SKIPPED + 1))
+		echo "skip $T_NAME: $T_CASE: $1"
+	fi
+	return 0
+}
+
+t_status() {
+	local want=$1 got
+	shift
+	timeout -k 5 "$T_LIMIT" "$@" >"$T/out" 2>"$T/err" </dev/null
+	got=$?
+	case "|$want|" in
+	*"|$got|"*) return 0 ;;
+	esac
+	t_fail "status $got, not $want: $* ($(tail -n 3 "$T/err" | tr '\n' ' '))"
+}
+
+t_match() {
+	grep -Eq -e "$1" "$2" || t_fail "no line like '$1' in $(basename "$2"): $(head -n 3 "$2" | tr '\n' '~')"
+}
+
+t_no_match() {
+	! grep -Eq -e "$1" "$2" || t_fail "a line like '$1' in $(basename "$2"): $(grep -E -m1 -e "$1" "$2")"
+}
+
+t_equal() {
+	[ "$1" = "$2" ] || t_fail "'$2', not '$1'"
+}
+
+t_one_line() {
+	[ "$(wc -l <"$1")" -eq 1 ] || t_fail "$(wc -l <"$1") lines, not one: $(head -n 3 "$1" | tr '\n' '~')"
+}
+
+t_true() {
+	local text=$1
+	shift
+	"$@" || t_fail "$text"
+}
+
+t_need() {
+	local c
+	for c in "$@"; do
+		if ! command -v "$c" >/dev/null; then
+			t_skip "$c is not installed"
+			return 1
+		fi
+	done
+}
+
+t_need_root() {
+	if [ "$(id -u)" -ne 0 ]; then
+		t_skip "needs root"
+		return 1
+	fi
+}
+
+t_need_tracefs() {
+	t_need_root || return 1
+	if [ ! -d /sys/kernel/tracing/events/sched ]; then
+		t_skip "tracefs with the sched events is not at /sys/kernel/tracing"
+		return 1
+	fi
+}

@@ -1,0 +1,74 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# tests/run.sh BUILD SCHEDREC: runs all tiers against what was built in BUILD: tests/unit (cmocka), tests/*.sh of the
+# tree itself, tests/cli, and tests/real, which skips what needs root when there is none. The last line is
+# "N passed, N failed, N skipped", the sum; the status is 0 when nothing failed.
+set -u
+cd "$(dirname "$0")/.." || exit 3
+build=$1
+SCHEDREC=$(realpath "$2") || exit 3
+BUILD=$(realpath "$build") || exit 3
+export SCHEDREC BUILD
+
+log=$(mktemp) || exit 3
+trap 'rm -f "$log"' EXIT
+passed=0 failed=0 skipped=0
+
+# Adds the numbers up; $1 names what ran, its output is in $log, $2 is its status.
+account() {
+	local last
+
+	last=$(tail -n 1 "$log")
+	if [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]; then
+		passed=$((passed + BASH_REMATCH[1]))
+		failed=$((failed + BASH_REMATCH[2]))
+		skipped=$((skipped + BASH_REMATCH[3]))
+		if [ "$2" -ne 0 ] && [ "${BASH_REMATCH[2]}" -eq 0 ]; then
+			echo "FAIL $1: status $2"
+			failed=$((failed + 1))
+		fi
+	else
+		echo "FAIL $1: it ended with status $2 and without its line of numbers: $last"
+		failed=$((failed + 1))
+	fi
+}
+
+# cmocka's own report becomes the lines of the other tiers.
+unit() {
+	local prog=$1 name status
+
+	name=$(basename "$prog")
+	CMOCKA_MESSAGE_OUTPUT=STDOUT timeout -k 5 120 "$prog" >"$log.raw" 2>&1 </dev/null
+	status=$?
+	# A test's failure stands twice in the report: where it happens, and in the list at the end.
+	sed -n -e "s/^\[       OK \] /ok   $name: /p" \
+		-e "s/^\[  SKIPPED \] \([^0-9].*\)/skip $name: \1: skipped by the test itself/p" \
+		-e "/^\[  FAILED  \] [0-9]* test/d" -e "s/^\[  FAILED  \] /FAIL $name: /p" "$log.raw" | awk '!seen[$0]++' >"$log"
+	grep -q '^FAIL' "$log" && grep -v '^\[' "$log.raw"
+	if [ "$status" -ne 0 ] && ! grep -q '^FAIL' "$log"; then
+		tail -n 30 "$log.raw"
+		echo "FAIL $name: status $status" >>"$log"
+	fi
+	rm -f "$log.raw"
+	grep -v '^ok' "$log"
+	printf '%d passed, %d failed, %d skipped\n' "$(grep -c '^ok' "$log")" "$(grep -c '^FAIL' "$log")" \
+		"$(grep -c '^skip' "$log")" >>"$log"
+	echo "     $name: $(tail -n 1 "$log")"
+	account "$name" 0
+}
+
+script() {
+	timeout -k 10 900 bash "$1" 2>&1 </dev/null | tee "$log" | grep -Ev '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$'
+	account "$1" "${PIPESTATUS[0]}"
+}
+
+for t in "$build"/tests/unit/test_*; do
+	[ -x "$t" ] && [ -f "$t" ] && unit "$t"
+done
+for t in tests/include-directions.sh tests/cli/*.sh tests/real/*.sh; do
+	[ -f "$t" ] && script "$t"
+done
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
