@@ -1,0 +1,798 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "formats/model.h"
+
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats/model_internal.h"
+#include "formats/timeline.h"
+
+enum run_state { NEW, RUNNABLE, RUNNING, BLOCKED, DEAD };
+
+/* What building knows of a replayed task beside its program. */
+struct build_task {
+	enum run_state state;
+	uint64_t in_ns, block_ns;
+	uint64_t pending_ns;  /* CPU time not yet in a RUN */
+	uint64_t events;      /* recorded in its context since the last RUN: each cost the task tracepoint_ns */
+	uint64_t last_wake_ns, last_in_ns, last_preempt_ns;
+	uint64_t sleep_from_ns;
+	size_t wait_op;       /* op of the open or last wait, SIZE_MAX: none */
+	bool in_after_wake;   /* the last switch-in followed a wake, not a preemption */
+	bool disk;
+	bool exiting;
+	int16_t prio;
+	uint16_t last_cpu;
+	char comm[SR_COMM_LEN];
+	size_t fork_op;       /* the last FORK, for the clone flags that follow it */
+	/* A wake that came before the sleep that it ends. */
+	bool early;
+	uint32_t early_waker; /* UINT32_MAX: timed */
+	size_t early_op;
+	bool early_softirq;
+};
+
+/* A softirq wake: whether it is a dependency is known only when all are counted. */
+struct soft_wake {
+	uint32_t waker, target, wait;
+	size_t waker_op, wait_op;
+};
+
+struct build {
+	struct sr_model *m;
+	const struct sr_model_options *o;
+	struct srz_reader *r;
+	struct sr_task_table table;
+	struct sr_repair *repair;
+	struct build_task *bt;
+	size_t bt_cap;
+	uint32_t *of_task;    /* table index -> model task + 1; 0: not looked at, UINT32_MAX: outside */
+	size_t of_task_cap;
+	struct soft_wake *soft;
+	size_t nsoft, soft_cap;
+	bool whole_system;
+	uint64_t from, to;
+	size_t alive;
+	struct sr_error *err;
+};
+
+static int oom(struct sr_error *err)
+{
+	return sr_fail(err, SR_ENVIRONMENT, "out of memory for the workload model");
+}
+
+static int grow(void *array, size_t *cap, size_t need, size_t size, struct sr_error *err)
+{
+	void **v = array, *bigger;
+	size_t want = *cap ? *cap * 2 : 16;
+
+	if (need <= *cap)
+		return 0;
+	if (want < need)
+		want = need;
+	bigger = reallocarray(*v, want, size);
+	if (!bigger)
+		return oom(err);
+	memset((char *)bigger + *cap * size, 0, (want - *cap) * size);
+	*v = bigger;
+	*cap = want;
+	return 0;
+}
+
+static int add_op(struct build *b, struct sr_program *p, struct sr_op op)
+{
+	if (grow(&p->ops, &p->ops_cap, p->nops + 1, sizeof(*p->ops), b->err) < 0)
+		return -1;
+	p->ops[p->nops++] = op;
+	return 0;
+}
+
+static int add_name(struct build *b, const char *name, uint32_t *index)
+{
+	struct sr_model *m = b->m;
+	size_t i;
+
+	for (i = m->nnames; i-- > 0 && m->nnames - i < 64;)
+		if (!strcmp(m->names[i], name)) {
+			*index = i;
+			return 0;
+		}
+	if (grow(&m->names, &m->names_cap, m->nnames + 1, sizeof(*m->names), b->err) < 0)
+		return -1;
+	m->names[m->nnames] = strndup(name, SR_COMM_LEN - 1);
+	if (!m->names[m->nnames])
+		return oom(b->err);
+	*index = m->nnames++;
+	return 0;
+}
+
+/* The CPU time used up to now becomes a RUN. */
+static int flush_run(struct build *b, uint32_t i, uint64_t now)
+{
+	struct build_task *t = &b->bt[i];
+	struct sr_program *p = &b->m->tasks[i];
+	uint64_t ns, cost;
+
+	if (t->state == RUNNING && now > t->in_ns) {
+		t->pending_ns += now - t->in_ns;
+		t->in_ns = now;
+	}
+	cost = t->events * b->o->tracepoint_ns;
+	t->events = 0;
+	ns = t->pending_ns > cost ? t->pending_ns - cost : 0;
+	t->pending_ns = 0;
+	if (!ns)
+		return 0;
+	p->cpu_ns += ns;
+	b->m->run_ns += ns;
+	return add_op(b, p, (struct sr_op){ .kind = SR_OP_RUN, .cpu = t->last_cpu, .value = ns });
+}
+
+static bool is_replayed(struct build *b, const struct sr_task *task)
+{
+	if (!task->tid || task->flags & (SR_TASK_KTHREAD | SR_TASK_RECORDER))
+		return false;
+	if (!b->whole_system && !task->in_tree)
+		return false;
+	return !b->o->task_glob || !fnmatch(b->o->task_glob, task->comm, 0);
+}
+
+/* The model task of a tid as of now; UINT32_MAX: not replayed. */
+static int model_task(struct build *b, int32_t tid, uint32_t *index)
+{
+	struct sr_model *m = b->m;
+	const struct sr_task *task;
+	struct sr_program *p;
+	size_t k;
+
+	*index = UINT32_MAX;
+	if (!tid)
+		return 0;
+	k = sr_task_of(&b->table, tid);
+	if (k == SIZE_MAX || grow(&b->of_task, &b->of_task_cap, k + 1, sizeof(*b->of_task), b->err) < 0)
+		return oom(b->err);
+	if (b->of_task[k]) {
+		*index = b->of_task[k] == UINT32_MAX ? UINT32_MAX : b->of_task[k] - 1;
+		return 0;
+	}
+	task = &b->table.v[k];
+	if (!is_replayed(b, task)) {
+		b->of_task[k] = UINT32_MAX;
+		m->counts.tasks_outside++;
+		return 0;
+	}
+	if (m->ntasks >= UINT32_MAX - 2)
+		return sr_fail(b->err, SR_DAMAGED, "more tasks than a model can hold");
+	if (grow(&m->tasks, &m->tasks_cap, m->ntasks + 1, sizeof(*m->tasks), b->err) < 0 ||
+	    grow(&b->bt, &b->bt_cap, m->ntasks + 1, sizeof(*b->bt), b->err) < 0)
+		return -1;
+	p = &m->tasks[m->ntasks];
+	memset(p, 0, sizeof(*p));
+	p->source = k;
+	p->tid = task->tid;
+	p->tgid = task->tgid;
+	p->parent = UINT32_MAX;
+	p->first_cpu = -1;
+	memcpy(p->comm, task->comm, SR_COMM_LEN);
+	memset(&b->bt[m->ntasks], 0, sizeof(*b->bt));
+	b->bt[m->ntasks].wait_op = b->bt[m->ntasks].fork_op = SIZE_MAX;
+	b->bt[m->ntasks].prio = -1000;
+	memcpy(b->bt[m->ntasks].comm, p->comm, SR_COMM_LEN);
+	*index = m->ntasks++;
+	b->of_task[k] = *index + 1;
+	return 0;
+}
+
+static uint64_t relative(const struct build *b, uint64_t now)
+{
+	return now > b->m->start_ns ? now - b->m->start_ns : 0;
+}
+
+static int open_wait(struct build *b, uint32_t i, uint64_t now)
+{
+	struct build_task *t = &b->bt[i];
+	struct sr_program *p = &b->m->tasks[i];
+
+	if (flush_run(b, i, now) < 0 ||
+	    grow(&p->waits, &p->waits_cap, p->nwaits + 1, sizeof(*p->waits), b->err) < 0)
+		return -1;
+	p->waits[p->nwaits] = (struct sr_wait){ .watch_task = UINT32_MAX, .block_ns = relative(b, now) };
+	t->wait_op = p->nops;
+	t->block_ns = now;
+	t->state = BLOCKED;
+	return add_op(b, p, (struct sr_op){ .kind = SR_OP_WAIT, .arg = p->nwaits++ });
+}
+
+/* The open wait of task i ends at `now`, by a replayed waker or (UINT32_MAX) by the clock. */
+static void close_wait(struct build *b, uint32_t i, uint32_t waker, uint64_t now)
+{
+	struct build_task *t = &b->bt[i];
+	struct sr_program *p = &b->m->tasks[i];
+	struct sr_op *op = &p->ops[t->wait_op];
+	struct sr_wait *w = &p->waits[op->arg];
+
+	op->value = now > t->block_ns ? now - t->block_ns : 0;
+	w->wake_ns = relative(b, now);
+	if (waker == UINT32_MAX) {
+		op->kind = SR_OP_SLEEP;
+		b->m->counts.sleeps_disk += t->disk;
+	} else {
+		op->kind = SR_OP_WAIT;
+		w->needs++;
+	}
+	t->last_wake_ns = now;
+	t->state = RUNNABLE;
+	t->in_after_wake = true;
+}
+
+/* Emits the WAKE in the waker's program at its present position. */
+static int emit_wake(struct build *b, uint32_t waker, uint32_t target, uint64_t now, size_t *op_index)
+{
+	struct sr_program *p = &b->m->tasks[waker];
+	const struct sr_program *tp = &b->m->tasks[target];
+	struct build_task *w = &b->bt[waker];
+	const struct build_task *t = &b->bt[target];
+	enum sr_order order = SR_ORDER_NONE;
+	uint32_t wait = tp->nwaits;
+
+	if (flush_run(b, waker, now) < 0)
+		return -1;
+	if (t->state == BLOCKED) {
+		wait = tp->nwaits - 1;
+		if (t->block_ns <= b->m->start_ns)
+			order = SR_ORDER_NONE;
+		else if (t->block_ns <= w->last_wake_ns)
+			order = SR_ORDER_FOLDED;
+		else if (t->block_ns <= w->last_in_ns)
+			order = w->in_after_wake ? SR_ORDER_QUEUED : SR_ORDER_PREEMPTED;
+		else
+			order = SR_ORDER_CONCURRENT;
+		if (order == SR_ORDER_FOLDED) {
+			struct sr_wait *own = &p->waits[p->ops[w->wait_op].arg];
+			struct sr_wait *their = &b->m->tasks[target].waits[wait];
+
+			if (b->o->no_fold) {
+				order = SR_ORDER_QUEUED;
+			} else {
+				own->needs++;
+				their->watch_task = waker;
+				their->watch_wait = p->ops[w->wait_op].arg;
+			}
+		}
+	}
+	b->m->counts.order[order]++;
+	*op_index = p->nops;
+	return add_op(b, p, (struct sr_op){ .kind = SR_OP_WAKE, .flags = order, .arg = target, .value = wait });
+}
+
+static int add_soft(struct build *b, uint32_t waker, uint32_t target, size_t waker_op)
+{
+	if (grow(&b->soft, &b->soft_cap, b->nsoft + 1, sizeof(*b->soft), b->err) < 0)
+		return -1;
+	b->soft[b->nsoft++] = (struct soft_wake){ .waker = waker, .target = target, .waker_op = waker_op,
+		.wait_op = b->bt[target].wait_op, .wait = b->m->tasks[target].nwaits - 1 };
+	return 0;
+}
+
+static void drop_early(struct build *b, struct build_task *t)
+{
+	if (!t->early)
+		return;
+	if (t->early_waker != UINT32_MAX)
+		b->m->tasks[t->early_waker].ops[t->early_op].kind = SR_OP_NOP;
+	b->m->counts.wakes_unmatched++;
+	t->early = false;
+}
+
+/* A wake of task i at ev. */
+static int on_wake(struct build *b, const struct sr_event *ev, uint32_t i)
+{
+	struct build_task *t = &b->bt[i];
+	bool softirq = (ev->flags & SR_EV_INTERRUPT) == SR_EV_SOFTIRQ;
+	uint32_t waker = UINT32_MAX;
+	size_t op = SIZE_MAX;
+
+	if (t->state != BLOCKED && t->state != RUNNING)
+		return 0;
+	if (!(ev->flags & SR_EV_INTERRUPT) || softirq)
+		if (model_task(b, ev->ctx, &waker) < 0)
+			return -1;
+	t = &b->bt[i];
+	if (waker == i || (waker != UINT32_MAX && b->bt[waker].state != RUNNING))
+		waker = UINT32_MAX;
+
+	if (t->state == RUNNING) {
+		if (t->early)
+			return 0;
+		if (waker != UINT32_MAX && emit_wake(b, waker, i, ev->time_ns, &op) < 0)
+			return -1;
+		t = &b->bt[i];
+		t->early = true;
+		t->early_waker = waker;
+		t->early_op = op;
+		t->early_softirq = softirq;
+		return 0;
+	}
+	if (t->early)
+		drop_early(b, t);
+	if (waker == UINT32_MAX) {
+		if (ev->flags & SR_EV_INTERRUPT || !ev->ctx)
+			b->m->counts.sleeps_timer++;
+		else
+			b->m->counts.sleeps_outside++;
+	} else {
+		if (emit_wake(b, waker, i, ev->time_ns, &op) < 0)
+			return -1;
+		if (softirq && add_soft(b, waker, i, op) < 0)
+			return -1;
+		if (!softirq)
+			b->m->counts.waits_task++;
+	}
+	close_wait(b, i, waker, ev->time_ns);
+	return 0;
+}
+
+static int on_switch_out(struct build *b, const struct sr_event *ev, uint32_t i)
+{
+	struct build_task *t = &b->bt[i];
+	struct sr_program *p = &b->m->tasks[i];
+	unsigned state = ev->u.sw.prev_state;
+
+	if (t->state == DEAD)
+		return 0;
+	if (t->state == NEW) /* it was running when the recording began */
+		t->in_ns = b->m->start_ns;
+	if (t->state != RUNNING && t->state != NEW)
+		t->in_ns = ev->time_ns;
+	t->state = RUNNING;
+	t->last_cpu = ev->cpu;
+	if (state == SR_STATE_DEAD || state == SR_STATE_ZOMBIE || (t->exiting && sr_state_sleeps(state))) {
+		drop_early(b, t);
+		if (flush_run(b, i, ev->time_ns) < 0)
+			return -1;
+		t->state = DEAD;
+		b->alive--;
+		return add_op(b, p, (struct sr_op){ .kind = SR_OP_END, .flags = 1 });
+	}
+	if (sr_state_sleeps(state)) {
+		b->m->counts.voluntary++;
+		t->disk = state == SR_STATE_DISK;
+		return open_wait(b, i, ev->time_ns);
+	}
+	b->m->counts.preempted++;
+	t->pending_ns += ev->time_ns - t->in_ns;
+	t->state = RUNNABLE;
+	t->in_after_wake = false;
+	t->last_preempt_ns = ev->time_ns;
+	return 0;
+}
+
+static int on_switch_in(struct build *b, const struct sr_event *ev, uint32_t i)
+{
+	struct build_task *t = &b->bt[i];
+	struct sr_program *p = &b->m->tasks[i];
+	int16_t prio = ev->u.sw.next_prio;
+
+	if (t->state == DEAD)
+		return 0;
+	if (t->state == BLOCKED) {
+		uint32_t waker = t->early ? t->early_waker : UINT32_MAX;
+
+		if (t->early) {
+			b->m->counts.wakes_early++;
+			if (waker != UINT32_MAX && !t->early_softirq)
+				b->m->counts.waits_task++;
+			else if (waker == UINT32_MAX)
+				b->m->counts.sleeps_timer++;
+			if (waker != UINT32_MAX && t->early_softirq && add_soft(b, waker, i, t->early_op) < 0)
+				return -1;
+			t->early = false;
+			close_wait(b, i, waker, t->block_ns);
+		} else {
+			b->m->counts.wakes_missing++;
+			close_wait(b, i, UINT32_MAX, ev->time_ns);
+		}
+	} else if (t->early) {
+		drop_early(b, t);
+	}
+	if (t->state == NEW)
+		t->in_after_wake = true;
+	if (t->wait_op != SIZE_MAX && t->in_after_wake)
+		p->ops[t->wait_op].cpu = ev->cpu;
+	if (t->prio != -1000 && prio != t->prio && prio >= 100 && prio < 140) {
+		if (flush_run(b, i, ev->time_ns) < 0 ||
+		    add_op(b, p, (struct sr_op){ .kind = SR_OP_NICE, .arg = prio - 100 }) < 0)
+			return -1;
+	} else if (t->prio == -1000 && !p->nops && prio >= 100 && prio < 140) {
+		p->nice = prio - 120;
+	}
+	t->prio = prio;
+	t->state = RUNNING;
+	t->in_ns = t->last_in_ns = ev->time_ns;
+	t->last_cpu = ev->cpu;
+	if (p->first_cpu < 0)
+		p->first_cpu = ev->cpu;
+	return 0;
+}
+
+static int on_switch(struct build *b, const struct sr_event *ev)
+{
+	uint32_t prev, next;
+
+	if (model_task(b, ev->u.sw.prev, &prev) < 0)
+		return -1;
+	if (prev != UINT32_MAX && on_switch_out(b, ev, prev) < 0)
+		return -1;
+	if (model_task(b, ev->u.sw.next, &next) < 0)
+		return -1;
+	return next == UINT32_MAX ? 0 : on_switch_in(b, ev, next);
+}
+
+static void start_values(struct build *b, struct sr_program *p, const struct sr_task *task)
+{
+	const struct sr_task_start *s;
+
+	if (!task->start || task->start > b->m->starts.n)
+		return;
+	s = &b->m->starts.v[task->start - 1];
+	p->policy = s->policy;
+	p->rt_prio = s->rt_prio;
+	p->nice = s->nice;
+	p->tgid = s->tgid;
+	if (s->allowed < b->m->starts.nmasks)
+		p->allowed = &b->m->starts.masks[s->allowed];
+}
+
+static int on_fork(struct build *b, const struct sr_event *ev)
+{
+	struct sr_program *p, *c;
+	uint32_t parent, child;
+
+	if (model_task(b, ev->u.fork.parent, &parent) < 0 || model_task(b, ev->u.fork.child, &child) < 0)
+		return -1;
+	if (child == UINT32_MAX)
+		return 0;
+	c = &b->m->tasks[child];
+	if (++b->alive > b->m->max_alive)
+		b->m->max_alive = b->alive;
+	if (parent == UINT32_MAX || b->bt[parent].state != RUNNING) {
+		/* Born of a task that is not replayed: it starts by the clock. */
+		b->bt[child].block_ns = b->m->start_ns;
+		if (open_wait(b, child, b->m->start_ns) < 0)
+			return -1;
+		close_wait(b, child, UINT32_MAX, ev->time_ns);
+		b->m->counts.sleeps_outside++;
+		return 0;
+	}
+	p = &b->m->tasks[parent];
+	c->parent = parent;
+	c->policy = p->policy;
+	c->rt_prio = p->rt_prio;
+	c->nice = p->nice;
+	c->allowed = p->allowed;
+	b->bt[child].prio = b->bt[parent].prio;
+	memcpy(c->comm, b->bt[parent].comm, SR_COMM_LEN);
+	memcpy(b->bt[child].comm, c->comm, SR_COMM_LEN);
+	if (flush_run(b, parent, ev->time_ns) < 0)
+		return -1;
+	p = &b->m->tasks[parent];
+	b->bt[parent].fork_op = p->nops;
+	return add_op(b, p, (struct sr_op){ .kind = SR_OP_FORK, .arg = child });
+}
+
+static int on_name(struct build *b, const struct sr_event *ev)
+{
+	const char *name = srz_name_at(b->r, ev->u.rename.name);
+	struct build_task *t;
+	struct sr_program *p;
+	uint32_t i, index = 0;
+
+	if (model_task(b, ev->u.rename.tid, &i) < 0)
+		return -1;
+	if (i == UINT32_MAX)
+		return 0;
+	p = &b->m->tasks[i];
+	t = &b->bt[i];
+	if (!strncmp(t->comm, name, SR_COMM_LEN - 1))
+		return 0;
+	snprintf(t->comm, SR_COMM_LEN, "%s", name);
+	if (t->state != RUNNING) {
+		if (!p->nops)
+			memcpy(p->comm, t->comm, SR_COMM_LEN);
+		return 0;
+	}
+	if (add_name(b, name, &index) < 0 || flush_run(b, i, ev->time_ns) < 0)
+		return -1;
+	return add_op(b, p, (struct sr_op){ .kind = SR_OP_NAME, .arg = index });
+}
+
+static int on_event(struct build *b, const struct sr_event *ev)
+{
+	uint32_t i, ctx;
+
+	if (ev->ctx && ev->kind <= SR_EV_NEWTASK && !(ev->flags & SR_EV_REPAIRED)) {
+		if (model_task(b, ev->ctx, &ctx) < 0)
+			return -1;
+		if (ctx != UINT32_MAX)
+			b->bt[ctx].events++;
+	}
+	switch (ev->kind) {
+	case SR_EV_SWITCH:
+		return on_switch(b, ev);
+	case SR_EV_WAKING:
+	case SR_EV_WAKEUP:
+		if (model_task(b, ev->u.wake.tid, &i) < 0)
+			return -1;
+		/* A wakeup without its waking (a filter lost it) stands for it; but it never comes early. */
+		if (i == UINT32_MAX || (ev->kind == SR_EV_WAKEUP && b->bt[i].state != BLOCKED))
+			return 0;
+		if (ev->kind == SR_EV_WAKEUP && b->bt[i].early)
+			return 0;
+		return on_wake(b, ev, i);
+	case SR_EV_FORK:
+		return on_fork(b, ev);
+	case SR_EV_NEWTASK:
+		if (model_task(b, ev->ctx, &i) < 0)
+			return -1;
+		if (i != UINT32_MAX && b->bt[i].fork_op != SIZE_MAX && ev->u.newtask.clone_flags & 0x100)
+			b->m->tasks[i].ops[b->bt[i].fork_op].flags = 1;
+		return 0;
+	case SR_EV_EXEC:
+		if (model_task(b, ev->u.exec.tid, &i) < 0)
+			return -1;
+		if (i == UINT32_MAX || b->bt[i].state != RUNNING)
+			return 0;
+		if (flush_run(b, i, ev->time_ns) < 0)
+			return -1;
+		return add_op(b, &b->m->tasks[i], (struct sr_op){ .kind = SR_OP_EXEC });
+	case SR_EV_EXIT:
+		if (model_task(b, ev->u.exit.tid, &i) < 0)
+			return -1;
+		if (i != UINT32_MAX)
+			b->bt[i].exiting = true;
+		return 0;
+	case SR_EV_RENAME:
+	case SR_EV_COMM:
+		return on_name(b, ev);
+	case SR_EV_LOST:
+		b->m->counts.lost += ev->u.lost.count;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+/* Tasks alive at the start: asleep ones begin in a wait of which nobody saw the beginning. */
+static int add_starts(struct build *b)
+{
+	size_t k;
+	uint32_t i;
+
+	for (k = 1; k < b->table.n; k++) {
+		const struct sr_task *task = &b->table.v[k];
+		char state;
+
+		if (!task->start)
+			continue;
+		if (model_task(b, task->tid, &i) < 0)
+			return -1;
+		if (i == UINT32_MAX)
+			continue;
+		start_values(b, &b->m->tasks[i], &b->table.v[k]);
+		if (++b->alive > b->m->max_alive)
+			b->m->max_alive = b->alive;
+		state = b->m->starts.v[task->start - 1].state;
+		if (state == 'R')
+			continue;
+		if (open_wait(b, i, b->m->start_ns) < 0)
+			return -1;
+		b->bt[i].disk = state == 'D';
+	}
+	return 0;
+}
+
+static int finish(struct build *b)
+{
+	struct sr_model *m = b->m;
+	size_t i;
+
+	for (i = 0; i < m->ntasks; i++) {
+		struct build_task *t = &b->bt[i];
+		struct sr_program *p = &m->tasks[i];
+
+		drop_early(b, t);
+		if (t->state == DEAD)
+			continue;
+		if (t->state == BLOCKED) {
+			p->nops = t->wait_op;
+			p->nwaits--;
+			m->counts.sleeps_open++;
+		} else if (t->state == RUNNING && flush_run(b, i, m->end_ns) < 0) {
+			return -1;
+		} else if (flush_run(b, i, 0) < 0) {
+			return -1;
+		}
+		if (add_op(b, p, (struct sr_op){ .kind = SR_OP_END }) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int pair_cmp(const void *x, const void *y)
+{
+	const struct soft_wake *a = x, *c = y;
+
+	if (a->waker != c->waker)
+		return a->waker < c->waker ? -1 : 1;
+	return a->target < c->target ? -1 : a->target > c->target;
+}
+
+static size_t pair_count(const struct soft_wake *v, size_t n, uint32_t waker, uint32_t target)
+{
+	size_t lo = 0, hi = n, first;
+	struct soft_wake key = { .waker = waker, .target = target };
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (pair_cmp(&v[mid], &key) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	first = lo;
+	while (lo < n && !pair_cmp(&v[lo], &key))
+		lo++;
+	return lo - first;
+}
+
+/* See the rule in model.h: a pair is a dependency when it goes both ways, each at least a quarter of the other. */
+static void judge_softirq(struct build *b)
+{
+	size_t i, j;
+
+	if (b->nsoft)
+		qsort(b->soft, b->nsoft, sizeof(*b->soft), pair_cmp);
+	for (i = 0; i < b->nsoft; i = j) {
+		size_t there, back;
+
+		for (j = i; j < b->nsoft && !pair_cmp(&b->soft[i], &b->soft[j]); j++)
+			;
+		there = j - i;
+		back = pair_count(b->soft, b->nsoft, b->soft[i].target, b->soft[i].waker);
+		if (back * 4 >= there && there * 4 >= back) {
+			b->m->counts.waits_softirq += there;
+			continue;
+		}
+		for (size_t k = i; k < j; k++) {
+			struct soft_wake *s = &b->soft[k];
+			struct sr_program *tp = &b->m->tasks[s->target];
+			struct sr_wait *w = &tp->waits[s->wait];
+
+			b->m->tasks[s->waker].ops[s->waker_op].kind = SR_OP_NOP;
+			tp->ops[s->wait_op].kind = SR_OP_SLEEP;
+			if (w->needs)
+				w->needs--;
+			if (w->watch_task == s->waker) { /* its order falls with it */
+				b->m->tasks[w->watch_task].waits[w->watch_wait].needs--;
+				w->watch_task = UINT32_MAX;
+			}
+			b->m->counts.sleeps_timer++;
+		}
+	}
+}
+
+static int copy_starts(struct sr_task_starts *to, const struct sr_task_starts *from, struct sr_error *err)
+{
+	size_t i;
+
+	for (i = 0; i < from->n; i++) {
+		uint32_t mask = from->v[i].allowed;
+
+		if (sr_task_starts_add(to, &from->v[i], mask < from->nmasks ? &from->masks[mask] : NULL, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int build_all(struct build *b)
+{
+	struct sr_event ev, out[5];
+	bool begun = false;
+	int got, n, i;
+
+	if (srz_rewind(b->r, b->err) < 0)
+		return -1;
+	while ((got = srz_next(b->r, &ev, b->err)) > 0) {
+		if (ev.kind >= SR_EV_DECISION)
+			continue;
+		n = sr_repair_push(b->repair, &ev, out, b->err);
+		if (n < 0)
+			return -1;
+		for (i = 0; i < n; i++) {
+			if (sr_task_table_feed(&b->table, &out[i], srz_name_at, b->r, b->err) < 0)
+				return -1;
+			if (out[i].time_ns < b->from)
+				continue;
+			if (out[i].time_ns > b->to)
+				return 0;
+			if (!begun) {
+				begun = true;
+				if (add_starts(b) < 0)
+					return -1;
+			}
+			b->m->end_ns = out[i].time_ns;
+			if (on_event(b, &out[i]) < 0)
+				return -1;
+		}
+	}
+	return got;
+}
+
+struct sr_model *sr_model_build(struct srz_reader *r, const struct sr_model_options *o, struct sr_error *err)
+{
+	const struct srz_info *info = srz_get_info(r);
+	const char *scope = srz_get_meta(r, "scope");
+	struct build b = { .o = o, .r = r, .err = err };
+	size_t i;
+	int ok = -1;
+
+	b.m = calloc(1, sizeof(*b.m));
+	if (!b.m) {
+		oom(err);
+		return NULL;
+	}
+	b.whole_system = !scope || !strcmp(scope, "system");
+	b.from = info->first_ns + o->from_ns;
+	b.to = o->to_ns ? info->first_ns + o->to_ns : UINT64_MAX;
+	b.m->start_ns = b.m->end_ns = b.from;
+	b.m->cpus = info->cpus;
+	b.repair = sr_repair_new(!b.whole_system, err);
+	if (!b.repair || copy_starts(&b.m->starts, srz_get_tasks(r), err) < 0 ||
+	    sr_task_table_init(&b.table, &b.m->starts, err) < 0)
+		goto out;
+	if (build_all(&b) < 0 || finish(&b) < 0)
+		goto out;
+	judge_softirq(&b);
+	b.m->counts.repaired = sr_repair_count(b.repair);
+	b.m->counts.tasks = b.m->ntasks;
+	for (i = 0; i < b.m->ntasks; i++)
+		if (b.m->tasks[i].nops > 1)
+			break;
+	if (i == b.m->ntasks) {
+		sr_fail(err, SR_ANSWER_NO, "the recording holds nothing that can be replayed");
+		goto out;
+	}
+	ok = sr_model_check(b.m, err);
+out:
+	sr_repair_free(b.repair);
+	sr_task_table_release(&b.table);
+	free(b.bt);
+	free(b.of_task);
+	free(b.soft);
+	if (ok < 0) {
+		sr_model_free(b.m);
+		return NULL;
+	}
+	return b.m;
+}
+
+void sr_model_free(struct sr_model *m)
+{
+	size_t i;
+
+	if (!m)
+		return;
+	for (i = 0; i < m->ntasks; i++) {
+		free(m->tasks[i].ops);
+		free(m->tasks[i].waits);
+	}
+	for (i = 0; i < m->nnames; i++)
+		free(m->names[i]);
+	free(m->names);
+	free(m->tasks);
+	sr_task_starts_release(&m->starts);
+	free(m);
+}

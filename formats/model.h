@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The workload model: what each recorded task did, as a program that any engine can run.
+ *
+ * A program is a list of operations: run, wake X, wait to be woken, sleep for a time, fork, exec, exit.
+ * Each wait of a task is numbered from 0, and a wake releases one particular wait, not whichever its
+ * target happens to be in. A switch in a runnable state (preemption, yield) is no operation: the burst goes on.
+ *
+ *   recorded:  A  ---run 3 ms---[wake B]--run 1 ms--(sleeps, woken by B)--run ...
+ *   model:     A  RUN 3 ms, WAKE B wait 0, RUN 1 ms, WAIT 0, RUN ...
+ *
+ * Who woke a sleeper decides what its sleep becomes:
+ *   task      a replayed task, in its own context                          WAIT
+ *   softirq   soft interrupt on a replayed task's cpu, where both tasks wake each other this way about
+ *             equally often (a socket over loopback: the sender's own softirq delivers it)     WAIT
+ *   timed     everything else: timers, devices, kernel threads, tasks outside the replay       SLEEP
+ * Each is counted. A wake that the kernel stamped before its sleeper had left the cpu is kept for that sleep.
+ *
+ * The order of the recording that a trace proves: a recorded wake found its target asleep, so the target's block
+ * comes before the wake. Each WAKE carries how the recording came to that order (enum sr_order); where the
+ * target had blocked before the waker itself was last woken, the waker's own wait takes it over
+ * (sr_wait.watch_task) and it costs nothing at run time.
+ *
+ * sr_model_check plays the model untimed; what could not be matched becomes timed and is counted, so that a
+ * model that was built always runs to its end.
+ */
+#ifndef SCHEDREC_FORMATS_MODEL_H
+#define SCHEDREC_FORMATS_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "formats/error.h"
+#include "formats/srz.h"
+#include "formats/task.h"
+
+enum sr_op_kind {
+	SR_OP_NOP = 0,
+	SR_OP_RUN,   /* value: ns of CPU time, on recorded cpu `cpu` */
+	SR_OP_WAKE,  /* arg: task, value: its wait's number; flags: enum sr_order */
+	SR_OP_WAIT,  /* arg: number of the wait; value: recorded ns from block to wake; cpu: where it ran next */
+	SR_OP_SLEEP, /* the same, ended by the clock */
+	SR_OP_FORK,  /* arg: task (its program starts); flags bit 0: it shares the parent's memory (CLONE_VM) */
+	SR_OP_EXEC,  /* the comm that comes with it is a NAME */
+	SR_OP_NAME,  /* arg: index into names: the new comm */
+	SR_OP_NICE,  /* arg: nice + 20 */
+	SR_OP_END,   /* the program is over; flags bit 0: the task exited, else the recording ended first */
+};
+
+/* How the recording shows that a wake's target was asleep. */
+enum sr_order {
+	SR_ORDER_NONE = 0,       /* the wake came first, or it is not known */
+	SR_ORDER_FOLDED = 1,     /* before the waker's last wake-up: kept by the waker's own wait */
+	SR_ORDER_QUEUED = 2,     /* while the waker, already woken, waited for a cpu */
+	SR_ORDER_PREEMPTED = 3,  /* while the waker was preempted */
+	SR_ORDER_CONCURRENT = 4, /* while the waker was running: the target was on another cpu */
+};
+
+struct sr_op {
+	uint8_t kind, flags;
+	uint16_t cpu;
+	uint32_t arg;
+	uint64_t value;
+};
+
+/* One wait or sleep of one task. Times are ns since sr_model.start_ns. */
+struct sr_wait {
+	uint32_t needs;      /* what must come before it ends: its wake (a sleep: none), and a folded order each */
+	uint32_t watch_task; /* whose wait counts this one's arrival (a folded order); UINT32_MAX: none */
+	uint32_t watch_wait;
+	uint64_t block_ns, wake_ns;
+};
+
+struct sr_program {
+	uint32_t source;     /* index in the recording's sr_task_table */
+	int32_t tid, tgid;   /* as recorded */
+	uint32_t parent;     /* model task that forks it; UINT32_MAX: alive at the start */
+	char comm[SR_COMM_LEN]; /* at its start */
+	uint8_t policy, rt_prio;
+	int8_t nice;         /* at its start */
+	int first_cpu;       /* where it ran first, -1: never */
+	const struct sr_cpumask *allowed; /* NULL: everywhere, or not known */
+	struct sr_op *ops;
+	size_t nops, ops_cap;
+	struct sr_wait *waits;
+	size_t nwaits, waits_cap;
+	uint64_t cpu_ns;     /* sum of its RUNs */
+};
+
+struct sr_model_counts {
+	uint64_t tasks, tasks_outside;
+	uint64_t waits_task, waits_softirq, sleeps_timer /* woken from an interrupt */, sleeps_outside /* by a task not replayed */;
+	uint64_t sleeps_disk;      /* of the sleeps: in state D */
+	uint64_t wakes_early;      /* stamped before the sleeper's switch */
+	uint64_t wakes_unmatched;  /* dropped: their sleeper never slept */
+	uint64_t wakes_missing;    /* sleeps that ended without a wake in the recording: timed */
+	uint64_t check_timed;      /* waits that sr_model_check made timed */
+	uint64_t order[5];         /* wakes by enum sr_order */
+	uint64_t voluntary, preempted, repaired, lost;
+	uint64_t sleeps_open;      /* still asleep at the end */
+};
+
+struct sr_model {
+	struct sr_program *tasks;
+	size_t ntasks, tasks_cap;
+	char **names;
+	size_t nnames, names_cap;
+	uint64_t start_ns, end_ns;  /* the window of the recording */
+	uint64_t run_ns;            /* all RUNs */
+	unsigned cpus;              /* the recording's */
+	size_t max_alive;           /* most tasks alive at one time */
+	struct sr_task_starts starts; /* owns the masks that programs point to */
+	struct sr_model_counts counts;
+};
+
+struct sr_model_options {
+	uint64_t from_ns, to_ns; /* relative to the first event; to_ns 0: to the end */
+	const char *task_glob;   /* NULL: all of the scope */
+	uint64_t tracepoint_ns;  /* cost of one recorded event, taken out of the bursts */
+	bool no_fold;            /* for measurements */
+};
+
+/* Builds and checks. SR_DAMAGED: the file is; SR_ANSWER_NO: there is nothing to replay in it. */
+struct sr_model *sr_model_build(struct srz_reader *r, const struct sr_model_options *o, struct sr_error *err);
+void sr_model_free(struct sr_model *m); /* NULL is allowed */
+
+#endif

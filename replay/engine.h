@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The live engine: runs a workload model as real threads of this process.
+ *
+ *   rpl_prepare   checks limits, calibrates, creates the threads of the tasks that were alive at the recording's
+ *                 start; they stand at the gate
+ *   rpl_execute   opens the gate and returns when the last program has ended (or was stopped)
+ *   rpl_collect   hands out the counts and the engine's own events (binds, decisions; with self_record also what the
+ *                 threads saw: wake, first instruction after it, block)
+ *   rpl_free
+ *
+ * A recorder may be attached between prepare and execute: from then on no thread of the replay does anything before
+ * the gate opens. Needs no privilege; what may not be set (negative nice, real-time classes) is counted.
+ * One run at a time in a process; the model must outlive the run and is not changed.
+ */
+#ifndef SCHEDREC_REPLAY_ENGINE_H
+#define SCHEDREC_REPLAY_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "formats/error.h"
+#include "formats/event.h"
+#include "formats/machine.h"
+#include "formats/model.h"
+#include "replay/policy.h"
+
+enum rpl_work { RPL_WORK_TIME, RPL_WORK_INSTRUCTIONS };
+enum rpl_timing { RPL_TIMING_CLOSED, RPL_TIMING_OPEN };
+
+struct rpl_config {
+	enum rpl_work work;
+	enum rpl_timing timing;
+	double time_scale;          /* sleeps are multiplied by it; 1 as recorded */
+	uint64_t seed;
+	const struct rpl_policy *policy;
+	const char *policy_options; /* NULL: none */
+	const struct sr_machine *machine;
+	const struct sr_cpumask *cpus; /* CPUs to use; NULL: all that this process may */
+	bool keep_affinity;         /* the recorded masks apply: same machine, same CPUs */
+	bool self_record;
+	unsigned order;             /* RPL_ORDER_*: how recorded orders are kept */
+	const volatile int *stop;   /* not 0: end early; NULL: never */
+	void (*progress)(void *arg, double share); /* about 5 times a second, from the calling thread; NULL: none */
+	void *progress_arg;
+};
+
+/* rpl_config.order */
+enum {
+	RPL_ORDER_OFF = 0,
+	RPL_ORDER_WAIT = 1, /* a wake waits, bounded, until its target has reached the wait it ended */
+};
+
+/* Costs measured at prepare, ns; with --work instructions they are taken out of the bursts. */
+struct rpl_costs {
+	double loops_per_ns;     /* of the work loop on the fastest CPU */
+	double cputime_read_ns;  /* CLOCK_THREAD_CPUTIME_ID */
+	double wake_ns, sleep_ns; /* CPU time of waking a sleeper and of going to sleep and coming back */
+};
+
+struct rpl_counts {
+	uint64_t tasks, wakes, waits_slept, waits_passed; /* waits_passed: the wake was there already */
+	uint64_t sleeps, sleeps_late;  /* sleeps_late: their time had passed (open timing) */
+	uint64_t order_waits, order_yields, order_spins, order_blocks, order_expired, order_wait_ns;
+	uint64_t forced;        /* waits ended by the watchdog: a defect when not 0 */
+	uint64_t nice_refused, policy_refused, affinity_dropped, cpu_mapped;
+	uint64_t decisions, decision_ns, migrations, migrate_refused;
+	uint64_t events_dropped; /* engine events that found no room */
+	uint64_t balancer_cpu_ns;
+	uint64_t owed_ns, paid_ns; /* CPU time the programs owed, and what their threads used */
+};
+
+struct rpl_run;
+
+struct rpl_run *rpl_prepare(const struct sr_model *m, const struct rpl_config *cfg, struct sr_error *err);
+int rpl_execute(struct rpl_run *run, struct sr_error *err);
+const struct rpl_counts *rpl_get_counts(const struct rpl_run *run);
+const struct rpl_costs *rpl_get_costs(const struct rpl_run *run);
+/* Sorted by (time, cpu), owned by the run. Names: index into the model's programs' comms is not used; a COMM
+ * event's name is the index of the model task, to be interned by the caller. */
+int rpl_collect(struct rpl_run *run, const struct sr_event **events, size_t *n, struct sr_error *err);
+void rpl_span(const struct rpl_run *run, uint64_t *start_ns, uint64_t *end_ns);
+void rpl_free(struct rpl_run *run); /* NULL is allowed; ends threads that have not ended */
+
+#endif

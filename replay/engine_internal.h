@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef SCHEDREC_REPLAY_ENGINE_INTERNAL_H
+#define SCHEDREC_REPLAY_ENGINE_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+#include "replay/engine.h"
+
+/*
+ * The word of one wait, a futex:
+ *
+ *   31        30        29        28 .......... 0
+ *   ARRIVED   SLEEPER   WATCHED   what must still come
+ *
+ * ARRIVED: the task has reached the wait. SLEEPER: it sleeps, or is about to. WATCHED: somebody sleeps until ARRIVED.
+ */
+#define W_ARRIVED 0x80000000u
+#define W_SLEEPER 0x40000000u
+#define W_WATCHED 0x20000000u
+#define W_COUNT 0x1fffffffu
+
+enum { BIT_OWNER = 1, BIT_WATCHER = 2 }; /* futex bitsets of the two kinds of sleepers on a word */
+
+enum log_kind { LOG_WAKING = 1, LOG_IN, LOG_OUT, LOG_EXIT, LOG_FORK, LOG_BIND, LOG_DECISION };
+
+struct log_entry {
+	uint64_t time_ns;
+	uint32_t arg;      /* task; DECISION: task */
+	uint32_t cost_ns;
+	uint32_t task;     /* whose log */
+	int16_t from, to;
+	uint16_t cpu;
+	uint8_t kind, cause; /* OUT: cause is the sr_state */
+};
+
+struct log {
+	struct log_entry *v;
+	size_t n, cap;
+};
+
+struct rthread {
+	struct rpl_run *run;
+	const struct sr_program *p;
+	_Atomic uint32_t *words; /* one for each wait */
+	uint32_t index;
+	uint32_t pc;
+	atomic_int tid;
+	atomic_int pinned;       /* cpu its mask allows, -1: not pinned */
+	/* Under the policy lock: */
+	int cpu;                 /* where the policy put it; -1: nowhere yet */
+	bool queued;             /* counted in that cpu's nr_running */
+	uint32_t weight;
+	int16_t prio;
+	uint32_t next, prev;     /* run queue in order of arrival, UINT32_MAX: end */
+	int recorded_cpu;        /* of its next burst, -1: not known */
+	uint64_t last_ran_ns, last_queued_ns;
+	uint32_t group;          /* index of its process in run->groups */
+	/* Its own: */
+	int8_t nice;
+	bool stopped;
+	uint64_t owed_ns;        /* cumulative CPU time the program owes (work time) */
+	double owed_loops;       /* loops still owed, may be negative (work instructions) */
+	uint64_t base_cpu_ns;    /* its CPU clock when the program began */
+	uint64_t sync_cpu_ns, sync_mono_ns; /* a reading of its CPU clock and when it was made */
+	bool synced;             /* still good: it has not slept since */
+	_Atomic uint32_t *_Atomic at; /* the word it sleeps on; NULL: it does not */
+	struct log log;
+	struct rpl_counts counts;
+} __attribute__((aligned(64)));
+
+struct rcpu {
+	unsigned nr_running;
+	uint64_t load_weight;
+	uint32_t head, tail;
+	_Atomic uint32_t current; /* thread last seen running there, UINT32_MAX: none */
+	uint64_t last_tick_ns;
+};
+
+struct pending_move {
+	uint32_t task;
+	int from, to;
+	enum sr_cause cause;
+};
+
+#define MAX_MOVES 64
+
+struct rpl_run {
+	const struct sr_model *m;
+	struct rpl_config cfg;
+	struct rpl_costs costs;
+	struct rpl_counts counts;
+	struct rthread *threads;
+	uint32_t *groups;         /* live threads of each process, by group */
+	_Atomic uint32_t *words;
+	struct log_entry *log_entries;
+	pthread_attr_t attr;
+	bool attr_ok;
+	cpu_set_t cpus, old_mask;
+	unsigned ncpus;           /* in cpus */
+	struct rcpu *cpu;         /* by the kernel's number, like the machine's */
+	/* policy */
+	struct rpl_engine engine;
+	struct sr_machine machine;  /* cfg.machine, with the CPUs that are not used offline */
+	struct rthread *caller;     /* whose call into the policy is under way; NULL: the balancer's */
+	void *policy_state;
+	bool policy_ready;
+	_Atomic uint32_t lock;
+	struct pending_move moves[MAX_MOVES];
+	unsigned nmoves;
+	pthread_t balancer;
+	bool balancer_runs;
+	struct log balancer_log;
+	/* course of the run */
+	_Atomic uint32_t gate;    /* 0 closed, 1 open */
+	_Atomic uint32_t ready;   /* threads at the gate */
+	_Atomic uint32_t alive;   /* programs not ended; a futex */
+	_Atomic uint32_t over;    /* the run has ended: the balancer leaves */
+	_Atomic uint64_t progress_ns;
+	_Atomic uint32_t timed;   /* threads in a timed sleep */
+	_Atomic uint32_t failed;  /* a thread could not be created: errno */
+	_Atomic uint32_t stopping;
+	uint64_t start_ns, end_ns;
+	struct sr_event *events;
+	size_t nevents;
+};
+
+static inline uint64_t clock_ns(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + ts.tv_nsec;
+}
+
+static inline uint64_t mono_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
+/* futex.c; timeouts are absolute CLOCK_MONOTONIC ns, 0: none */
+int rpl_futex_wait(_Atomic uint32_t *word, uint32_t value, uint32_t bits, uint64_t until_ns);
+void rpl_futex_wake(_Atomic uint32_t *word, int n, uint32_t bits);
+
+/* work.c */
+void rpl_calibrate(struct rpl_costs *costs);
+void rpl_burn(struct rthread *t, uint64_t ns);
+void rpl_slept(struct rthread *t); /* the thread slept: its clock must be read anew */
+
+/* thread.c */
+void *rpl_thread_main(void *arg);
+void rpl_log(struct rthread *t, enum log_kind kind, uint64_t time_ns, uint32_t arg, unsigned cause);
+void rpl_release_all(struct rpl_run *run);
+
+/* place.c: the policy's view, its lock, and what it decides. All return at once for a policy that does not pin. */
+int rpl_policy_start(struct rpl_run *run, struct sr_error *err);
+void rpl_policy_stop(struct rpl_run *run);
+void rpl_place_fork(struct rthread *parent, struct rthread *child, bool thread);
+void rpl_place_exec(struct rthread *t);
+void rpl_place_wake(struct rthread *waker, struct rthread *t);  /* t is still blocked */
+void rpl_place_self(struct rthread *t);   /* t woke by the clock */
+void rpl_went_to_sleep(struct rthread *t);
+void rpl_stayed_awake(struct rthread *t); /* it was about to sleep, but its wake came first */
+void rpl_ended(struct rthread *t);
+void *rpl_balancer_main(void *arg);
+
+#endif

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One program as one thread. No allocation, no lock but the policy's, no I/O from the gate to the end. */
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "replay/engine_internal.h"
+
+/* A wait that only keeps the recorded order: how long it may spin while its target runs elsewhere, and how long it may
+ * last at all. */
+#define ORDER_SPIN_NS 30000u
+#define ORDER_LIMIT_NS 20000000u
+
+void rpl_log(struct rthread *t, enum log_kind kind, uint64_t time_ns, uint32_t arg, unsigned cause)
+{
+	struct log *l = &t->log;
+
+	if (kind < LOG_BIND && !t->run->cfg.self_record)
+		return;
+	if (l->n == l->cap) {
+		t->counts.events_dropped++;
+		return;
+	}
+	l->v[l->n++] = (struct log_entry){ .time_ns = time_ns ? time_ns : mono_ns(), .arg = arg, .task = t->index,
+		.cpu = sched_getcpu(), .kind = kind, .cause = cause, .from = -1, .to = -1 };
+}
+
+static void engine_call(struct rthread *t, double cost_ns)
+{
+	if (t->run->cfg.work == RPL_WORK_INSTRUCTIONS)
+		t->owed_loops -= cost_ns * t->run->costs.loops_per_ns;
+}
+
+/* One of the things that a wait needs has come; the last one ends it. */
+static void count_down(struct rthread *by, uint32_t task, uint64_t wait)
+{
+	struct rthread *t = &by->run->threads[task];
+	_Atomic uint32_t *word;
+	uint32_t v, next;
+
+	if (wait >= t->p->nwaits)
+		return;
+	word = &t->words[wait];
+	v = atomic_load(word);
+	do {
+		if (!(v & W_COUNT))
+			return;
+		next = v - 1;
+		if (!(next & W_COUNT))
+			next &= ~W_SLEEPER;
+	} while (!atomic_compare_exchange_weak(word, &v, next));
+	if (next & W_COUNT || !(v & W_SLEEPER))
+		return;
+	rpl_place_wake(by, t);
+	rpl_log(by, LOG_WAKING, 0, task, 0);
+	rpl_futex_wake(word, 1, BIT_OWNER);
+	engine_call(by, by->run->costs.wake_ns);
+}
+
+/* Sleeps on a word until it changes, or until a time. */
+static void sleep_on(struct rthread *t, _Atomic uint32_t *word, uint32_t v, uint32_t bits, uint64_t until)
+{
+	atomic_store(&t->at, word);
+	if (!atomic_load(&t->run->stopping))
+		rpl_futex_wait(word, v, bits, until);
+	atomic_store(&t->at, NULL);
+	rpl_slept(t);
+}
+
+/* A wake must not come before its target has reached the wait that it ended: waits for that, in the way in which the
+ * recording came to this order, and not for ever. */
+static void keep_order(struct rthread *t, const struct sr_op *op)
+{
+	struct rthread *target = &t->run->threads[op->arg];
+	uint64_t from, now;
+	_Atomic uint32_t *word;
+	uint32_t v;
+
+	if (op->value >= target->p->nwaits)
+		return;
+	word = &target->words[op->value];
+	v = atomic_load(word);
+	if (v & W_ARRIVED || !(v & W_COUNT))
+		return;
+	t->counts.order_waits++;
+	from = now = mono_ns();
+	if (op->flags == SR_ORDER_PREEMPTED) {
+		t->counts.order_yields++;
+		sched_yield();
+		rpl_slept(t);
+		v = atomic_load(word);
+	}
+	if (!(v & W_ARRIVED) && op->flags != SR_ORDER_QUEUED) {
+		t->counts.order_spins++;
+		while (now - from < ORDER_SPIN_NS && !((v = atomic_load(word)) & W_ARRIVED))
+			now = mono_ns();
+	}
+	if (!(v & W_ARRIVED) && !atomic_load(&t->run->stopping)) {
+		uint64_t until = mono_ns() + ORDER_LIMIT_NS;
+
+		t->counts.order_blocks++;
+		rpl_log(t, LOG_OUT, 0, 0, SR_STATE_SLEEPING);
+		rpl_went_to_sleep(t);
+		while (!((v = atomic_load(word)) & W_ARRIVED) && !atomic_load(&t->run->stopping)) {
+			if (mono_ns() >= until) {
+				t->counts.order_expired++;
+				break;
+			}
+			if (!(v & W_WATCHED) && !atomic_compare_exchange_strong(word, &v, v | W_WATCHED))
+				continue;
+			sleep_on(t, word, v | W_WATCHED, BIT_WATCHER, until);
+		}
+		rpl_stayed_awake(t);
+		rpl_log(t, LOG_IN, 0, 0, 0);
+	}
+	t->counts.order_wait_ns += mono_ns() - from;
+}
+
+static void timed_sleep(struct rthread *t, _Atomic uint32_t *word, uint64_t until)
+{
+	atomic_fetch_add(&t->run->timed, 1);
+	while (mono_ns() < until && !atomic_load(&t->run->stopping))
+		sleep_on(t, word, atomic_load(word), BIT_OWNER, until);
+	atomic_fetch_sub(&t->run->timed, 1);
+}
+
+static uint64_t sleep_until(const struct rthread *t, const struct sr_op *op)
+{
+	const struct rpl_run *run = t->run;
+
+	if (t->pc == 0 || run->cfg.timing == RPL_TIMING_OPEN)
+		return run->start_ns + t->p->waits[op->arg].wake_ns * run->cfg.time_scale;
+	return mono_ns() + op->value * run->cfg.time_scale;
+}
+
+static void do_wait(struct rthread *t, const struct sr_op *op)
+{
+	const struct sr_wait *w = &t->p->waits[op->arg];
+	_Atomic uint32_t *word = &t->words[op->arg];
+	uint64_t until = op->kind == SR_OP_SLEEP ? sleep_until(t, op) : 0;
+	bool left = false, placed = false, timed = false;
+	uint32_t v = atomic_fetch_or(word, W_ARRIVED);
+
+	if (v & W_WATCHED)
+		rpl_futex_wake(word, INT_MAX, BIT_WATCHER);
+	if (w->watch_task != UINT32_MAX)
+		count_down(t, w->watch_task, w->watch_wait);
+	if (until) {
+		t->counts.sleeps++;
+		if (mono_ns() >= until) {
+			t->counts.sleeps_late++;
+		} else {
+			rpl_log(t, LOG_OUT, 0, 0, SR_STATE_SLEEPING);
+			rpl_went_to_sleep(t);
+			left = timed = true;
+			timed_sleep(t, word, until);
+		}
+	}
+	for (;;) {
+		v = atomic_load(word);
+		if (!(v & W_COUNT) || atomic_load(&t->run->stopping))
+			break;
+		if (!left) {
+			rpl_log(t, LOG_OUT, 0, 0, SR_STATE_SLEEPING);
+			rpl_went_to_sleep(t);
+			left = true;
+		}
+		if (!(v & W_SLEEPER) && !atomic_compare_exchange_strong(word, &v, v | W_SLEEPER))
+			continue;
+		placed = true;
+		sleep_on(t, word, v | W_SLEEPER, BIT_OWNER, 0);
+	}
+	if (op->kind == SR_OP_WAIT) {
+		if (placed)
+			t->counts.waits_slept++;
+		else
+			t->counts.waits_passed++;
+	}
+	if (!left)
+		return;
+	engine_call(t, t->run->costs.sleep_ns);
+	if (!placed && timed)
+		rpl_place_self(t);
+	else if (!placed)
+		rpl_stayed_awake(t);
+	rpl_log(t, LOG_IN, 0, 0, 0);
+}
+
+static void set_nice(struct rthread *t, int nice)
+{
+	if (nice == t->nice)
+		return;
+	if (setpriority(PRIO_PROCESS, t->tid, nice) < 0)
+		t->counts.nice_refused++;
+	else
+		t->nice = nice;
+}
+
+static void fork_child(struct rthread *t, const struct sr_op *op)
+{
+	struct rpl_run *run = t->run;
+	struct rthread *child = &run->threads[op->arg];
+	pthread_t id;
+	int ret;
+
+	rpl_log(t, LOG_BIND, 0, op->arg, 0);
+	child->nice = t->nice;
+	rpl_place_fork(t, child, op->flags & 1);
+	atomic_fetch_add(&run->alive, 1);
+	ret = pthread_create(&id, &run->attr, rpl_thread_main, child);
+	if (ret) {
+		atomic_store(&run->failed, ret);
+		atomic_store(&run->stopping, 1);
+		atomic_fetch_sub(&run->alive, 1);
+		return;
+	}
+	rpl_log(t, LOG_FORK, 0, op->arg, 0);
+}
+
+static void pin_self(struct rthread *t)
+{
+	int cpu = t->cpu;
+	cpu_set_t one;
+
+	if (cpu < 0 || atomic_load(&t->pinned) == cpu)
+		return;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	if (sched_setaffinity(0, sizeof(one), &one) == 0)
+		atomic_store(&t->pinned, cpu);
+}
+
+/* What a forked thread does not inherit, or a first one must be given. */
+static void set_up(struct rthread *t)
+{
+	const struct sr_program *p = t->p;
+	bool first = p->parent == UINT32_MAX;
+
+	atomic_store(&t->tid, (int)syscall(SYS_gettid));
+	if (first)
+		prctl(PR_SET_NAME, p->comm);
+	if (t->run->cfg.policy->pins)
+		pin_self(t);
+	else if (first && p->allowed && t->run->cfg.keep_affinity) {
+		cpu_set_t allowed;
+		unsigned i, n = 0;
+
+		CPU_ZERO(&allowed);
+		for (i = 0; i < CPU_SETSIZE; i++)
+			if (CPU_ISSET(i, &t->run->cpus) && sr_cpumask_isset(p->allowed, i)) {
+				CPU_SET(i, &allowed);
+				n++;
+			}
+		if (!n)
+			t->counts.affinity_dropped++;
+		else if (n < t->run->ncpus && sched_setaffinity(0, sizeof(allowed), &allowed) < 0)
+			t->counts.affinity_dropped++;
+	}
+	if (first && (p->policy == SCHED_BATCH || p->policy == SCHED_IDLE)) {
+		struct sched_param param = { 0 };
+
+		if (sched_setscheduler(0, p->policy, &param) < 0)
+			t->counts.policy_refused++;
+	} else if (p->policy != SCHED_OTHER && p->policy != SCHED_BATCH && p->policy != SCHED_IDLE) {
+		t->counts.policy_refused++;
+	}
+	set_nice(t, p->nice);
+}
+
+static void run_program(struct rthread *t)
+{
+	const struct sr_program *p = t->p;
+	const struct sr_op *op = p->ops;
+
+	for (; !atomic_load_explicit(&t->run->stopping, memory_order_relaxed); op++) {
+		t->pc = op - p->ops;
+		switch (op->kind) {
+		case SR_OP_RUN:
+			rpl_burn(t, op->value);
+			break;
+		case SR_OP_WAKE:
+			t->counts.wakes++;
+			if (op->flags >= SR_ORDER_QUEUED && t->run->cfg.order & RPL_ORDER_WAIT)
+				keep_order(t, op);
+			count_down(t, op->arg, op->value);
+			break;
+		case SR_OP_WAIT:
+		case SR_OP_SLEEP:
+			do_wait(t, op);
+			break;
+		case SR_OP_FORK:
+			fork_child(t, op);
+			break;
+		case SR_OP_EXEC:
+			rpl_place_exec(t);
+			break;
+		case SR_OP_NAME:
+			prctl(PR_SET_NAME, t->run->m->names[op->arg]);
+			break;
+		case SR_OP_NICE:
+			set_nice(t, (int)op->arg - 20);
+			break;
+		case SR_OP_END:
+			return;
+		default:
+			break;
+		}
+	}
+}
+
+void *rpl_thread_main(void *arg)
+{
+	struct rthread *t = arg;
+	struct rpl_run *run = t->run;
+
+	set_up(t);
+	if (t->p->parent == UINT32_MAX) {
+		atomic_fetch_add(&run->ready, 1);
+		rpl_futex_wake(&run->ready, 1, BIT_OWNER);
+		while (!atomic_load(&run->gate))
+			rpl_futex_wait(&run->gate, 0, BIT_OWNER, 0);
+		rpl_log(t, LOG_BIND, run->start_ns, t->index, 0);
+		/* Who was asleep at the start goes to that wait at once; the others begin together. */
+		if (t->p->ops->kind != SR_OP_WAIT && t->p->ops->kind != SR_OP_SLEEP)
+			while (mono_ns() < run->start_ns && !atomic_load(&run->stopping))
+				rpl_futex_wait(&run->gate, 1, BIT_OWNER, run->start_ns);
+		t->base_cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	}
+	run_program(t);
+	t->counts.owed_ns = t->owed_ns;
+	t->counts.paid_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - t->base_cpu_ns;
+	rpl_log(t, LOG_EXIT, 0, 0, SR_STATE_DEAD);
+	rpl_ended(t);
+	if (atomic_fetch_sub(&run->alive, 1) == 1)
+		rpl_futex_wake(&run->alive, 1, BIT_OWNER);
+	return NULL;
+}
+
+void rpl_release_all(struct rpl_run *run)
+{
+	size_t i;
+
+	atomic_store(&run->stopping, 1);
+	for (i = 0; i < run->m->ntasks; i++) {
+		_Atomic uint32_t *word = atomic_load(&run->threads[i].at);
+
+		if (word)
+			rpl_futex_wake(word, INT_MAX, BIT_OWNER | BIT_WATCHER);
+	}
+}
