@@ -16,26 +16,34 @@
 #include "formats/option.h"
 
 #define SCHEDREC_VERSION "0.1"
+#define SCHEDREC_DATE "2026-11-21" /* of this version, for the man pages */
 
-/* What a command cannot do without; checked once before run, with one clear message. */
-enum { CMD_NEEDS_NOTHING = 0, CMD_STOP_AT_OPERAND = 1 /* options end at the first operand */ };
+/* cmd.flags */
+enum {
+	CMD_STOP_AT_OPERAND = 1, /* options end at the first operand */
+	CMD_HIDDEN = 2,          /* for the build, not in the list of commands */
+};
 
 struct cmd {
 	const char *name;
 	const char *summary;      /* one line, for the list of commands */
 	const char *operands;     /* "[--] CMD [ARG...]", for the usage line */
-	const char *description;  /* paragraphs for --help and the man page, "\n\n" between them */
+	const char *description;  /* paragraphs for --help and the man page, "\n\n" between them; they are wrapped, but a
+				   * paragraph that begins with a blank is printed as it is */
 	const char *const *examples; /* pairs: command line, what it does; NULL-terminated; may be NULL */
-	const struct sr_option *options;
+	const struct sr_option *options; /* main adds -h and --help */
 	size_t options_size;      /* sizeof the struct that the rows fill */
 	unsigned flags;
-	/* Exit status, or -1 with *err filled: main prints "schedrec NAME: TEXT" on stderr, exits with its status. */
+	/* Exit status, or -1 with *err filled: main prints "schedrec NAME: TEXT" on stderr, exits with its status.
+	 * main also flushes stdout, and a stdout that fails is status 3 with its one line; SIGPIPE is ignored, so
+	 * whoever prints much stops when ferror(stdout) says so. */
 	int (*run)(const void *options, int nargs, char **args, struct sr_error *err);
 };
 
 extern const struct cmd cmd_record, cmd_info, cmd_dump, cmd_replay, cmd_analyze, cmd_compare, cmd_policies;
 
-/* Signals: after cmd_catch_signals(), SIGINT and SIGTERM set cmd_signal (a second SIGINT ends at once). */
+/* Signals: after cmd_catch_signals(), SIGINT, SIGTERM and SIGHUP set cmd_signal to their number and interrupt system
+ * calls; a second SIGINT ends at once. One that was ignored when schedrec began stays ignored. */
 extern volatile sig_atomic_t cmd_signal;
 void cmd_catch_signals(void);
 
@@ -46,11 +54,11 @@ void cmd_progress_end(void);
 /* A warning on stderr: "schedrec: warning: ...". */
 void cmd_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* JSON to a stream, nothing held in memory: cmd_json_begin(f) ... members ... Strings are escaped, invalid UTF-8
- * replaced. key NULL inside arrays. A double that is not finite is written as null. */
+/* JSON to a stream, nothing held in memory: init, open, members, close. Strings are escaped, invalid UTF-8 is
+ * replaced by U+FFFD. key is NULL inside arrays and at the top. A double that is not finite is written as null. */
 struct cmd_json {
 	FILE *f;
-	int depth;
+	int depth;      /* at most 15 */
 	bool first[16];
 };
 void cmd_json_init(struct cmd_json *j, FILE *f);
