@@ -15,34 +15,51 @@
 struct sr_cpu {
 	uint16_t os;        /* the kernel's number */
 	uint16_t core;      /* dense index of its core: same core = SMT siblings */
-	uint16_t llc;       /* dense index of the last-level cache it shares (its own when it shares none) */
-	uint16_t cluster;   /* dense index, as llc where the machine has no clusters */
-	uint16_t package;   /* dense index */
-	uint16_t node;      /* dense index of its NUMA node */
+	uint16_t llc;       /* dense index of the last-level cache it shares (its core's own when it shares none) */
+	uint16_t cluster;   /* dense index (the kernel's cluster, else a cache between core and llc); else as llc */
+	uint16_t package;   /* dense index; one package where the firmware names none */
+	uint16_t node;      /* dense index of its NUMA node: nodes without a cpu are not counted */
 	uint16_t capacity;  /* 1..1024, relative to the machine's fastest; 1024 where unknown */
 	uint8_t online;     /* in the machine and usable by this process where the machine is this one */
 };
+#define SR_NO_CORE UINT16_MAX /* core of a hole: a number that names no cpu that is switched on */
 
 struct sr_machine {
-	unsigned ncpus;        /* highest os number + 1; v[] is indexed by os number, holes have online 0 */
+	unsigned ncpus;        /* highest os number + 1, at most SR_MAX_CPUS; v[] is indexed by os number */
 	struct sr_cpu *v;
 	unsigned ncores, nllcs, nclusters, npackages, nnodes;
-	uint32_t *distance;    /* nnodes x nnodes, NUMA distances as the firmware gives them (10 = local) */
+	uint32_t *distance;    /* nnodes x nnodes, NUMA distances as the firmware gives them (10 = local); 10 and 20
+				* where it gives none */
 	char *summary;         /* one line: "2 cores, 2 CPUs, 1 package, 1 node" */
-	char *xml;             /* hwloc XML, scrubbed of host name and addresses; for SRZ_SEC_MACHINE */
+	char *xml;             /* hwloc XML, scrubbed of host name, addresses and the like; for SRZ_SEC_MACHINE */
 };
 
-/* How far apart two CPUs are: the levels of migrations.*. */
+/*
+ * How far apart two CPUs are: the levels of migrations.*. SMT: other thread of the core. LLC: other core, same last
+ * cache. PACKAGE: same NUMA node, other last cache (whether or not the package is another). NODE: other NUMA node,
+ * or a cpu that the machine does not have.
+ */
 enum sr_level { SR_LEVEL_SELF, SR_LEVEL_SMT, SR_LEVEL_LLC, SR_LEVEL_PACKAGE, SR_LEVEL_NODE };
 enum sr_level sr_machine_level(const struct sr_machine *m, unsigned cpu_a, unsigned cpu_b);
 
-/* spec: NULL or "this"; a file of hwloc XML; an hwloc synthetic string; a preset's name. A wrong one is SR_USAGE. */
+/*
+ * spec: NULL or "this"; a file of hwloc XML; an hwloc synthetic string; a preset's name. A wrong one is SR_USAGE,
+ * a file that is not there SR_ENVIRONMENT, one that is no machine SR_DAMAGED. "this" counts as usable what
+ * the process's cpuset and the calling thread's affinity allow: call it before pinning.
+ * hwloc is silenced by setting HWLOC_HIDE_ERRORS unless the environment has it: the first call comes before threads.
+ */
 struct sr_machine *sr_machine_load(const char *spec, struct sr_error *err);
 struct sr_machine *sr_machine_from_xml(const char *xml, size_t len, struct sr_error *err); /* SR_DAMAGED */
-void sr_machine_free(struct sr_machine *m);
+/* Writes m->summary anew: after a change to online, which is all that a caller may change. */
+int sr_machine_summarize(struct sr_machine *m, struct sr_error *err);
+void sr_machine_free(struct sr_machine *m); /* NULL is allowed */
 
 struct sr_machine_preset {
 	const char *name, *help;
+	const char *synthetic;  /* the machine as hwloc's synthetic string, before the members below */
+	const char *capacity;   /* what the string cannot say: "446x4,1024x4", cpus in logical order; NULL: all 1024 */
+	const char *distance;   /* NUMA distances, row by row, "10,20,20,10"; NULL: 10 and 20 */
+	unsigned cpus;          /* only the cpus below this number exist; 0: all of the string */
 };
 const struct sr_machine_preset *sr_machine_presets(void); /* ended by a NULL name */
 
