@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 /* A thread's stack: it calls little, but glibc keeps its own data there too, and sanitizers keep more. */
 #if defined(__SANITIZE_ADDRESS__)

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "replay/cmd_replay.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The table's rows; those that no run has are left out. */
+static const char *const shown[] = {
+	"makespan_ns", "cpu_time_ns", "wakeup_latency_ns.p50", "wakeup_latency_ns.p95", "wakeup_latency_ns.p99",
+	"run_delay_ns.mean", "preempt_wait_ns.mean", "switches_voluntary", "switches_involuntary", "migrations.total",
+	"idle_while_overloaded_ns", "busiest_cpu_share", "policy_decision_ns.mean", "balancer_cpu_ns", NULL
+};
+
+static const char *const shown_fidelity[] = {
+	"fidelity.makespan_error", "fidelity.cpu_time_error", "fidelity.voluntary_switch_error",
+	"fidelity.involuntary_switch_error", "fidelity.wakeup_error", "fidelity.wakeup_latency_distance",
+	"fidelity.concurrency_distance", "fidelity.wake_edges_recall", "fidelity.wake_edges_precision",
+	"fidelity.order_waits", "fidelity.order_waits_blocked", NULL
+};
+
+static size_t values_of(const struct replay_arm *arm, const char *name, double *v)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < arm->n; i++)
+		if (ana_get(&arm->runs[i].result, name, &v[n]))
+			n++;
+	return n;
+}
+
+static const char *unit_of(const struct replay_series *s, const char *name)
+{
+	size_t a, i, k;
+
+	for (a = 0; a < s->narms; a++)
+		for (i = 0; i < s->arm[a].n; i++) {
+			const struct ana_result *r = &s->arm[a].runs[i].result;
+
+			for (k = 0; k < r->nmetrics; k++)
+				if (!strcmp(r->metrics[k].name, name))
+					return r->metrics[k].unit;
+		}
+	return NULL;
+}
+
+static const char *format_value(char *buf, size_t len, const char *name, const char *unit, double v)
+{
+	if (!strcmp(unit, "ns"))
+		return sr_format_time(buf, len, v);
+	if (strstr(name, "_error"))
+		snprintf(buf, len, "%+.1f%%", v * 100);
+	else if (!strcmp(unit, "ratio"))
+		snprintf(buf, len, "%.1f%%", v * 100);
+	else
+		return sr_format_count(buf, len, (uint64_t)llround(v));
+	return buf;
+}
+
+static void print_row(const struct replay_series *s, const char *name, bool fidelity)
+{
+	const char *unit = unit_of(s, name);
+	double *v, recorded;
+	char num[48];
+	size_t a;
+
+	if (!unit)
+		return;
+	v = calloc(s->arm[0].n + 1, sizeof(*v));
+	if (!v)
+		return;
+	printf("%-28s", fidelity ? name + strlen("fidelity.") : name);
+	if (fidelity)
+		printf(" %13s", "");
+	else if (ana_get(&s->recorded, name, &recorded))
+		printf(" %13s", format_value(num, sizeof(num), name, unit, recorded));
+	else
+		printf(" %13s", "-");
+	for (a = 0; a < s->narms; a++) {
+		size_t n = values_of(&s->arm[a], name, v), i;
+		double lo, hi, median;
+		char cell[80];
+
+		if (!n) {
+			printf(" %19s", "-");
+			continue;
+		}
+		lo = hi = v[0];
+		for (i = 1; i < n; i++) {
+			lo = fmin(lo, v[i]);
+			hi = fmax(hi, v[i]);
+		}
+		median = ana_median(v, n);
+		format_value(num, sizeof(num), name, unit, median);
+		if (n > 1 && median != 0 && !fidelity)
+			snprintf(cell, sizeof(cell), "%s \302\261%.1f%%", num, (hi - lo) / 2 / fabs(median) * 100);
+		else
+			snprintf(cell, sizeof(cell), "%s", num);
+		/* The plus-minus sign is two bytes and one column. */
+		printf(" %*s", 19 + (strchr(cell, '\302') ? 1 : 0), cell);
+	}
+	putchar('\n');
+	free(v);
+}
+
+static void print_head(const struct replay_series *s, const char *first, const char *second)
+{
+	size_t a;
+
+	printf("%-28s %13s", first, second);
+	for (a = 0; a < s->narms; a++)
+		printf(" %19.19s", s->arm[a].name);
+	putchar('\n');
+}
+
+void replay_report_table(const struct replay_series *s)
+{
+	char num[4][32];
+	size_t i;
+
+	printf("%s: %s tasks, %s of work, %s wakes by tasks, %s sleeps\n", s->trace,
+	       sr_format_count(num[0], 32, s->model->ntasks), sr_format_time(num[1], 32, s->model->run_ns),
+	       sr_format_count(num[2], 32, s->model->counts.waits_task + s->model->counts.waits_softirq),
+	       sr_format_count(num[3], 32, s->model->counts.sleeps_timer + s->model->counts.sleeps_outside +
+				       s->model->counts.wakes_missing));
+	printf("work: %s, timing: %s; %zu round%s; median, and half the range of the rounds%s\n\n", s->work, s->timing,
+	       s->arm[0].n, s->arm[0].n == 1 ? "" : "s", s->self ? "; the replay recorded itself" : "");
+	if (!s->arm[0].n)
+		return;
+	print_head(s, "metric", "recorded");
+	for (i = 0; shown[i]; i++)
+		print_row(s, shown[i], false);
+	putchar('\n');
+	print_head(s, "fidelity to the recording", "");
+	for (i = 0; shown_fidelity[i]; i++)
+		print_row(s, shown_fidelity[i], true);
+}
+
+static void json_metrics(struct cmd_json *j, const struct ana_result *r)
+{
+	size_t i;
+
+	cmd_json_open(j, "metrics", '{');
+	for (i = 0; i < r->nmetrics; i++)
+		cmd_json_real(j, r->metrics[i].name, r->metrics[i].value);
+	cmd_json_close(j, '}');
+}
+
+static void json_counts(struct cmd_json *j, const struct rpl_counts *c)
+{
+	cmd_json_open(j, "counts", '{');
+	cmd_json_u64(j, "wakes", c->wakes);
+	cmd_json_u64(j, "waits_slept", c->waits_slept);
+	cmd_json_u64(j, "waits_passed", c->waits_passed);
+	cmd_json_u64(j, "sleeps", c->sleeps);
+	cmd_json_u64(j, "sleeps_late", c->sleeps_late);
+	cmd_json_u64(j, "order_waits", c->order_waits);
+	cmd_json_u64(j, "order_yields", c->order_yields);
+	cmd_json_u64(j, "order_spins", c->order_spins);
+	cmd_json_u64(j, "order_blocks", c->order_blocks);
+	cmd_json_u64(j, "order_expired", c->order_expired);
+	cmd_json_u64(j, "order_wait_ns", c->order_wait_ns);
+	cmd_json_u64(j, "forced", c->forced);
+	cmd_json_u64(j, "nice_refused", c->nice_refused);
+	cmd_json_u64(j, "policy_refused", c->policy_refused);
+	cmd_json_u64(j, "affinity_dropped", c->affinity_dropped);
+	cmd_json_u64(j, "decisions", c->decisions);
+	cmd_json_u64(j, "owed_ns", c->owed_ns);
+	cmd_json_u64(j, "paid_ns", c->paid_ns);
+	cmd_json_u64(j, "events_dropped", c->events_dropped);
+	cmd_json_close(j, '}');
+}
+
+static void json_model(struct cmd_json *j, const struct sr_model *m)
+{
+	const struct sr_model_counts *c = &m->counts;
+
+	cmd_json_open(j, "model", '{');
+	cmd_json_u64(j, "tasks", m->ntasks);
+	cmd_json_u64(j, "tasks_outside", c->tasks_outside);
+	cmd_json_u64(j, "run_ns", m->run_ns);
+	cmd_json_u64(j, "waits_task", c->waits_task);
+	cmd_json_u64(j, "waits_softirq", c->waits_softirq);
+	cmd_json_u64(j, "sleeps_timer", c->sleeps_timer);
+	cmd_json_u64(j, "sleeps_outside", c->sleeps_outside);
+	cmd_json_u64(j, "sleeps_disk", c->sleeps_disk);
+	cmd_json_u64(j, "sleeps_open", c->sleeps_open);
+	cmd_json_u64(j, "wakes_early", c->wakes_early);
+	cmd_json_u64(j, "wakes_unmatched", c->wakes_unmatched);
+	cmd_json_u64(j, "wakes_missing", c->wakes_missing);
+	cmd_json_u64(j, "check_timed", c->check_timed);
+	cmd_json_u64(j, "order_none", c->order[SR_ORDER_NONE]);
+	cmd_json_u64(j, "order_folded", c->order[SR_ORDER_FOLDED]);
+	cmd_json_u64(j, "order_queued", c->order[SR_ORDER_QUEUED]);
+	cmd_json_u64(j, "order_preempted", c->order[SR_ORDER_PREEMPTED]);
+	cmd_json_u64(j, "order_concurrent", c->order[SR_ORDER_CONCURRENT]);
+	cmd_json_u64(j, "repaired", c->repaired);
+	cmd_json_u64(j, "lost", c->lost);
+	cmd_json_close(j, '}');
+}
+
+void replay_report_json(const struct replay_series *s)
+{
+	struct cmd_json j;
+	size_t a, i;
+
+	cmd_json_init(&j, stdout);
+	cmd_json_open(&j, NULL, '{');
+	cmd_json_str(&j, "trace", s->trace);
+	cmd_json_str(&j, "work", s->work);
+	cmd_json_str(&j, "timing", s->timing);
+	cmd_json_bool(&j, "self_recorded", s->self);
+	json_model(&j, s->model);
+	cmd_json_open(&j, "recorded", '{');
+	json_metrics(&j, &s->recorded);
+	cmd_json_close(&j, '}');
+	cmd_json_open(&j, "runs", '[');
+	for (a = 0; a < s->narms; a++)
+		for (i = 0; i < s->arm[a].n; i++) {
+			cmd_json_open(&j, NULL, '{');
+			cmd_json_str(&j, "policy", s->arm[a].name);
+			cmd_json_u64(&j, "round", i);
+			cmd_json_str(&j, "file", s->arm[a].runs[i].file);
+			json_counts(&j, &s->arm[a].runs[i].counts);
+			json_metrics(&j, &s->arm[a].runs[i].result);
+			cmd_json_close(&j, '}');
+		}
+	cmd_json_close(&j, ']');
+	cmd_json_close(&j, '}');
+}
+
+/* A comparison of policies rests on the replay; beyond these it should not. */
+static const struct {
+	const char *name, *text;
+	double limit;
+} poor[] = {
+	{ "fidelity.cpu_time_error", "CPU time", 0.10 },
+	{ "fidelity.makespan_error", "makespan", 0.15 },
+	{ "fidelity.voluntary_switch_error", "voluntary switches", 0.20 },
+};
+
+static uint64_t total(const struct replay_series *s, size_t offset)
+{
+	uint64_t sum = 0;
+	size_t a, i;
+
+	for (a = 0; a < s->narms; a++)
+		for (i = 0; i < s->arm[a].n; i++)
+			sum += *(const uint64_t *)((const char *)&s->arm[a].runs[i].counts + offset);
+	return sum;
+}
+
+static void warn_poor(const struct replay_series *s)
+{
+	const struct replay_arm *arm = &s->arm[0];
+	double *v = calloc(arm->n + 1, sizeof(*v));
+	size_t i;
+
+	/* Another policy may well change these; only the kernel's own should resemble the recording. */
+	for (i = 0; v && i < sizeof(poor) / sizeof(*poor) && !arm->policy->pins; i++) {
+		size_t n = values_of(arm, poor[i].name, v);
+		double median = n ? ana_median(v, n) : 0;
+
+		if (fabs(median) > poor[i].limit && !strcmp(s->work, "time"))
+			cmd_warn("the replay's %s is %+.0f%% off the recording's: do not rest a comparison on it",
+				 poor[i].text, median * 100);
+	}
+	free(v);
+}
+
+void replay_report_warnings(const struct replay_series *s)
+{
+	static const struct {
+		size_t offset;
+		const char *text;
+	} count[] = {
+		{ offsetof(struct rpl_counts, nice_refused), "negative nice values could not be set (they need privilege)" },
+		{ offsetof(struct rpl_counts, policy_refused), "real-time or other classes ran as normal tasks" },
+		{ offsetof(struct rpl_counts, affinity_dropped), "recorded affinities name no CPU of this machine" },
+		{ offsetof(struct rpl_counts, forced), "waits had to be ended by the watchdog: please report this recording" },
+		{ offsetof(struct rpl_counts, events_dropped), "of the replay's own events found no room" },
+	};
+	size_t i;
+
+	if (s->self && s->self_why)
+		cmd_warn("the replay recorded itself (%s): no preemptions, slices or migrations", s->self_why);
+	if (s->recording_lost)
+		cmd_warn("events of the recording were lost in %llu places", (unsigned long long)s->recording_lost);
+	if (s->model->counts.check_timed)
+		cmd_warn("%llu waits have no wake in the recording and became timed",
+			 (unsigned long long)s->model->counts.check_timed);
+	for (i = 0; i < sizeof(count) / sizeof(*count); i++) {
+		uint64_t n = total(s, count[i].offset);
+
+		if (n)
+			cmd_warn("%llu %s", (unsigned long long)n, count[i].text);
+	}
+	if (!s->self)
+		warn_poor(s);
+}
