@@ -255,14 +255,8 @@ static void option_facts(const struct sr_option *o, char *buf, size_t len)
 		n += (size_t)snprintf(buf + n, len - n, "%smay be given several times", sep);
 		sep = "; ";
 	} else if (option_is_number(o) && (o->min != 0 || o->max != 0)) {
-		if (o->type == SR_OPT_TIME) {
-			sr_format_time(lo, sizeof(lo), o->min);
-			sr_format_time(hi, sizeof(hi), o->max);
-		} else {
-			snprintf(lo, sizeof(lo), "%.15g", o->min);
-			snprintf(hi, sizeof(hi), "%.15g", o->max);
-		}
-		n += (size_t)snprintf(buf + n, len - n, "%s%s to %s", sep, lo, hi);
+		n += (size_t)snprintf(buf + n, len - n, "%s%s to %s", sep, sr_option_bound(lo, sizeof(lo), o, o->min),
+				      sr_option_bound(hi, sizeof(hi), o, o->max));
 		sep = "; ";
 	}
 	if (o->deflt && n < len) {
@@ -296,21 +290,25 @@ static void print_wrapped(FILE *f, const char *text, int column, int indent)
 }
 
 /* Calls each paragraph's printer; a paragraph that begins with a blank is verbatim. */
-static void each_paragraph(FILE *f, const char *text, void (*print)(FILE *f, const char *paragraph, bool verbatim))
+static void each_paragraph(FILE *f, const char *text,
+			   void (*print)(FILE *f, const char *paragraph, bool first, bool verbatim))
 {
+	bool first = true;
+
 	while (text && *text) {
 		const char *end = strstr(text, "\n\n");
 		size_t len = end ? (size_t)(end - text) : strlen(text);
 		char *copy = strndup(text, len);
 
 		if (copy)
-			print(f, copy, copy[0] == ' ' || copy[0] == '\t');
+			print(f, copy, first, copy[0] == ' ' || copy[0] == '\t');
 		free(copy);
+		first = false;
 		text = end ? end + 2 : text + len;
 	}
 }
 
-static void help_paragraph(FILE *f, const char *text, bool verbatim)
+static void help_paragraph(FILE *f, const char *text, bool first, bool verbatim)
 {
 	putc('\n', f);
 	if (verbatim)
@@ -424,14 +422,15 @@ static void roff_wrapped(FILE *f, const char *text)
 	free(copy);
 }
 
-static void man_paragraph(FILE *f, const char *text, bool verbatim)
+static void man_paragraph(FILE *f, const char *text, bool first, bool verbatim)
 {
+	if (!first)
+		fputs(".PP\n", f);
 	if (verbatim) {
-		fputs(".PP\n.nf\n", f);
+		fputs(".nf\n", f);
 		roff(f, text, true);
 		fputs("\n.fi\n", f);
 	} else {
-		fputs(".PP\n", f);
 		roff_wrapped(f, text);
 	}
 }
@@ -577,7 +576,7 @@ static void bash_completion(FILE *f)
 {
 	fputs("# bash completion for schedrec, generated from its option tables\n"
 	      "_schedrec() {\n"
-	      "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} cmd=${COMP_WORDS[1]} words= files=\n"
+	      "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} cmd=${COMP_WORDS[1]} words='' files=''\n"
 	      "\tCOMPREPLY=()\n"
 	      "\tif [ \"$COMP_CWORD\" -eq 1 ]; then\n"
 	      "\t\twords='help --help --version", f);
@@ -597,7 +596,7 @@ static void bash_completion(FILE *f)
 		fprintf(f, "\t\t%s) words='--help", (*c)->name);
 		for (const struct sr_option *o = (*c)->options; o->name; o++)
 			fprintf(f, " --%s", o->name);
-		fputs("' files= ;;\n", f);
+		fputs("' files='' ;;\n", f);
 	}
 	fputs("\t\tesac\n\t\t;;\n\tesac\n"
 	      "\tif [ -n \"$files\" ]; then\n\t\tmapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"

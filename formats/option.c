@@ -162,12 +162,16 @@ static void option_label(char *buf, size_t len, const struct sr_option *o, bool 
 		snprintf(buf, len, "--%s", o->name);
 }
 
-static void format_bound(char *buf, size_t len, const struct sr_option *o, double v)
+const char *sr_option_bound(char *buf, size_t len, const struct sr_option *o, double v)
 {
-	if (o->type == SR_OPT_TIME)
-		sr_format_time(buf, len, v);
-	else
-		snprintf(buf, len, "%.15g", v);
+	const struct unit *units = o->type == SR_OPT_TIME ? time_units : o->type == SR_OPT_SIZE ? size_units : NULL;
+	const struct unit *best = units;
+
+	for (const struct unit *u = units; u && u->name; u++)
+		if (v >= (double)u->scale && fmod(v, (double)u->scale) == 0 && u->scale > best->scale)
+			best = u;
+	snprintf(buf, len, "%.15g%s", best ? v / (double)best->scale : v, best ? best->name : "");
+	return buf;
 }
 
 static int check_bounds(const struct sr_option *o, const char *text, double v, struct sr_error *err)
@@ -176,9 +180,8 @@ static int check_bounds(const struct sr_option *o, const char *text, double v, s
 
 	if ((o->min == 0 && o->max == 0) || (v >= o->min && v <= o->max))
 		return 0;
-	format_bound(lo, sizeof(lo), o, o->min);
-	format_bound(hi, sizeof(hi), o, o->max);
-	return sr_fail(err, SR_USAGE, "'%s' is out of bounds: %s to %s", text, lo, hi);
+	return sr_fail(err, SR_USAGE, "'%s' is out of bounds: %s to %s", text,
+		       sr_option_bound(lo, sizeof(lo), o, o->min), sr_option_bound(hi, sizeof(hi), o, o->max));
 }
 
 static int parse_uint(const char *text, uint64_t *out, struct sr_error *err)

@@ -49,6 +49,9 @@ struct sr_option {
 int sr_options_parse(const struct sr_option *rows, void *members, int argc, char **argv, int stop_at_operand,
 		     int *operands, struct sr_error *err);
 
+/* A row's bound as it would be written on the command line: "250ms", "64k", "1000" (buf >= 32). */
+const char *sr_option_bound(char *buf, size_t len, const struct sr_option *o, double v);
+
 /* "1.5s" -> ns, and the reverse for people: "1.50 s", "312 us" (buf >= 32). */
 int sr_parse_time(const char *text, uint64_t *ns, struct sr_error *err);
 int sr_parse_size(const char *text, uint64_t *bytes, struct sr_error *err);
