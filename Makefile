@@ -1,33 +1,45 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# make            the program, at ./schedrec
+#
+# make                          the program, at ./schedrec
 # make SAN=address,undefined    the same beside it, under build/san/
+# make unit                     the unit tests' programs
+# sudo make check               all tests (SAN= works here too); installs what is missing
+# sudo make demo                records a real build and replays it under three policies
+# make install, uninstall       PREFIX (/usr/local), DESTDIR
+# make format, lint, clean      V=1 shows the commands
 
 CC      ?= cc
-PREFIX  ?= /usr/local
 CFLAGS  ?= -O2 -g
+PREFIX  ?= /usr/local
+DESTDIR ?=
 SAN     ?=
+V       ?= 0
 
-comma := ,
-B := $(if $(SAN),build/san,build)
+# Everything that is built lies in $(B), but for ./schedrec.
+comma   := ,
+B       := $(if $(SAN),build/san,build)
 PROGRAM := $(if $(SAN),$(B)/schedrec,schedrec)
+FOLDERS := formats record replay analyze corpus
 
-PKGS := libtracefs libtraceevent zlib sqlite3 hwloc nettle
+PKGS       := libtracefs libtraceevent zlib sqlite3 hwloc
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lRmath -lm -lpthread
+LIBS       := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lRmath -lm -lpthread
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wno-unused-parameter
-ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(PKG_CFLAGS) -I. -pthread $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
+ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(PKG_CFLAGS) -I. -pthread \
+	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 
-LIB_SRC := $(filter-out $(wildcard */cmd_*.c),$(wildcard formats/*.c record/*.c replay/*.c analyze/*.c corpus/*.c))
-CMD_SRC := schedrec.c $(wildcard formats/cmd_*.c record/cmd_*.c replay/cmd_*.c analyze/cmd_*.c corpus/cmd_*.c)
-LIB_OBJ := $(LIB_SRC:%.c=$(B)/%.o)
-CMD_OBJ := $(CMD_SRC:%.c=$(B)/%.o)
+CMD_SRC  := schedrec.c $(wildcard $(FOLDERS:%=%/cmd_*.c))
+LIB_SRC  := $(filter-out $(CMD_SRC),$(wildcard $(FOLDERS:%=%/*.c)))
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
-UNIT := $(UNIT_SRC:tests/unit/%.c=$(B)/tests/unit/%)
+LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o)
+CMD_OBJ  := $(CMD_SRC:%.c=$(B)/%.o)
+UNIT     := $(UNIT_SRC:%.c=$(B)/%)
+C_FILES   = $(wildcard *.[ch] $(FOLDERS:%=%/*.[ch]) tests/unit/*.[ch] tests/bench/*.[ch])
+SCRIPTS   = $(wildcard .ci/run tests/deps tests/demo tests/*.sh tests/*/*.sh)
 
-V ?= 0
-Q := $(if $(filter 1,$(V)),,@)
-say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $(2);)
+Q   := $(if $(filter 1,$(V)),,@)
+say  = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $(2);)
 
 all: $(PROGRAM)
 
@@ -37,18 +49,75 @@ $(PROGRAM): $(CMD_OBJ) $(B)/libschedrec.a
 $(B)/libschedrec.a: $(LIB_OBJ)
 	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
 
-$(B)/%.o: %.c
+$(B)/%.o: %.c $(B)/flags | toolchain
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(B)/tests/unit/%: tests/unit/%.c $(B)/libschedrec.a
+$(B)/tests/unit/%: tests/unit/%.c $(B)/libschedrec.a $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,TEST,$<)$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(B)/libschedrec.a -lcmocka $(LIBS)
 
 unit: $(UNIT)
 
+# Other flags or another compiler make everything anew.
+$(B)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(ALL_CFLAGS)' | cmp -s - $@ || echo '$(CC) $(ALL_CFLAGS)' >$@
+
+toolchain:
+	@pkg-config --exists $(PKGS) || { echo 'schedrec: libraries are missing: run "sudo tests/deps build"' >&2; exit 1; }
+
+# The man pages and the completion come from the program's own tables.
+$(B)/share/schedrec.1: $(PROGRAM)
+	@mkdir -p $(@D) && rm -f $(@D)/*
+	$(call say,DOCS,$(@D))./$(PROGRAM) generate --dir $(@D)
+
+docs: $(B)/share/schedrec.1
+
+BIN  = $(DESTDIR)$(PREFIX)/bin
+MAN  = $(DESTDIR)$(PREFIX)/share/man/man1
+BASH_COMPLETION = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+
+install: all docs
+	install -d $(BIN) $(MAN) $(BASH_COMPLETION)
+	install -m 755 $(PROGRAM) $(BIN)/schedrec
+	install -m 644 $(B)/share/*.1 $(MAN)
+	install -m 644 $(B)/share/schedrec.bash $(BASH_COMPLETION)/schedrec
+
+uninstall:
+	rm -f $(BIN)/schedrec $(MAN)/schedrec.1 $(MAN)/schedrec-*.1 $(BASH_COMPLETION)/schedrec
+
+# Under sudo everything is built as the invoking user, so that nothing in the tree belongs to root. The packages are
+# installed first: only the make that is called then sees them.
+AS_USER  = $(if $(SUDO_USER),runuser -u $(SUDO_USER) --)
+PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+
+check:
+	$(Q)tests/deps build test
+	$(Q)$(AS_USER) $(MAKE) --no-print-directory $(PARALLEL) SAN=$(SAN) all unit docs
+	$(Q)tests/run.sh $(B) $(PROGRAM)
+
+demo:
+	$(Q)tests/deps build
+	$(Q)$(AS_USER) $(MAKE) --no-print-directory $(PARALLEL) all
+	$(Q)tests/demo
+
+format:
+	clang-format -i $(C_FILES)
+
+lint: docs
+	clang-format --dry-run -Werror $(C_FILES)
+	cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --inline-suppr \
+		--suppressions-list=tests/cppcheck.txt -D__x86_64__ -I. $(filter %.c,$(C_FILES))
+	printf '%s\n' $(filter %.c,$(C_FILES)) | xargs -P $$(nproc) -n 4 sh -c \
+		'clang-tidy --quiet "$$@" -- $(ALL_CFLAGS) 2>build/tidy.$$$$ || { cat build/tidy.$$$$; exit 1; }' tidy
+	shellcheck -x $(SCRIPTS) $(B)/share/schedrec.bash
+	mandoc -T lint -W warning $(B)/share/*.1
+
 clean:
 	rm -rf build schedrec
 
--include $(LIB_OBJ:.o=.d) $(CMD_OBJ:.o=.d)
-.PHONY: all unit clean
+FORCE:
+-include $(LIB_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(UNIT:%=%.d)
+.PHONY: all unit docs install uninstall check demo format lint clean toolchain FORCE
+.DELETE_ON_ERROR:
