@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The live engine on models written by hand. Bounds on elapsed time are wide: the host is shared. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "replay/engine.h"
+
+#define MS 1000000ull
+#define NONE UINT32_MAX
+
+static struct sr_machine *machine;
+
+
+static struct sr_program *add_task(struct sr_model *m, uint32_t parent)
+{
+	struct sr_program *p;
+
+	m->tasks = realloc(m->tasks, (m->ntasks + 1) * sizeof(*m->tasks));
+	p = &m->tasks[m->ntasks++];
+	memset(p, 0, sizeof(*p));
+	p->parent = parent;
+	p->tid = 100 + (int)m->ntasks;
+	p->first_cpu = -1;
+	strcpy(p->comm, "engine-test");
+	m->max_alive++;
+	return p;
+}
+
+static void op(struct sr_model *m, uint32_t task, enum sr_op_kind kind, uint32_t arg, uint64_t value)
+{
+	struct sr_program *p = &m->tasks[task];
+
+	p->ops = realloc(p->ops, (p->nops + 1) * sizeof(*p->ops));
+	p->ops[p->nops++] = (struct sr_op){ .kind = kind, .arg = arg, .value = value };
+	if (kind == SR_OP_RUN)
+		m->run_ns += value;
+	if (kind != SR_OP_WAIT && kind != SR_OP_SLEEP)
+		return;
+	p->ops[p->nops - 1].arg = p->nwaits;
+	p->waits = realloc(p->waits, (p->nwaits + 1) * sizeof(*p->waits));
+	p->waits[p->nwaits++] = (struct sr_wait){ .needs = kind == SR_OP_WAIT, .watch_task = NONE };
+}
+
+static void free_model(struct sr_model *m)
+{
+	for (size_t i = 0; i < m->ntasks; i++) {
+		free(m->tasks[i].ops);
+		free(m->tasks[i].waits);
+	}
+	free(m->tasks);
+}
+
+/* Runs the model; the counts, and the elapsed ns. */
+static struct rpl_counts go(const struct sr_model *m, struct rpl_config cfg, uint64_t *elapsed)
+{
+	struct sr_error err;
+	struct rpl_counts counts;
+	struct rpl_run *run;
+	uint64_t start, end;
+
+	if (!cfg.policy)
+		cfg.policy = &rpl_policy_kernel;
+	cfg.machine = machine;
+	cfg.time_scale = cfg.time_scale ? cfg.time_scale : 1;
+	run = rpl_prepare(m, &cfg, &err);
+	if (!run)
+		fail_msg("%s", err.text);
+	if (rpl_execute(run, &err) < 0)
+		fail_msg("%s", err.text);
+	counts = *rpl_get_counts(run);
+	rpl_span(run, &start, &end);
+	*elapsed = end - start;
+	rpl_free(run);
+	return counts;
+}
+
+static unsigned first_cpu(void)
+{
+	cpu_set_t set;
+	unsigned i = 0;
+
+	sched_getaffinity(0, sizeof(set), &set);
+	while (!CPU_ISSET(i, &set))
+		i++;
+	return i;
+}
+
+static void two_hogs_on_one_cpu_take_twice_as_long_and_no_more_work(void **state)
+{
+	struct sr_model m = { 0 };
+	struct sr_cpumask one = { { 0 } };
+	struct rpl_counts c;
+	uint64_t ns;
+
+	for (uint32_t i = 0; i < 2; i++) {
+		add_task(&m, NONE);
+		op(&m, i, SR_OP_RUN, 0, 60 * MS);
+		op(&m, i, SR_OP_END, 0, 0);
+	}
+	sr_cpumask_set(&one, first_cpu());
+	c = go(&m, (struct rpl_config){ .cpus = &one }, &ns);
+	assert_in_range(ns, 119 * MS, 1000 * MS);
+	assert_in_range(c.paid_ns, 119 * MS, 126 * MS);
+	free_model(&m);
+}
+
+static void a_timer_sleeper_uses_its_own_time_and_burns_none_asleep(void **state)
+{
+	struct sr_model m = { 0 };
+	struct rpl_counts c;
+	uint64_t ns;
+
+	add_task(&m, NONE);
+	for (int i = 0; i < 20; i++) {
+		op(&m, 0, SR_OP_RUN, 0, MS / 2);
+		op(&m, 0, SR_OP_SLEEP, 0, 10 * MS);
+	}
+	op(&m, 0, SR_OP_END, 0, 0);
+	c = go(&m, (struct rpl_config){ 0 }, &ns);
+	assert_in_range(ns, 210 * MS, 400 * MS);
+	assert_in_range(c.paid_ns, 10 * MS, 13 * MS);
+	assert_int_equal(c.sleeps, 20);
+	free_model(&m);
+}
+
+static void time_scale_stretches_sleeps_and_not_work(void **state)
+{
+	struct sr_model m = { 0 };
+	uint64_t ns;
+
+	add_task(&m, NONE);
+	op(&m, 0, SR_OP_RUN, 0, MS);
+	op(&m, 0, SR_OP_SLEEP, 0, 20 * MS);
+	op(&m, 0, SR_OP_RUN, 0, MS);
+	op(&m, 0, SR_OP_END, 0, 0);
+	go(&m, (struct rpl_config){ .time_scale = 5 }, &ns);
+	assert_in_range(ns, 102 * MS, 200 * MS);
+	free_model(&m);
+}
+
+static void ping_pong(struct sr_model *m, int rounds)
+{
+	add_task(m, NONE);
+	add_task(m, NONE);
+	for (int i = 0; i < rounds; i++) {
+		op(m, 0, SR_OP_WAKE, 1, i);
+		op(m, 0, SR_OP_WAIT, 0, 0);
+		op(m, 1, SR_OP_WAIT, 0, 0);
+		op(m, 1, SR_OP_WAKE, 0, i);
+	}
+	op(m, 0, SR_OP_END, 0, 0);
+	op(m, 1, SR_OP_END, 0, 0);
+}
+
+static void every_wait_of_a_ping_pong_ends_by_its_wake(void **state)
+{
+	struct sr_model m = { 0 };
+	struct rpl_counts c;
+	uint64_t ns;
+
+	ping_pong(&m, 2000);
+	c = go(&m, (struct rpl_config){ 0 }, &ns);
+	assert_int_equal(c.waits_slept + c.waits_passed, 4000);
+	assert_int_equal(c.forced, 0);
+	free_model(&m);
+}
+
+/* Task 1 waits twice; the second wait's wake comes first and must not end the first wait. */
+static void a_wake_releases_only_its_own_wait(void **state)
+{
+	struct sr_model m = { 0 };
+	uint64_t ns;
+
+	add_task(&m, NONE);
+	add_task(&m, NONE);
+	op(&m, 0, SR_OP_WAKE, 1, 1);
+	op(&m, 0, SR_OP_SLEEP, 0, 50 * MS);
+	op(&m, 0, SR_OP_WAKE, 1, 0);
+	op(&m, 0, SR_OP_END, 0, 0);
+	op(&m, 1, SR_OP_WAIT, 0, 0);
+	op(&m, 1, SR_OP_SLEEP, 0, 50 * MS);
+	m.tasks[1].ops[1].kind = SR_OP_WAIT;
+	m.tasks[1].waits[1].needs = 1;
+	op(&m, 1, SR_OP_SLEEP, 0, 50 * MS);
+	op(&m, 1, SR_OP_END, 0, 0);
+	go(&m, (struct rpl_config){ 0 }, &ns);
+	assert_in_range(ns, 100 * MS, 200 * MS);
+	free_model(&m);
+}
+
+static void a_wait_that_nothing_ends_is_ended_by_the_watchdog(void **state)
+{
+	struct sr_model m = { 0 };
+	struct rpl_counts c;
+	uint64_t ns;
+
+	add_task(&m, NONE);
+	op(&m, 0, SR_OP_RUN, 0, MS);
+	op(&m, 0, SR_OP_WAIT, 0, 0);
+	op(&m, 0, SR_OP_END, 0, 0);
+	c = go(&m, (struct rpl_config){ 0 }, &ns);
+	assert_int_equal(c.forced, 1);
+	assert_in_range(ns, 2000 * MS, 10000 * MS);
+	free_model(&m);
+}
+
+static void a_stop_ends_a_long_sleep_at_once(void **state)
+{
+	struct sr_model m = { 0 };
+	static volatile int stop = 1;
+	uint64_t ns;
+
+	add_task(&m, NONE);
+	op(&m, 0, SR_OP_SLEEP, 0, 3600000 * MS);
+	m.tasks[0].waits[0].wake_ns = 3600000 * MS;
+	op(&m, 0, SR_OP_END, 0, 0);
+	go(&m, (struct rpl_config){ .stop = &stop }, &ns);
+	assert_in_range(ns, 0, 2000 * MS);
+	free_model(&m);
+}
+
+static void forks_start_children_when_the_parent_reaches_them(void **state)
+{
+	struct sr_model m = { 0 };
+	struct rpl_counts c;
+	uint64_t ns;
+
+	add_task(&m, NONE);
+	for (uint32_t i = 1; i <= 500; i++)
+		add_task(&m, 0);
+	m.max_alive = 501;
+	for (uint32_t i = 1; i <= 500; i++) {
+		op(&m, 0, SR_OP_FORK, i, 0);
+		op(&m, i, SR_OP_RUN, 0, 20000);
+		op(&m, i, SR_OP_WAKE, 0, i - 1);
+		op(&m, i, SR_OP_END, 0, 0);
+		op(&m, 0, SR_OP_WAIT, 0, 0);
+	}
+	op(&m, 0, SR_OP_END, 0, 0);
+	c = go(&m, (struct rpl_config){ 0 }, &ns);
+	assert_int_equal(c.wakes, 500);
+	assert_int_equal(c.waits_slept + c.waits_passed, 500);
+	free_model(&m);
+}
+
+static void work_in_instructions_costs_the_time_it_was_calibrated_to(void **state)
+{
+	struct sr_model m = { 0 };
+	struct rpl_counts c;
+	uint64_t ns;
+
+	add_task(&m, NONE);
+	op(&m, 0, SR_OP_RUN, 0, 200 * MS);
+	op(&m, 0, SR_OP_END, 0, 0);
+	c = go(&m, (struct rpl_config){ .work = RPL_WORK_INSTRUCTIONS }, &ns);
+	/* The host's speed may have changed since the calibration, by up to a factor of two and a half. */
+	assert_in_range(c.paid_ns, 80 * MS, 600 * MS);
+	free_model(&m);
+}
+
+static int place_on_last(struct rpl_engine *e, void *policy, const struct rpl_place *p)
+{
+	int cpu = (int)e->ncpus - 1;
+
+	while (cpu > 0 && !e->machine->v[cpu].online)
+		cpu--;
+	assert_true(p->task >= 0);
+	return cpu;
+}
+
+static void a_policy_decides_every_wake_and_its_decisions_are_logged(void **state)
+{
+	static const struct rpl_policy last = { .version = RPL_POLICY_VERSION, .name = "last", .pins = true,
+		.place = place_on_last };
+	struct rpl_config cfg = { .policy = &last, .machine = machine, .time_scale = 1 };
+	struct sr_model m = { 0 };
+	const struct sr_event *ev;
+	struct sr_error err;
+	struct rpl_run *run;
+	size_t n, decisions = 0, binds = 0;
+
+	ping_pong(&m, 200);
+	run = rpl_prepare(&m, &cfg, &err);
+	assert_non_null(run);
+	assert_int_equal(rpl_execute(run, &err), 0);
+	assert_int_equal(rpl_collect(run, &ev, &n, &err), 0);
+	for (size_t i = 0; i < n; i++) {
+		assert_true(i == 0 || ev[i - 1].time_ns <= ev[i].time_ns);
+		binds += ev[i].kind == SR_EV_BIND;
+		if (ev[i].kind != SR_EV_DECISION)
+			continue;
+		decisions++;
+		assert_int_equal(ev[i].u.decision.cause, SR_CAUSE_WAKE);
+		assert_true(machine->v[ev[i].u.decision.to].online);
+	}
+	assert_int_equal(binds, 2);
+	assert_in_range(decisions, 1, 400);
+	assert_int_equal(decisions, rpl_get_counts(run)->waits_slept);
+	rpl_free(run);
+	free_model(&m);
+}
+
+static int set_up(void **state)
+{
+	struct sr_error err;
+
+	machine = sr_machine_load("this", &err);
+	return machine ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+	sr_machine_free(machine);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(two_hogs_on_one_cpu_take_twice_as_long_and_no_more_work),
+		cmocka_unit_test(a_timer_sleeper_uses_its_own_time_and_burns_none_asleep),
+		cmocka_unit_test(time_scale_stretches_sleeps_and_not_work),
+		cmocka_unit_test(every_wait_of_a_ping_pong_ends_by_its_wake),
+		cmocka_unit_test(a_wake_releases_only_its_own_wait),
+		cmocka_unit_test(a_wait_that_nothing_ends_is_ended_by_the_watchdog),
+		cmocka_unit_test(a_stop_ends_a_long_sleep_at_once),
+		cmocka_unit_test(forks_start_children_when_the_parent_reaches_them),
+		cmocka_unit_test(work_in_instructions_costs_the_time_it_was_calibrated_to),
+		cmocka_unit_test(a_policy_decides_every_wake_and_its_decisions_are_logged),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

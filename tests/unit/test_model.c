@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "tests/unit/trace_builder.h"
+
+#include "formats/model.h"
+
+#define S SR_STATE_SLEEPING
+#define R SR_STATE_PREEMPTED
+#define MS 1000000u
+
+static struct sr_model *built(struct trace *t, const struct sr_model_options *o)
+{
+	struct sr_model_options none = { 0 };
+	struct srz_reader *r = trace_end(t);
+	struct sr_model *m = sr_model_build(r, o ? o : &none, &t->err);
+
+	srz_reader_free(r);
+	if (!m)
+		fail_msg("%s", t->err.text);
+	return m;
+}
+
+static const struct sr_program *by_tid(const struct sr_model *m, int32_t tid)
+{
+	for (size_t i = 0; i < m->ntasks; i++)
+		if (m->tasks[i].tid == tid)
+			return &m->tasks[i];
+	fail_msg("no task %d in the model", tid);
+	return NULL;
+}
+
+/* The program in one line: R<ms> run, K<tid>.<wait> wake, W<wait>, S<ms> sleep, F<tid> fork, X the end by exit,
+ * E the end of the recording. */
+static const char *text(const struct sr_model *m, int32_t tid)
+{
+	static char buf[512];
+	const struct sr_program *p = by_tid(m, tid);
+	size_t n = 0;
+
+	buf[0] = '\0';
+	for (size_t i = 0; i < p->nops; i++) {
+		const struct sr_op *op = &p->ops[i];
+		char *to = buf + n;
+		size_t left = sizeof(buf) - n;
+
+		switch (op->kind) {
+		case SR_OP_RUN:
+			n += snprintf(to, left, "R%g ", op->value / 1e6);
+			break;
+		case SR_OP_WAKE:
+			n += snprintf(to, left, "K%d.%d ", m->tasks[op->arg].tid, (int)op->value);
+			break;
+		case SR_OP_WAIT:
+			n += snprintf(to, left, "W%d ", (int)op->arg);
+			break;
+		case SR_OP_SLEEP:
+			n += snprintf(to, left, "S%g ", op->value / 1e6);
+			break;
+		case SR_OP_FORK:
+			n += snprintf(to, left, "F%d ", m->tasks[op->arg].tid);
+			break;
+		case SR_OP_END:
+			n += snprintf(to, left, op->flags & 1 ? "X" : "E");
+			break;
+		case SR_OP_NOP:
+			break;
+		default:
+			n += snprintf(to, left, "?%d ", op->kind);
+		}
+	}
+	return buf;
+}
+
+/* Two tasks, 10 on cpu 0 and 20 on cpu 1, both just switched in at time 0. */
+static void two_tasks(struct trace *t)
+{
+	trace_begin(t, "system");
+	trace_task(t, 10, "a", 'R', 0);
+	trace_task(t, 20, "b", 'R', 0);
+	trace_switch(t, MS, 0, 0, R, 10);
+	trace_switch(t, MS, 1, 0, R, 20);
+}
+
+static void a_wake_by_a_task_releases_the_wait_it_ended(void **state)
+{
+	struct trace t;
+	struct sr_model *m;
+
+	two_tasks(&t);
+	trace_switch(&t, 3 * MS, 1, 20, S, 0);
+	trace_waking(&t, 4 * MS, 0, 10, 20, 0);
+	trace_switch(&t, 5 * MS, 1, 0, R, 20);
+	trace_switch(&t, 6 * MS, 0, 10, S, 0);
+	trace_switch(&t, 7 * MS, 1, 20, S, 0);
+	m = built(&t, NULL);
+	assert_string_equal(text(m, 10), "R3 K20.0 R2 E");
+	assert_string_equal(text(m, 20), "R2 W0 R2 E");
+	assert_int_equal(m->counts.waits_task, 1);
+	sr_model_free(m);
+}
+
+static void a_wake_stamped_before_its_sleepers_switch_is_kept(void **state)
+{
+	struct trace t;
+	struct sr_model *m;
+
+	two_tasks(&t);
+	trace_waking(&t, 3 * MS, 0, 10, 20, 0);
+	trace_switch(&t, 4 * MS, 1, 20, S, 0);
+	trace_switch(&t, 5 * MS, 1, 0, R, 20);
+	trace_switch(&t, 6 * MS, 1, 20, S, 0);
+	m = built(&t, NULL);
+	assert_string_equal(text(m, 20), "R3 W0 R1 E");
+	assert_string_equal(text(m, 10), "R2 K20.0 R3 E");
+	assert_int_equal(m->counts.wakes_early, 1);
+	sr_model_free(m);
+}
+
+static void a_wake_whose_target_never_slept_is_dropped(void **state)
+{
+	struct trace t;
+	struct sr_model *m;
+
+	two_tasks(&t);
+	trace_waking(&t, 3 * MS, 0, 10, 20, 0);
+	trace_switch(&t, 4 * MS, 1, 20, R, 0);
+	trace_switch(&t, 5 * MS, 1, 0, R, 20);
+	trace_switch(&t, 6 * MS, 1, 20, S, 0);
+	m = built(&t, NULL);
+	assert_string_equal(text(m, 20), "R4 E");
+	assert_string_equal(text(m, 10), "R2 R3 E");
+	assert_int_equal(m->counts.wakes_unmatched, 1);
+	sr_model_free(m);
+}
+
+static void a_wake_from_an_interrupt_is_a_timed_sleep(void **state)
+{
+	struct trace t;
+	struct sr_model *m;
+
+	two_tasks(&t);
+	trace_switch(&t, 3 * MS, 1, 20, S, 0);
+	trace_waking(&t, 13 * MS, 0, 10, 20, SR_EV_HARDIRQ);
+	trace_switch(&t, 14 * MS, 1, 0, R, 20);
+	trace_switch(&t, 15 * MS, 1, 20, S, 0);
+	m = built(&t, NULL);
+	assert_string_equal(text(m, 20), "R2 S10 R1 E");
+	assert_string_equal(text(m, 10), "R14 E");
+	assert_int_equal(m->counts.sleeps_timer, 1);
+	sr_model_free(m);
+}
+
+static void a_preemption_is_not_a_sleep(void **state)
+{
+	struct trace t;
+	struct sr_model *m;
+
+	two_tasks(&t);
+	trace_switch(&t, 3 * MS, 1, 20, R, 0);
+	trace_switch(&t, 9 * MS, 1, 0, R, 20);
+	trace_switch(&t, 10 * MS, 1, 20, S, 0);
+	m = built(&t, NULL);
+	assert_string_equal(text(m, 20), "R3 E");
+	assert_int_equal(m->counts.preempted, 1);
+	sr_model_free(m);
+}
+
+static void softirq_wakes_both_ways_are_a_dependency(void **state)
+{
+	struct trace t;
+	struct sr_model *m;
+
+	two_tasks(&t);
+	trace_switch(&t, 3 * MS, 1, 20, S, 0);
+	trace_waking(&t, 4 * MS, 0, 10, 20, SR_EV_SOFTIRQ);
+	trace_switch(&t, 5 * MS, 0, 10, S, 0);
+	trace_switch(&t, 6 * MS, 1, 0, R, 20);
+	trace_waking(&t, 7 * MS, 1, 20, 10, SR_EV_SOFTIRQ);
+	trace_switch(&t, 8 * MS, 0, 0, R, 10);
+	trace_switch(&t, 9 * MS, 0, 10, S, 0);
+	m = built(&t, NULL);
+	assert_string_equal(text(m, 10), "R3 K20.0 R1 W0 R1 E");
+	assert_string_equal(text(m, 20), "R2 W0 R1 K10.0 R2 E");
+	assert_int_equal(m->counts.waits_softirq, 2);
+	sr_model_free(m);
+}
+
+static void softirq_wakes_one_way_are_timed(void **state)
+{
+	struct trace t;
+	struct sr_model *m;
+
+	two_tasks(&t);
+	trace_switch(&t, 3 * MS, 1, 20, S, 0);
+	trace_waking(&t, 4 * MS, 0, 10, 20, SR_EV_SOFTIRQ);
+	trace_switch(&t, 6 * MS, 1, 0, R, 20);
+	trace_switch(&t, 9 * MS, 1, 20, S, 0);
+	m = built(&t, NULL);
+	assert_string_equal(text(m, 20), "R2 S1 R3 E");
+	assert_string_equal(text(m, 10), "R3 R5 E");
+	assert_int_equal(m->counts.waits_softirq, 0);
+	sr_model_free(m);
+}
+
+static void a_waker_outside_the_replay_makes_a_timed_sleep(void **state)
+{
+	struct trace t;
+	struct sr_model *m;
+
+	trace_begin(&t, "tree");
+	trace_task(&t, 10, "root", 'R', SR_TASK_ROOT);
+	trace_switch(&t, 1 * MS, 0, 0, R, 10);
+	trace_switch(&t, 2 * MS, 0, 10, S, 0);
+	trace_waking(&t, 5 * MS, 1, 99, 10, 0);
+	trace_switch(&t, 6 * MS, 0, 0, R, 10);
+	trace_switch(&t, 8 * MS, 0, 10, S, 0);
+	m = built(&t, NULL);
+	assert_int_equal(m->ntasks, 1);
+	assert_string_equal(text(m, 10), "R1 S3 R2 E");
+	assert_int_equal(m->counts.sleeps_outside, 1);
+	sr_model_free(m);
+}
+
+static void a_reused_tid_is_another_task(void **state)
+{
+	struct trace t;
+	struct sr_model *m;
+	int n = 0;
+
+	two_tasks(&t);
+	for (int i = 0; i < 2; i++) {
+		uint64_t at = (2 + 4 * i) * MS;
+
+		trace_fork(&t, at, 0, 10, 30);
+		trace_switch(&t, at + MS, 1, i ? 0 : 20, i ? R : S, 30);
+		trace_exit(&t, at + 2 * MS, 1, 30);
+		trace_switch(&t, at + 3 * MS, 1, 30, SR_STATE_DEAD, 0);
+	}
+	m = built(&t, NULL);
+	for (size_t i = 0; i < m->ntasks; i++)
+		if (m->tasks[i].tid == 30) {
+			assert_int_equal(m->tasks[i].cpu_ns, 2 * MS);
+			assert_true(m->tasks[i].parent != UINT32_MAX);
+			n++;
+		}
+	assert_int_equal(n, 2);
+	assert_int_equal(m->max_alive, 3);
+	sr_model_free(m);
+}
+
+static void an_order_before_the_wakers_own_wake_is_folded_into_its_wait(void **state)
+{
+	struct trace t;
+	struct sr_model *m;
+
+	two_tasks(&t);
+	trace_switch(&t, 2 * MS, 0, 10, S, 0);       /* the later waker sleeps */
+	trace_switch(&t, 3 * MS, 1, 20, S, 0);       /* the target sleeps */
+	trace_waking(&t, 5 * MS, 1, 0, 10, SR_EV_HARDIRQ);
+	trace_switch(&t, 6 * MS, 0, 0, R, 10);
+	trace_waking(&t, 7 * MS, 0, 10, 20, 0);
+	trace_switch(&t, 8 * MS, 1, 0, R, 20);
+	trace_switch(&t, 9 * MS, 1, 20, S, 0);
+	m = built(&t, NULL);
+	assert_int_equal(m->counts.order[SR_ORDER_FOLDED], 1);
+	assert_int_equal(by_tid(m, 10)->waits[0].needs, 1); /* the folded order; its own end is timed */
+	assert_int_equal(by_tid(m, 20)->waits[0].needs, 1);
+	assert_int_equal(by_tid(m, 20)->waits[0].watch_wait, 0);
+	sr_model_free(m);
+}
+
+static void a_target_that_blocked_while_the_waker_ran_is_concurrent(void **state)
+{
+	struct trace t;
+	struct sr_model *m;
+
+	two_tasks(&t);
+	trace_switch(&t, 3 * MS, 1, 20, S, 0);
+	trace_waking(&t, 4 * MS, 0, 10, 20, 0);
+	trace_switch(&t, 5 * MS, 1, 0, R, 20);
+	m = built(&t, NULL);
+	assert_int_equal(m->counts.order[SR_ORDER_CONCURRENT], 1);
+	sr_model_free(m);
+}
+
+static void a_sleep_that_ends_without_a_wake_is_timed(void **state)
+{
+	struct trace t;
+	struct sr_model *m;
+
+	two_tasks(&t);
+	trace_switch(&t, 3 * MS, 1, 20, S, 0);
+	trace_switch(&t, 8 * MS, 1, 0, R, 20);
+	trace_switch(&t, 9 * MS, 1, 20, S, 0);
+	m = built(&t, NULL);
+	assert_string_equal(text(m, 20), "R2 S5 R1 E");
+	assert_int_equal(m->counts.wakes_missing, 1);
+	sr_model_free(m);
+}
+
+static void the_cost_of_tracing_is_taken_out_of_the_bursts(void **state)
+{
+	struct sr_model_options o = { .tracepoint_ns = 1000 };
+	struct trace t;
+	struct sr_model *m;
+
+	two_tasks(&t);
+	trace_switch(&t, 3 * MS, 1, 20, S, 0);
+	trace_waking(&t, 4 * MS, 0, 10, 20, 0);
+	trace_switch(&t, 5 * MS, 0, 10, S, 0);
+	m = built(&t, &o);
+	/* 10 had a waking and its own switch-out in its context. */
+	assert_int_equal(by_tid(m, 10)->cpu_ns, 4 * MS - 2000);
+	sr_model_free(m);
+}
+
+static void a_window_leaves_out_what_is_before_and_behind_it(void **state)
+{
+	struct sr_model_options o = { .from_ns = 2 * MS, .to_ns = 6 * MS };
+	struct trace t;
+	struct sr_model *m;
+
+	two_tasks(&t);
+	trace_switch(&t, 2 * MS, 1, 20, S, 0);
+	trace_waking(&t, 4 * MS, 0, 10, 20, 0);
+	trace_switch(&t, 5 * MS, 1, 0, R, 20);
+	trace_switch(&t, 6 * MS, 1, 20, S, 0);
+	trace_switch(&t, 20 * MS, 0, 10, S, 0);
+	m = built(&t, &o);
+	assert_int_equal(by_tid(m, 20)->cpu_ns, MS);
+	assert_true(m->run_ns < 6 * MS);
+	sr_model_free(m);
+}
+
+/* A lost switch-out: 20 is seen to run on while 30 is what the cpu's next event names. */
+static void a_missing_switch_is_repaired_and_shifts_nothing(void **state)
+{
+	struct trace t;
+	struct sr_model *m;
+
+	two_tasks(&t);
+	trace_task(&t, 30, "c", 'S', 0);
+	trace_switch(&t, 5 * MS, 1, 30, S, 20); /* 20 -> 30 is not in the trace */
+	trace_switch(&t, 7 * MS, 1, 20, S, 0);
+	trace_switch(&t, 9 * MS, 0, 10, S, 0);
+	m = built(&t, NULL);
+	assert_int_equal(m->counts.repaired, 1);
+	assert_int_equal(by_tid(m, 10)->cpu_ns, 8 * MS);
+	assert_int_equal(by_tid(m, 20)->cpu_ns + by_tid(m, 30)->cpu_ns, 6 * MS);
+	sr_model_free(m);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_wake_by_a_task_releases_the_wait_it_ended),
+		cmocka_unit_test(a_wake_stamped_before_its_sleepers_switch_is_kept),
+		cmocka_unit_test(a_wake_whose_target_never_slept_is_dropped),
+		cmocka_unit_test(a_wake_from_an_interrupt_is_a_timed_sleep),
+		cmocka_unit_test(a_preemption_is_not_a_sleep),
+		cmocka_unit_test(softirq_wakes_both_ways_are_a_dependency),
+		cmocka_unit_test(softirq_wakes_one_way_are_timed),
+		cmocka_unit_test(a_waker_outside_the_replay_makes_a_timed_sleep),
+		cmocka_unit_test(a_reused_tid_is_another_task),
+		cmocka_unit_test(an_order_before_the_wakers_own_wake_is_folded_into_its_wait),
+		cmocka_unit_test(a_target_that_blocked_while_the_waker_ran_is_concurrent),
+		cmocka_unit_test(a_sleep_that_ends_without_a_wake_is_timed),
+		cmocka_unit_test(the_cost_of_tracing_is_taken_out_of_the_bursts),
+		cmocka_unit_test(a_window_leaves_out_what_is_before_and_behind_it),
+		cmocka_unit_test(a_missing_switch_is_repaired_and_shifts_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
