@@ -560,7 +560,7 @@ static void bash_argument(FILE *f, const struct cmd *c, const struct sr_option *
 		for (const char *p = o->choices; *p; p++)
 			putc(*p == '|' ? ' ' : *p, f);
 		fputs("' ;;\n", f);
-	} else if (!strncmp(o->name, "policy", 7)) {
+	} else if (!strcmp(o->name, "policy")) {
 		fputs("words='", f);
 		for (const struct rpl_policy *const *p = rpl_policies; *p; p++)
 			fprintf(f, "%s%s", p == rpl_policies ? "" : " ", (*p)->name);

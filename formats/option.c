@@ -295,7 +295,7 @@ static const struct sr_option *find_long(const struct sr_option *rows, const cha
 {
 	const struct sr_option *found = NULL;
 
-	for (const struct sr_option *o = rows; o->name; o++) {
+	for (const struct sr_option *o = rows; len > 0 && o->name; o++) {
 		if (strncmp(o->name, name, len) != 0)
 			continue;
 		if (o->name[len] == '\0')
@@ -311,7 +311,7 @@ static const struct sr_option *find_long(const struct sr_option *rows, const cha
 		}
 		found = o;
 	}
-	if (!found || len == 0) {
+	if (!found) {
 		sr_fail(err, SR_USAGE, "unknown option --%.*s", (int)len, name);
 		return NULL;
 	}

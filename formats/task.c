@@ -229,16 +229,18 @@ static void resolve_tree(struct sr_task_table *t, uint8_t *mark, uint32_t i)
 
 int sr_task_table_init(struct sr_task_table *t, const struct sr_task_starts *starts, struct sr_error *err)
 {
-	size_t n = starts ? starts->n : 0;
+	static const struct sr_task_starts none;
 	struct sr_task *task;
 	uint8_t *mark = NULL;
 
+	if (!starts)
+		starts = &none;
 	memset(t, 0, sizeof(*t));
 	task = new_task(t, 0, 0, BY_LIFE, err);
 	if (!task)
 		goto fail;
 	memcpy(task->comm, "swapper", sizeof("swapper"));
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < starts->n; i++) {
 		const struct sr_task_start *s = &starts->v[i];
 
 		task = new_task(t, s->tid, 0, BY_LIFE, err);

@@ -85,6 +85,7 @@ struct sr_task_table {
 	uint8_t renames;      /* the stream has SR_EV_RENAME, so an exec's file name need not stand in for the comm */
 };
 
+/* starts: NULL when there is no start state. */
 int sr_task_table_init(struct sr_task_table *t, const struct sr_task_starts *starts, struct sr_error *err);
 /* Events put in by sr_repair may be fed too. name: looks up a name index of the file the event came from (see srz_name_at); may be NULL. */
 typedef const char *(*sr_name_fn)(void *arg, uint32_t name);
