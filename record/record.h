@@ -47,6 +47,7 @@ struct rec_stats {
 	uint64_t events, lost, lost_places;
 	uint64_t cpu_ns;        /* the recorder's own CPU time since rec_begin: draining, decoding, sink */
 	uint64_t bytes_read;    /* from the ring buffers */
+	uint64_t late;          /* events that came after their time was handed on: put at the next place, time changed */
 	uint64_t first_ns, last_ns;
 };
 
@@ -56,13 +57,17 @@ int rec_available(struct sr_error *err);
 struct rec_session *rec_open(const struct rec_config *cfg, struct sr_error *err);
 int rec_drop_privileges(struct sr_error *err); /* SUDO_UID and SUDO_GID are trusted only with real uid 0 */
 
-/* pids: the tree's or -p's roots (REC_SYSTEM: ignored, may be NULL). starts: filled with the start state of the
- * tasks alive that belong to the scope (system: all); owned by the caller. */
+/* pids: the tree's root (rec_child.global_tid), or the processes to record; with REC_SYSTEM the tasks to be marked as
+ * SR_TASK_ROOT, may be NULL. starts: filled with the start state of the tasks alive that belong to the scope
+ * (system: all; the calling thread, the draining thread and the janitor are marked SR_TASK_RECORDER; inside a pid
+ * namespace none, for /proc has other numbers there than events have); owned by the caller. */
 int rec_begin(struct rec_session *s, const pid_t *pids, size_t npids, const struct rec_sink *sink,
 	      struct sr_task_starts *starts, struct sr_error *err);
+/* After a failure (the sink's, say) nothing more is handed on: rec_end then only stops the tracing. */
 int rec_drain(struct rec_session *s, struct sr_error *err);
 uint64_t rec_interval_ns(const struct rec_session *s); /* until the next rec_drain should come */
 int rec_end(struct rec_session *s, struct sr_error *err);
+uint64_t rec_buffer_bytes(const struct rec_session *s); /* for each cpu, as it is */
 const struct rec_stats *rec_get_stats(const struct rec_session *s);
 int rec_close(struct rec_session *s, struct sr_error *err); /* frees s; NULL is allowed */
 
@@ -74,7 +79,8 @@ int rec_thread_stop(struct rec_session *s, struct sr_error *err);
 int rec_calibrate(struct rec_session *s, uint64_t *tracepoint_ns, struct sr_error *err);
 
 /*
- * The command to record, held back: forked, with default signal handling and closed descriptors, waiting.
+ * The command to record, held back: forked, waiting, with the caller's signal mask and ignored signals, caught signals at
+ * their defaults, and the descriptors that are not close-on-exec. It ends by itself if the recorder does.
  * rec_child_global_tid: its tid in the initial pid namespace (they differ inside a container).
  */
 struct rec_child {
@@ -82,8 +88,9 @@ struct rec_child {
 	int go_fd, fail_fd;
 };
 int rec_child_launch(struct rec_child *c, struct rec_session *s, char *const argv[], struct sr_error *err);
-/* Lets it go. When exec fails: -1, SR_USAGE... the text names the command (127 or 126 is in *status). */
-int rec_child_go(struct rec_child *c, int *status, struct sr_error *err);
-void rec_child_abandon(struct rec_child *c); /* never let go: it ends without having run */
+/* Lets it go; returns when it runs. When exec fails: -1 and SR_USAGE, "cannot run NAME: ...", *status is what a shell
+ * would give (127 not found, 126 not executable), and the child is reaped. Otherwise the caller reaps it. */
+int rec_child_go(struct rec_child *c, const char *name, int *status, struct sr_error *err);
+void rec_child_abandon(struct rec_child *c); /* never let go: it ends without having run, and is reaped */
 
 #endif

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The janitor: the one process that keeps the privilege. It is forked before the recorder drops its own, holds
+ * nothing but a socket, and waits. It does one of three things: empties the instance's pid filter, removes
+ * the instance when it is told to, and removes it when the recorder's end of the socket closes, however it ends.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "record/internal.h"
+
+enum { ASK_CLEAR = 'c', ASK_REMOVE = 'r', ANSWER_OK = 'k', ANSWER_FAILED = 'f' };
+
+#define REMOVE_TRIES 500 /* 10 ms apart: a killed recorder's descriptors close one after the other */
+
+static void pause_ms(long ms)
+{
+	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
+
+	nanosleep(&t, NULL);
+}
+
+static int truncate_file(const char *dir, const char *name)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	close(fd);
+	return 0;
+}
+
+static void write_file(const char *dir, const char *name, const char *text)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		rec_write_text(fd, text);
+		close(fd);
+	}
+}
+
+static int remove_instance(const char *dir)
+{
+	write_file(dir, "tracing_on", "0");
+	for (int i = 0; i < REMOVE_TRIES; i++) {
+		if (!rmdir(dir) || errno == ENOENT)
+			return 0;
+		if (errno != EBUSY)
+			return -1;
+		pause_ms(10);
+	}
+	return -1;
+}
+
+/* The recorder's terminal, pipes and files are none of the janitor's business. */
+static void close_others(unsigned keep)
+{
+	long max = sysconf(_SC_OPEN_MAX);
+
+#ifdef SYS_close_range
+	if ((!keep || !syscall(SYS_close_range, 0, keep - 1, 0)) && !syscall(SYS_close_range, keep + 1, ~0u, 0))
+		return;
+#endif
+	for (unsigned fd = 0; fd < (max > 0 ? (unsigned)max : 65536); fd++)
+		if (fd != keep)
+			close((int)fd);
+}
+
+static void __attribute__((noreturn)) janitor(const char *dir, int fd)
+{
+	static const int ignored[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1,
+				       SIGUSR2, SIGALRM };
+	sigset_t none;
+	char ask, answer;
+	ssize_t n;
+
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
+		signal(ignored[i], SIG_IGN);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	setsid();
+	prctl(PR_SET_NAME, "schedrec-janit");
+	close_others((unsigned)fd);
+	if (chdir("/"))
+		_exit(1);
+	for (;;) {
+		n = recv(fd, &ask, 1, 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n != 1 || ask != ASK_CLEAR)
+			break;
+		answer = truncate_file(dir, "set_event_pid") ? ANSWER_FAILED : ANSWER_OK;
+		if (send(fd, &answer, 1, MSG_NOSIGNAL) != 1)
+			break;
+	}
+	answer = remove_instance(dir) ? ANSWER_FAILED : ANSWER_OK;
+	n = send(fd, &answer, 1, MSG_NOSIGNAL);
+	_exit(n == 1 && answer == ANSWER_OK ? 0 : 1);
+}
+
+int rec_janitor_start(struct rec_janitor *j, const char *dir, struct sr_error *err)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		return sr_fail_errno(err, SR_ENVIRONMENT, "a socket pair");
+	j->pid = fork();
+	if (!j->pid)
+		janitor(dir, pair[1]);
+	close(pair[1]);
+	if (j->pid < 0) {
+		j->pid = 0;
+		close(pair[0]);
+		return sr_fail_errno(err, SR_ENVIRONMENT, "fork");
+	}
+	j->fd = pair[0];
+	return 0;
+}
+
+static char ask_janitor(const struct rec_janitor *j, char what)
+{
+	char answer = 0;
+	ssize_t n;
+
+	if (send(j->fd, &what, 1, MSG_NOSIGNAL) != 1)
+		return 0;
+	while ((n = recv(j->fd, &answer, 1, 0)) < 0 && errno == EINTR)
+		;
+	return n == 1 ? answer : 0;
+}
+
+int rec_janitor_clear_filter(struct rec_janitor *j, struct sr_error *err)
+{
+	if (ask_janitor(j, ASK_CLEAR) != ANSWER_OK)
+		return sr_fail(err, SR_ENVIRONMENT, "the tracing filter cannot be emptied");
+	return 0;
+}
+
+int rec_janitor_finish(struct rec_janitor *j, struct sr_error *err)
+{
+	char answer;
+
+	if (!j->pid)
+		return 0;
+	answer = ask_janitor(j, ASK_REMOVE);
+	close(j->fd);
+	while (waitpid(j->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	j->pid = 0;
+	if (answer != ANSWER_OK)
+		return sr_fail(err, SR_ENVIRONMENT, "the tracing instance could not be removed; the next recording will try again");
+	return 0;
+}
+
+void rec_janitor_sweep(const char *instances_dir)
+{
+	DIR *dir = opendir(instances_dir);
+	struct dirent *d;
+
+	if (!dir)
+		return;
+	while ((d = readdir(dir))) {
+		unsigned long long start;
+		int pid;
+
+		if (sscanf(d->d_name, "schedrec-%d-%llu", &pid, &start) != 2 || pid <= 0)
+			continue;
+		/* One that is in use elsewhere (another pid namespace) has open files and is busy. */
+		if (rec_proc_start_ticks(pid) != start)
+			unlinkat(dirfd(dir), d->d_name, AT_REMOVEDIR);
+	}
+	closedir(dir);
+}
