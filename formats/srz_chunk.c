@@ -528,7 +528,7 @@ const char *srz_chunk_head(const uint8_t *p, size_t len, struct srz_chunk *chunk
 {
 	struct srz_view v = { p, p + len, NULL };
 	struct head *h = calloc(1, sizeof(*h));
-	uint64_t offset = chunk->offset;
+	struct srz_chunk place = *chunk;
 	const char *bad;
 
 	if (!h)
@@ -537,7 +537,8 @@ const char *srz_chunk_head(const uint8_t *p, size_t len, struct srz_chunk *chunk
 	bad = v.bad;
 	if (!bad) {
 		*chunk = h->chunk;
-		chunk->offset = offset;
+		chunk->offset = place.offset;
+		chunk->stored = place.stored;
 		add_totals(h, totals);
 	}
 	free(h);

@@ -125,7 +125,7 @@ struct srz_section {
 
 const char *srz_section_name(uint32_t id); /* "events", ..., "unknown" */
 void srz_section_encode(const struct srz_section *s, uint8_t head[SRZ_SECTION_HEADER]);
-/* NULL, or what is wrong with these bytes. Does not judge id and coding. */
+/* NULL, or what is wrong with these bytes. Does not judge unknown ids, nor the coding. */
 const char *srz_section_decode(struct srz_section *s, const uint8_t head[SRZ_SECTION_HEADER]);
 
 /* The place of an event in the order of its stream. */
@@ -148,6 +148,7 @@ static inline struct srz_key srz_key_of(const struct sr_event *ev)
 struct srz_chunk {
 	uint64_t offset; /* of the section's header */
 	struct srz_key first, last;
+	uint32_t stored; /* bytes of its payload */
 	uint32_t events; /* with those of kinds that this reader does not know */
 	uint8_t stream;
 };
@@ -174,7 +175,7 @@ void srz_codec_set_level(struct srz_codec *c, int level); /* of zlib; 0: no defl
 int srz_chunk_encode(struct srz_codec *c, unsigned stream, const struct sr_event *ev, size_t n, struct srz_buf *out,
 		     struct srz_chunk *chunk, struct srz_totals *totals, struct sr_error *err);
 
-/* Only the head: fills all of *chunk but the offset, adds to *totals. NULL, or what is wrong. */
+/* Only the head: fills all of *chunk but offset and stored, adds to *totals. NULL, or what is wrong. */
 const char *srz_chunk_head(const uint8_t *p, size_t len, struct srz_chunk *chunk, struct srz_totals *totals);
 
 /* The whole chunk in stream order into ev[0..chunk->events), *n of them (without unknown kinds). NULL, or what is
@@ -186,6 +187,60 @@ const char *srz_chunk_decode(struct srz_codec *c, const uint8_t *p, size_t len, 
 /* The tasks section. */
 int srz_tasks_encode(const struct sr_task_starts *t, struct srz_buf *out, struct sr_error *err);
 const char *srz_tasks_decode(const uint8_t *p, size_t len, struct sr_task_starts *t); /* t as in a failed state: release it */
+
+/*
+ * The reader. srz_open.c fills it; srz_next.c merges the chunks of all streams.
+ *
+ * Of each stream at most two chunks are decoded at a time: a chunk may begin before its predecessor ends, but not
+ * before the end of the one before that (srz_open has checked it).
+ */
+struct srz_loaded {
+	struct sr_event *ev;
+	size_t n, pos, cap;
+	size_t chunk; /* its number: the smaller is the earlier in the stream */
+};
+
+struct srz_cursor {
+	struct srz_loaded slot[2];
+	size_t next; /* the stream's next chunk to load; nchunks: none */
+};
+
+struct srz_reader {
+	int fd;
+	char *path;
+	struct srz_info info;
+	struct srz_chunk *chunk;
+	size_t nchunks, chunks_cap;
+	struct srz_key before[SRZ_STREAMS][2]; /* ends of the stream's chunks so far: of all, of all but the last */
+	struct meta_entry {
+		char *key, *value;
+	} *meta;
+	size_t nmeta, meta_bytes;
+	struct srz_buf names; /* NUL-terminated, one behind the other */
+	uint32_t *name_at, nnames, names_cap;
+	struct sr_task_starts tasks;
+	struct srz_kept {
+		uint32_t id;
+		void *p;
+		size_t len;
+	} kept[2];
+	struct srz_buf stored, raw;
+	z_stream z;
+	bool z_open;
+	struct srz_codec *codec;
+	struct srz_totals totals;
+	/* srz_next */
+	struct srz_cursor cursor[SRZ_STREAMS];
+	struct srz_loaded *run;  /* where the next events come from ... */
+	uint64_t run_until_ns;   /* ... as long as they are before this time */
+	uint64_t from_ns;        /* srz_seek */
+};
+
+int srz_damaged(const struct srz_reader *r, struct sr_error *err, uint64_t offset, uint32_t id, const char *what);
+/* Reads the section there, checks its sums, and inflates it. Its bytes are in r->raw or r->stored, *p points there.
+ * known: id and stored length must be these. */
+int srz_read_section(struct srz_reader *r, uint64_t offset, const struct srz_section *known, const uint8_t **p,
+		     size_t *len, struct sr_error *err);
 
 /* For tests: files without deflate, whose bytes do not depend on zlib's version. Before the first put. */
 void srz_writer_set_level(struct srz_writer *w, int level);

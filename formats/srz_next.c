@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The reader's events: chunks are decoded as their time comes, and merged into the order of event.h. */
+#include "formats/srz_internal.h"
+
+#include <stdlib.h>
+
+/* The order across streams. */
+static bool before(struct srz_key a, unsigned stream_a, struct srz_key b, unsigned stream_b)
+{
+	if (a.time_ns != b.time_ns)
+		return a.time_ns < b.time_ns;
+	return stream_a != stream_b ? stream_a < stream_b : a.cpu < b.cpu;
+}
+
+static size_t next_chunk(const struct srz_reader *r, unsigned stream, size_t from)
+{
+	while (from < r->nchunks && r->chunk[from].stream != stream)
+		from++;
+	return from;
+}
+
+static int load(struct srz_reader *r, unsigned stream, struct sr_error *err)
+{
+	struct srz_cursor *cur = &r->cursor[stream];
+	const struct srz_chunk *c = &r->chunk[cur->next];
+	struct srz_loaded *l = &cur->slot[cur->slot[0].pos < cur->slot[0].n];
+	struct srz_section s = { .id = SRZ_SEC_EVENTS | SRZ_MUST, .stored = c->stored };
+	const uint8_t *p;
+	const char *bad;
+	size_t len;
+
+	if (l->pos < l->n) /* cannot be: srz_open has checked the chunks' order */
+		return srz_damaged(r, err, c->offset, s.id, "overlaps more than one chunk");
+	if (srz_read_section(r, c->offset, &s, &p, &len, err))
+		return -1;
+	if (c->events > l->cap) {
+		free(l->ev);
+		l->cap = 0;
+		l->ev = malloc(c->events * sizeof(*l->ev));
+		if (!l->ev)
+			return sr_fail(err, SR_ENVIRONMENT, "out of memory");
+		l->cap = c->events;
+	}
+	l->n = l->pos = 0;
+	bad = srz_chunk_decode(r->codec, p, len, c, l->ev, &l->n);
+	if (bad) {
+		l->n = 0;
+		return srz_damaged(r, err, c->offset, s.id, bad);
+	}
+	l->chunk = cur->next;
+	cur->next = next_chunk(r, stream, cur->next + 1);
+	return 0;
+}
+
+static struct srz_key key_at(const struct srz_loaded *l)
+{
+	return srz_key_of(&l->ev[l->pos]);
+}
+
+/* The slot with the next event, among those loaded; NULL: none. */
+static struct srz_loaded *first_loaded(struct srz_reader *r, unsigned *stream)
+{
+	struct srz_loaded *best = NULL;
+	unsigned s, i;
+
+	for (s = 0; s < SRZ_STREAMS; s++) {
+		for (i = 0; i < 2; i++) {
+			struct srz_loaded *l = &r->cursor[s].slot[i];
+
+			if (l->pos == l->n)
+				continue;
+			if (!best || before(key_at(l), s, key_at(best), *stream) ||
+			    (s == *stream && l->chunk < best->chunk && !srz_key_less(key_at(best), key_at(l)))) {
+				best = l;
+				*stream = s;
+			}
+		}
+	}
+	return best;
+}
+
+/* No other slot and no chunk to come has an event before this time. */
+static uint64_t others_from(const struct srz_reader *r, const struct srz_loaded *but)
+{
+	uint64_t t = UINT64_MAX;
+	unsigned s, i;
+
+	for (s = 0; s < SRZ_STREAMS; s++) {
+		const struct srz_cursor *cur = &r->cursor[s];
+
+		for (i = 0; i < 2; i++) {
+			const struct srz_loaded *l = &cur->slot[i];
+
+			if (l != but && l->pos < l->n && l->ev[l->pos].time_ns < t)
+				t = l->ev[l->pos].time_ns;
+		}
+		if (cur->next < r->nchunks && r->chunk[cur->next].first.time_ns < t)
+			t = r->chunk[cur->next].first.time_ns;
+	}
+	return t;
+}
+
+/* Loads what the next event needs and finds where it is: 1, 0 at the end, -1. */
+static int pick(struct srz_reader *r, struct sr_error *err)
+{
+	unsigned stream, s;
+	bool loaded;
+
+	do {
+		r->run = first_loaded(r, &stream);
+		loaded = false;
+		for (s = 0; s < SRZ_STREAMS; s++) {
+			const struct srz_cursor *cur = &r->cursor[s];
+
+			if (cur->next == r->nchunks)
+				continue;
+			if (r->run && !before(r->chunk[cur->next].first, s, key_at(r->run), stream))
+				continue;
+			if (load(r, s, err)) {
+				r->run = NULL;
+				return -1;
+			}
+			loaded = true;
+			break;
+		}
+	} while (loaded);
+	if (!r->run)
+		return 0;
+	r->run_until_ns = others_from(r, r->run);
+	return 1;
+}
+
+int srz_next(struct srz_reader *r, struct sr_event *ev, struct sr_error *err)
+{
+	for (;;) {
+		struct srz_loaded *l = r->run;
+
+		if (!l || l->pos == l->n || l->ev[l->pos].time_ns >= r->run_until_ns) {
+			int ret = pick(r, err);
+
+			if (ret <= 0)
+				return ret;
+			l = r->run;
+		}
+		*ev = l->ev[l->pos++];
+		if (ev->time_ns >= r->from_ns)
+			return 1;
+	}
+}
+
+int srz_seek(struct srz_reader *r, uint64_t time_ns, struct sr_error *err)
+{
+	unsigned s;
+
+	r->run = NULL;
+	r->from_ns = time_ns;
+	for (s = 0; s < SRZ_STREAMS; s++) {
+		struct srz_cursor *cur = &r->cursor[s];
+
+		cur->slot[0].n = cur->slot[0].pos = cur->slot[1].n = cur->slot[1].pos = 0;
+		cur->next = next_chunk(r, s, 0);
+		while (cur->next < r->nchunks && r->chunk[cur->next].last.time_ns < time_ns)
+			cur->next = next_chunk(r, s, cur->next + 1);
+	}
+	return 0;
+}
+
+int srz_rewind(struct srz_reader *r, struct sr_error *err)
+{
+	return srz_seek(r, 0, err);
+}
