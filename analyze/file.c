@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* From a .srz file to a result. */
+#include "analyze/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool meta_is(const struct srz_reader *r, const char *key, const char *value)
+{
+	const char *v = srz_get_meta(r, key);
+
+	return v && !strcmp(v, value);
+}
+
+bool ana_is_replay(const struct srz_reader *r)
+{
+	return meta_is(r, "engine", "live") || meta_is(r, "engine", "sim");
+}
+
+int ana_read(struct srz_reader *r, struct ana_pass_config *cfg, struct ana_result *out, struct ana_pass **pass,
+	     struct sr_error *err)
+{
+	struct sr_machine *machine = NULL;
+	struct ana_pass *p;
+	struct sr_event ev;
+	size_t len;
+	const char *xml = srz_get_section(r, SRZ_SEC_MACHINE, &len);
+	int ret = -1, got;
+
+	memset(out, 0, sizeof(*out));
+	if (xml) {
+		machine = sr_machine_from_xml(xml, len, err);
+		if (!machine)
+			return -1;
+	}
+	if (cfg->scope == ANA_AUTO)
+		cfg->scope = ana_is_replay(r) ? ANA_BOUND : ANA_TREE;
+	cfg->source = meta_is(r, "source", "self") ? ANA_SOURCE_SELF : ANA_SOURCE_KERNEL;
+	cfg->whole_system = meta_is(r, "scope", "system");
+	cfg->cpus = srz_get_info(r)->cpus;
+	cfg->starts = srz_get_tasks(r);
+	cfg->machine = machine;
+	cfg->name = srz_name_at;
+	cfg->name_arg = r;
+	p = ana_pass_new(cfg, err);
+	if (!p || srz_rewind(r, err) < 0)
+		goto out;
+	while ((got = srz_next(r, &ev, err)) > 0)
+		if (ana_pass_feed(p, &ev, err) < 0)
+			goto out;
+	if (got == 0 && ana_pass_finish(p, out, err) == 0)
+		ret = 0;
+out:
+	if (ret == 0 && pass)
+		*pass = p;
+	else
+		ana_pass_free(p);
+	sr_machine_free(machine);
+	return ret;
+}
+
+int ana_file_slices(const char *path, enum ana_scope scope, ana_slice_fn slice, void *arg, struct ana_result *out,
+		    struct sr_error *err)
+{
+	struct ana_pass_config cfg = { .scope = scope, .slice = slice, .slice_arg = arg };
+	struct srz_reader *r = srz_open(path, err);
+	int ret;
+
+	memset(out, 0, sizeof(*out));
+	if (!r)
+		return -1;
+	ret = ana_read(r, &cfg, out, NULL, err);
+	srz_reader_free(r);
+	return ret;
+}
+
+int ana_file(const char *path, enum ana_scope scope, struct ana_result *out, struct sr_error *err)
+{
+	return ana_file_slices(path, scope, NULL, NULL, out, err);
+}

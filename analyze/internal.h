@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * analyze's own: the streaming pass and its parts. Nothing here is for other folders.
+ */
+#ifndef SCHEDREC_ANALYZE_INTERNAL_H
+#define SCHEDREC_ANALYZE_INTERNAL_H
+
+#include "analyze/analyze.h"
+#include "formats/machine.h"
+#include "formats/task.h"
+
+int ana_no_memory(struct sr_error *err);
+/* array: the address of an array's pointer. Makes room for n elements; new ones are zero. */
+int ana_reserve(void *array, size_t *cap, size_t n, size_t size, struct sr_error *err);
+int ana_set_hist(struct ana_result *r, const char *name, const struct ana_hist *h, struct sr_error *err);
+
+/*
+ * Pairs of tasks with a count each (edges.c): who woke whom, how often. Keys are the caller's; a zeroed struct is
+ * empty.
+ */
+struct ana_pair {
+	uint32_t from, to;
+	uint64_t count; /* 0: a free slot */
+};
+struct ana_pairs {
+	struct ana_pair *v; /* open addressing; slots of v are in no useful order */
+	size_t cap, n;      /* cap: 0 or a power of two */
+};
+int ana_pairs_add(struct ana_pairs *p, uint32_t from, uint32_t to, uint64_t count, struct sr_error *err);
+uint64_t ana_pairs_count(const struct ana_pairs *p, uint32_t from, uint32_t to);
+void ana_pairs_release(struct ana_pairs *p);
+
+/*
+ * The cpus' queues (load.c), for the metrics of the whole machine. Time is told with every change and never goes
+ * back. Masks are those of the start state, by index.
+ */
+#define ANA_MASK_ALL -1
+#define ANA_MASK_UNKNOWN -2 /* a kernel thread that may well be bound: it never counts as movable */
+struct ana_load;
+struct ana_load *ana_load_new(const struct sr_task_starts *starts, const struct sr_machine *machine, unsigned cpus,
+			      uint64_t start_ns, struct sr_error *err);
+void ana_load_free(struct ana_load *l);
+void ana_load_run(struct ana_load *l, unsigned cpu, bool busy, uint64_t now);
+void ana_load_queue(struct ana_load *l, unsigned cpu, int mask, uint64_t now);   /* a task waits on this cpu */
+void ana_load_unqueue(struct ana_load *l, unsigned cpu, int mask, uint64_t now); /* it does so no longer */
+int ana_load_finish(struct ana_load *l, uint64_t now, struct ana_result *out, struct sr_error *err);
+uint64_t ana_load_busy_ns(const struct ana_load *l, unsigned cpu);
+
+/* The pass: one event stream -> one ana_result. */
+enum ana_source { ANA_SOURCE_KERNEL, ANA_SOURCE_SELF };
+
+struct ana_pass_config {
+	enum ana_scope scope;      /* not ANA_AUTO */
+	enum ana_source source;
+	bool whole_system;         /* every task of the machine is in the stream */
+	unsigned cpus;             /* the machine's, where there is no machine description */
+	const struct sr_task_starts *starts; /* NULL: none. The three are borrowed until ana_pass_free. */
+	const struct sr_machine *machine;    /* NULL: not known */
+	const uint8_t *members;    /* in place of scope: nonzero for each task index that counts; NULL: by scope */
+	size_t nmembers;
+	sr_name_fn name;           /* NULL: names are not looked up */
+	void *name_arg;
+	ana_slice_fn slice;        /* NULL: nobody wants them */
+	void *slice_arg;
+	bool pairs;                /* count who woke whom, and the runnable tasks over time */
+};
+
+struct ana_pass;
+struct ana_pass *ana_pass_new(const struct ana_pass_config *cfg, struct sr_error *err);
+int ana_pass_feed(struct ana_pass *p, const struct sr_event *ev, struct sr_error *err);
+int ana_pass_finish(struct ana_pass *p, struct ana_result *out, struct sr_error *err);
+void ana_pass_free(struct ana_pass *p);
+
+/* After ana_pass_finish, with cfg.pairs. Keys of pairs: index of the task row (ana_result.tasks is in their order)
+ * for tasks that count; runnable_ns[n]: time with n runnable tasks of the scope. */
+const struct ana_pairs *ana_pass_pairs(const struct ana_pass *p);
+const uint64_t *ana_pass_runnable(const struct ana_pass *p, size_t *n);
+
+/* Feeds a file to a pass; cfg's members above, but for what the file says itself. *pass (where wanted) is the caller's. */
+int ana_read(struct srz_reader *r, struct ana_pass_config *cfg, struct ana_result *out, struct ana_pass **pass,
+	     struct sr_error *err);
+
+bool ana_is_replay(const struct srz_reader *r); /* or a simulation */
+double ana_ks_distance(const struct ana_hist *a, const struct ana_hist *b); /* neither is empty */
+
+/* Of d[0..n): the Hodges-Lehmann shift, its exact interval of at least 1 - alpha (NAN where n is too small for one)
+ * and the two-sided signed-rank p (stats.c). */
+int ana_signed_rank(const double *d, size_t n, double alpha, double *shift, double *lo, double *hi, double *p,
+		    struct sr_error *err);
+/* What an A/A comparison of as many rounds would typically show as shift: the median relative difference of
+ * successive rounds of one arm, over the square root of their number. 0 with fewer than 4. */
+double ana_noise(const double *v, size_t n);
+
+#endif

@@ -1,0 +1,717 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The pass, event by event. What it follows stands in pass_internal.h. */
+#include "analyze/pass_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct ana_pass *ana_pass_new(const struct ana_pass_config *cfg, struct sr_error *err)
+{
+	struct ana_pass *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		goto no_memory;
+	p->cfg = *cfg;
+	for (size_t i = 0; cfg->starts && i < cfg->starts->n; i++)
+		p->has_root |= (cfg->starts->v[i].flags & SR_TASK_ROOT) != 0;
+	p->latency = calloc(1, sizeof(*p->latency));
+	p->delay = calloc(1, sizeof(*p->delay));
+	p->slice = calloc(1, sizeof(*p->slice));
+	p->preempt = calloc(1, sizeof(*p->preempt));
+	p->decision = calloc(1, sizeof(*p->decision));
+	if (!p->latency || !p->delay || !p->slice || !p->preempt || !p->decision)
+		goto no_memory;
+	p->repair = sr_repair_new(!cfg->whole_system, err);
+	if (!p->repair || sr_task_table_init(&p->table, cfg->starts, err) < 0 ||
+	    ana_reserve(&p->subjects, &p->subjects_cap, 1, sizeof(*p->subjects), err) < 0)
+		goto fail;
+	p->nsubjects = 1;
+	return p;
+no_memory:
+	ana_no_memory(err);
+fail:
+	ana_pass_free(p);
+	return NULL;
+}
+
+void ana_pass_free(struct ana_pass *p)
+{
+	if (!p)
+		return;
+	sr_repair_free(p->repair);
+	sr_task_table_release(&p->table);
+	ana_load_free(p->load);
+	ana_pairs_release(&p->pairs);
+	free(p->subjects);
+	free(p->subject_of);
+	free(p->cpus);
+	free(p->latency);
+	free(p->delay);
+	free(p->slice);
+	free(p->preempt);
+	free(p->decision);
+	free(p->runnable_ns);
+	free(p);
+}
+
+static bool in_scope(const struct ana_pass *p, size_t index, uint32_t source)
+{
+	const struct sr_task *t = &p->table.v[index];
+
+	if (index == 0 || (t->flags & SR_TASK_RECORDER))
+		return false;
+	if (p->cfg.members)
+		return index < p->cfg.nmembers && p->cfg.members[index];
+	if (p->cfg.scope == ANA_BOUND)
+		return source != NO_SOURCE;
+	if (p->cfg.scope == ANA_TREE)
+		return p->has_root ? t->in_tree : !(t->flags & SR_TASK_KTHREAD);
+	return true;
+}
+
+static int mask_of(const struct ana_pass *p, const struct sr_task *t)
+{
+	uint32_t allowed;
+
+	if (t->start) {
+		allowed = p->cfg.starts->v[t->start - 1].allowed;
+		return allowed < p->cfg.starts->nmasks && allowed <= INT32_MAX ? (int)allowed : ANA_MASK_ALL;
+	}
+	if (t->flags & SR_TASK_KTHREAD)
+		return ANA_MASK_UNKNOWN;
+	if (t->parent && t->parent < p->subject_of_cap && p->subject_of[t->parent])
+		return p->subjects[p->subject_of[t->parent]].mask;
+	return ANA_MASK_ALL;
+}
+
+/* A subject is named by number, as the array moves when it grows. 0: the idle task; UINT32_MAX: out of memory. */
+static uint32_t subject_of(struct ana_pass *p, int32_t tid, struct sr_error *err)
+{
+	size_t index = sr_task_of(&p->table, tid);
+	struct subject *s;
+	uint32_t n;
+
+	if (index == 0)
+		return 0;
+	if (index == SIZE_MAX ||
+	    ana_reserve(&p->subject_of, &p->subject_of_cap, index + 1, sizeof(*p->subject_of), err) < 0) {
+		ana_no_memory(err);
+		return UINT32_MAX;
+	}
+	if (p->subject_of[index])
+		return p->subject_of[index];
+	if (ana_reserve(&p->subjects, &p->subjects_cap, p->nsubjects + 1, sizeof(*p->subjects), err) < 0)
+		return UINT32_MAX;
+	n = (uint32_t)p->nsubjects++;
+	s = &p->subjects[n];
+	s->row.index = (uint32_t)index;
+	s->row.source = NO_SOURCE;
+	s->in_scope = in_scope(p, index, NO_SOURCE);
+	s->cpu = s->home = s->placed = s->queue = -1;
+	s->mask = mask_of(p, &p->table.v[index]);
+	s->slept_ns = s->delay_ns = s->waking_ns = s->queued_ns = s->early_ns = NOT_KNOWN;
+	p->subject_of[index] = n;
+	return n;
+}
+
+static struct pass_cpu *cpu_at(struct ana_pass *p, unsigned cpu, struct sr_error *err)
+{
+	if (ana_reserve(&p->cpus, &p->cpus_cap, (size_t)cpu + 1, sizeof(*p->cpus), err) < 0)
+		return NULL;
+	for (; p->ncpus <= cpu; p->ncpus++)
+		p->cpus[p->ncpus].row.cpu = (unsigned)p->ncpus;
+	return &p->cpus[cpu];
+}
+
+static bool runnable(unsigned state)
+{
+	return state == WAITING || state == RUNNING;
+}
+
+/* The number of runnable tasks of the scope changes. Time before the first and behind the last of them is left out. */
+int ana_pass_count_runnable(struct ana_pass *p, int by, uint64_t now, struct sr_error *err)
+{
+	uint64_t n = p->nrunnable;
+
+	if (!p->cfg.pairs)
+		return 0;
+	if (ana_reserve(&p->runnable_ns, &p->runnable_cap, (size_t)n + 1, sizeof(*p->runnable_ns), err) < 0)
+		return -1;
+	if (p->runnable_begun && now > p->runnable_since)
+		p->runnable_ns[n] += now - p->runnable_since;
+	if (n >= p->runnable_n)
+		p->runnable_n = (size_t)n + 1;
+	p->runnable_begun = true;
+	p->runnable_since = now;
+	p->nrunnable = (uint64_t)((int64_t)n + by);
+	return 0;
+}
+
+static void unqueue(struct ana_pass *p, struct subject *s, uint64_t now)
+{
+	if (p->load && s->queue >= 0)
+		ana_load_unqueue(p->load, (unsigned)s->queue, s->mask, now);
+	s->queue = -1;
+}
+
+static void queue_on(struct ana_pass *p, struct subject *s, int cpu, uint64_t now)
+{
+	unqueue(p, s, now);
+	if (p->load && cpu >= 0) {
+		ana_load_queue(p->load, (unsigned)cpu, s->mask, now);
+		s->queue = cpu;
+	}
+}
+
+static int set_state(struct ana_pass *p, struct subject *s, enum state state, uint64_t now, struct sr_error *err)
+{
+	int by = (int)runnable(state) - (int)runnable(s->state);
+
+	if (s->state == WAITING && state != WAITING)
+		unqueue(p, s, now);
+	s->state = state;
+	s->since_ns = now;
+	s->cut = false;
+	return s->in_scope && by ? ana_pass_count_runnable(p, by, now, err) : 0;
+}
+
+/* The subject is found on a cpu, not switched to it: it has run there since from, at least. */
+static int found_running(struct ana_pass *p, struct subject *s, unsigned cpu, uint64_t from, struct sr_error *err)
+{
+	if (set_state(p, s, RUNNING, from, err) < 0)
+		return -1;
+	s->cut = true;
+	s->cpu = (int)cpu;
+	if (s->in_scope) {
+		s->ran = true;
+		if (!p->ran || from < p->first_run)
+			p->first_run = from;
+		p->ran = true;
+	}
+	return 0;
+}
+
+/* The time on the cpu up to now, into the sums. */
+void ana_pass_account_run(struct ana_pass *p, struct subject *s, uint64_t now)
+{
+	uint64_t run = after(now, s->since_ns);
+
+	if (!s->in_scope)
+		return;
+	if (now > p->last_run)
+		p->last_run = now;
+	if (self(p))
+		return;
+	s->row.cpu_ns += run;
+	p->cpus[s->cpu].row.busy_ns += run;
+}
+
+int ana_pass_hand_out(struct ana_pass *p, const struct subject *s, uint64_t end, uint8_t left, bool cut,
+		      struct sr_error *err)
+{
+	const struct sr_task *t = &p->table.v[s->row.index];
+	struct ana_slice slice = {
+		.start_ns = s->since_ns, .end_ns = end, .slept_ns = s->slept_ns, .delay_ns = s->delay_ns,
+		.cpu = (unsigned)s->cpu, .index = s->row.index, .tid = t->tid, .comm = t->comm,
+		.left = left, .cut = cut,
+	};
+
+	if (!p->cfg.slice || !s->in_scope || self(p))
+		return 0;
+	return p->cfg.slice(p->cfg.slice_arg, &slice, err);
+}
+
+static int leave(struct ana_pass *p, uint32_t n, const struct sr_event *ev, struct sr_error *err)
+{
+	struct subject *s = &p->subjects[n];
+	uint64_t now = ev->time_ns;
+	uint8_t left = ev->u.sw.prev_state;
+	bool guessed = ev->flags & SR_EV_REPAIRED;
+
+	if (s->state != RUNNING || (!self(p) && s->cpu != ev->cpu)) {
+		/* Nothing told that it ran here. */
+		if (s->state == RUNNING)
+			ana_pass_account_run(p, s, now);
+		if (found_running(p, s, ev->cpu, now, err) < 0)
+			return -1;
+	}
+	ana_pass_account_run(p, s, now);
+	if (ana_pass_hand_out(p, s, now, left, s->cut || guessed, err) < 0)
+		return -1;
+	if (s->cut || guessed)
+		censor(p, s);
+	else if (s->in_scope)
+		ana_hist_add(p->slice, after(now, s->since_ns));
+	s->waking_ns = s->queued_ns = NOT_KNOWN;
+	s->losses = p->losses;
+	s->placed = -1;
+	if (left == SR_STATE_DEAD || left == SR_STATE_ZOMBIE)
+		return set_state(p, s, DEAD, now, err);
+	if (sr_state_sleeps(left)) {
+		s->row.voluntary++;
+		return set_state(p, s, SLEEPING, now, err);
+	}
+	s->row.involuntary++;
+	s->wait = guessed ? WAIT_GUESSED : WAIT_PREEMPT;
+	if (set_state(p, s, WAITING, now, err) < 0)
+		return -1;
+	s->slept_ns = 0;
+	s->early_ns = NOT_KNOWN;
+	queue_on(p, s, s->cpu, now);
+	return 0;
+}
+
+/* waker: 0 where it was not a task's. from_ns: NOT_KNOWN where its moment is not. */
+static int wake(struct ana_pass *p, struct subject *s, uint64_t from_ns, uint64_t now, uint32_t waker,
+		struct sr_error *err)
+{
+	bool known = s->state == SLEEPING && !s->cut && s->losses == p->losses;
+	uint64_t slept = after(now, s->since_ns);
+
+	s->slept_ns = known ? slept : NOT_KNOWN;
+	if (known)
+		s->row.sleep_ns += slept;
+	s->row.wakeups++;
+	s->wait = WAIT_WAKE;
+	s->losses = p->losses;
+	s->early_ns = NOT_KNOWN;
+	if (set_state(p, s, WAITING, now, err) < 0)
+		return -1;
+	s->waking_ns = from_ns;
+	s->cut = from_ns == NOT_KNOWN;
+	if (!p->cfg.pairs || !waker || !s->in_scope || !p->subjects[waker].in_scope)
+		return 0;
+	return ana_pairs_add(&p->pairs, waker, (uint32_t)(s - p->subjects), 1, err);
+}
+
+/* A repaired switch took the task for preempted; its wake proves that it slept. */
+static int it_slept(struct ana_pass *p, struct subject *s, struct sr_error *err)
+{
+	uint64_t since = s->since_ns;
+
+	if (s->row.involuntary) /* counted before it was bound, else */
+		s->row.involuntary--;
+	s->row.voluntary++;
+	if (set_state(p, s, SLEEPING, since, err) < 0)
+		return -1;
+	s->cut = true;
+	return 0;
+}
+
+static int on_waking(struct ana_pass *p, const struct sr_event *ev, struct sr_error *err)
+{
+	uint32_t n = subject_of(p, ev->u.wake.tid, err), waker = 0;
+	struct subject *s;
+
+	p->saw_waking = true;
+	if (!(ev->flags & SR_EV_INTERRUPT))
+		waker = subject_of(p, ev->ctx, err);
+	if (n == UINT32_MAX || waker == UINT32_MAX)
+		return -1;
+	if (n == 0 || n == waker)
+		return 0;
+	s = &p->subjects[n];
+	if (s->state == WAITING && s->wait == WAIT_GUESSED && it_slept(p, s, err) < 0)
+		return -1;
+	switch ((enum state)s->state) {
+	case RUNNING:
+		/* It is on its way to sleep on another cpu, or gives up sleeping: its next events tell. On its own cpu
+		 * it is the latter. */
+		if (ev->ctx != ev->u.wake.tid) {
+			s->early_ns = ev->time_ns;
+			s->early_waker = waker;
+		}
+		return 0;
+	case SLEEPING:
+	case UNKNOWN:
+		return wake(p, s, ev->time_ns, ev->time_ns, waker, err);
+	default:
+		return 0;
+	}
+}
+
+/* The early wake was the one that ended this sleep: it was short, and the wait began with the switch-out. */
+static int wake_by_early(struct ana_pass *p, struct subject *s, struct sr_error *err)
+{
+	return wake(p, s, s->since_ns, s->since_ns, s->early_waker, err);
+}
+
+static int on_wakeup(struct ana_pass *p, const struct sr_event *ev, struct sr_error *err)
+{
+	uint32_t n = subject_of(p, ev->u.wake.tid, err);
+	struct subject *s;
+
+	if (n == UINT32_MAX)
+		return -1;
+	if (n == 0)
+		return 0;
+	s = &p->subjects[n];
+	if (ev->kind == SR_EV_WAKEUP_NEW) {
+		if (s->state != NEW && s->state != UNKNOWN)
+			return 0;
+		s->wait = WAIT_NEW;
+		s->losses = p->losses;
+		if (set_state(p, s, WAITING, ev->time_ns, err) < 0)
+			return -1;
+		s->placed = ev->u.wake.target_cpu;
+		queue_on(p, s, s->placed, ev->time_ns);
+		return 0;
+	}
+	if (s->state == WAITING && s->wait == WAIT_GUESSED && it_slept(p, s, err) < 0)
+		return -1;
+	if (s->state == RUNNING) {
+		s->early_ns = NOT_KNOWN; /* it never slept */
+		return 0;
+	}
+	if (s->state == SLEEPING && s->early_ns != NOT_KNOWN) {
+		if (wake_by_early(p, s, err) < 0)
+			return -1;
+	} else if (s->state == SLEEPING || s->state == UNKNOWN) {
+		/* Its sched_waking is not in the file; in a source that has none, the wakeup is all that is known. */
+		if (wake(p, s, p->saw_waking ? NOT_KNOWN : ev->time_ns, ev->time_ns, 0, err) < 0)
+			return -1;
+	}
+	if (s->state != WAITING || s->wait != WAIT_WAKE || s->queued_ns != NOT_KNOWN)
+		return 0;
+	s->queued_ns = ev->time_ns;
+	s->placed = ev->u.wake.target_cpu;
+	queue_on(p, s, s->placed, ev->time_ns);
+	return 0;
+}
+
+static void count_cause(struct ana_pass *p, unsigned cause)
+{
+	p->by_cause[cause < SR_CAUSES ? cause : SR_CAUSE_NONE]++;
+}
+
+static void migrated(struct ana_pass *p, struct subject *s, unsigned from, unsigned to)
+{
+	const struct sr_machine *m = p->cfg.machine;
+
+	s->row.migrations++;
+	p->migrations++;
+	p->cpus[from].row.migrations_out++;
+	p->cpus[to].row.migrations_in++;
+	if (!m || from >= m->ncpus || to >= m->ncpus || !m->v[from].online || !m->v[to].online)
+		p->level_unknown = true;
+	else
+		p->by_level[sr_machine_level(m, from, to)]++;
+	if (s->decided && s->decided_to == (int)to)
+		count_cause(p, s->decided_cause);
+	else
+		count_cause(p, s->wait == WAIT_WAKE && s->placed >= 0 && s->placed != (int)from ? SR_CAUSE_WAKE :
+			       SR_CAUSE_KERNEL);
+}
+
+/* A wait on a run queue ends with a switch-in. */
+static void waited(struct ana_pass *p, struct subject *s, uint64_t now)
+{
+	uint64_t from = s->since_ns, delay, latency;
+	bool known = !s->cut && s->losses == p->losses;
+
+	s->delay_ns = NOT_KNOWN;
+	if (s->wait == WAIT_GUESSED || !known) {
+		censor(p, s);
+		return;
+	}
+	if (s->wait == WAIT_WAKE && s->queued_ns != NOT_KNOWN)
+		from = s->queued_ns;
+	delay = after(now, from);
+	s->delay_ns = delay;
+	s->row.wait_ns += delay;
+	if (!s->in_scope)
+		return;
+	ana_hist_add(p->delay, delay);
+	if (s->wait == WAIT_PREEMPT)
+		ana_hist_add(p->preempt, delay);
+	if (s->wait != WAIT_WAKE)
+		return;
+	latency = after(now, s->waking_ns);
+	ana_hist_add(p->latency, latency);
+	s->row.latency_ns += latency;
+	s->row.latencies++;
+	if (latency >= s->row.max_latency_ns) {
+		s->row.max_latency_ns = latency;
+		s->row.max_latency_at = now;
+	}
+}
+
+static int enter(struct ana_pass *p, uint32_t n, const struct sr_event *ev, struct sr_error *err)
+{
+	struct subject *s = &p->subjects[n];
+	uint64_t now = ev->time_ns;
+
+	if (s->state == SLEEPING && s->early_ns != NOT_KNOWN && wake_by_early(p, s, err) < 0)
+		return -1;
+	if (s->state == WAITING) {
+		waited(p, s, now);
+	} else {
+		if (s->state == RUNNING)
+			ana_pass_account_run(p, s, now);
+		/* How it came here is not in the file. */
+		s->slept_ns = s->delay_ns = NOT_KNOWN;
+		censor(p, s);
+	}
+	if (s->in_scope && !self(p)) {
+		if (s->cpu >= 0 && s->cpu != ev->cpu)
+			migrated(p, s, (unsigned)s->cpu, ev->cpu);
+		else if (s->cpu < 0 && s->home >= 0 && s->home != ev->cpu)
+			count_cause(p, SR_CAUSE_FORK);
+		p->cpus[ev->cpu].row.switches++;
+	}
+	s->decided = false;
+	s->early_ns = NOT_KNOWN;
+	if (found_running(p, s, ev->cpu, now, err) < 0)
+		return -1;
+	s->cut = ev->flags & SR_EV_REPAIRED;
+	return 0;
+}
+
+static int on_switch(struct ana_pass *p, const struct sr_event *ev, struct sr_error *err)
+{
+	uint32_t prev = subject_of(p, ev->u.sw.prev, err), next = subject_of(p, ev->u.sw.next, err);
+	struct pass_cpu *c = &p->cpus[ev->cpu];
+
+	if (prev == UINT32_MAX || next == UINT32_MAX)
+		return -1;
+	if (prev && leave(p, prev, ev, err) < 0)
+		return -1;
+	if (next && enter(p, next, ev, err) < 0)
+		return -1;
+	c->current = next;
+	if (p->load)
+		ana_load_run(p->load, ev->cpu, next != 0, ev->time_ns);
+	return 0;
+}
+
+static int on_fork(struct ana_pass *p, const struct sr_event *ev, struct sr_error *err)
+{
+	uint32_t n = subject_of(p, ev->u.fork.child, err);
+	struct subject *s;
+
+	if (n == UINT32_MAX)
+		return -1;
+	s = &p->subjects[n];
+	if (n == 0 || s->state != UNKNOWN)
+		return 0;
+	s->home = ev->cpu;
+	return set_state(p, s, NEW, ev->time_ns, err);
+}
+
+static int on_migrate(struct ana_pass *p, const struct sr_event *ev, struct sr_error *err)
+{
+	uint32_t n = subject_of(p, ev->u.migrate.tid, err);
+
+	if (n == UINT32_MAX)
+		return -1;
+	if (n && p->subjects[n].state == WAITING && p->subjects[n].queue >= 0)
+		queue_on(p, &p->subjects[n], ev->u.migrate.to, ev->time_ns);
+	return 0;
+}
+
+/* Events are missing on a cpu: who ran there up to its latest event is known, and nothing that waits is certain. */
+static void on_lost(struct ana_pass *p, const struct sr_event *ev)
+{
+	struct pass_cpu *c = &p->cpus[ev->cpu];
+	struct subject *s = &p->subjects[c->current];
+
+	p->losses++;
+	if (__builtin_add_overflow(p->lost, ev->u.lost.count ? ev->u.lost.count : 1, &p->lost))
+		p->lost = UINT64_MAX;
+	if (!c->current || s->state != RUNNING || s->cpu != ev->cpu)
+		return;
+	ana_pass_account_run(p, s, c->last_ns);
+	if (s->since_ns < ev->time_ns)
+		s->since_ns = ev->time_ns;
+	s->cut = true;
+}
+
+static int on_decision(struct ana_pass *p, const struct sr_event *ev, struct sr_error *err)
+{
+	uint32_t n = subject_of(p, ev->u.decision.tid, err);
+	uint8_t cause = ev->u.decision.cause;
+	struct subject *s;
+
+	if (n == UINT32_MAX)
+		return -1;
+	p->saw_decision = true;
+	ana_hist_add(p->decision, ev->u.decision.cost_ns);
+	if (cause == SR_CAUSE_TICK || cause == SR_CAUSE_NEWIDLE || cause == SR_CAUSE_ACTIVE)
+		p->balancer_ns += ev->u.decision.cost_ns;
+	if (n == 0 || ev->u.decision.to < 0)
+		return 0;
+	s = &p->subjects[n];
+	if (self(p)) {
+		if (s->in_scope && ev->u.decision.from >= 0 && ev->u.decision.from != ev->u.decision.to)
+			count_cause(p, cause);
+		return 0;
+	}
+	s->decided = true;
+	s->decided_to = ev->u.decision.to;
+	s->decided_cause = cause;
+	return 0;
+}
+
+static int on_bind(struct ana_pass *p, const struct sr_event *ev, struct sr_error *err)
+{
+	uint32_t n = subject_of(p, ev->u.bind.tid, err), to = n;
+	uint64_t now = ev->time_ns;
+	struct subject *old, *s;
+	bool was;
+
+	if (n == UINT32_MAX)
+		return -1;
+	if (n == 0 || p->subjects[n].row.source == ev->u.bind.source)
+		return 0;
+	if (p->subjects[n].state == RUNNING) {
+		ana_pass_account_run(p, &p->subjects[n], now);
+		p->subjects[n].since_ns = now;
+		p->subjects[n].cut = true;
+	}
+	was = p->subjects[n].in_scope;
+	if (p->subjects[n].row.source != NO_SOURCE || (!was && p->cfg.scope == ANA_BOUND)) {
+		/* What it did until now was for another task, or for none. */
+		if (ana_reserve(&p->subjects, &p->subjects_cap, p->nsubjects + 1, sizeof(*p->subjects), err) < 0)
+			return -1;
+		to = (uint32_t)p->nsubjects++;
+		old = &p->subjects[n];
+		s = &p->subjects[to];
+		*s = *old;
+		memset(&s->row, 0, sizeof(s->row));
+		s->row.index = old->row.index;
+		s->ran = false;
+		old->state = DEAD;
+		old->queue = -1;
+		p->subject_of[s->row.index] = to;
+		for (size_t c = 0; c < p->ncpus; c++)
+			if (p->cpus[c].current == n)
+				p->cpus[c].current = to;
+	}
+	s = &p->subjects[to];
+	s->row.source = ev->u.bind.source;
+	s->in_scope = in_scope(p, s->row.index, s->row.source);
+	if (runnable(s->state) && s->in_scope != was && ana_pass_count_runnable(p, s->in_scope ? 1 : -1, now, err) < 0)
+		return -1;
+	return s->state == RUNNING ? found_running(p, s, (unsigned)s->cpu, now, err) : 0;
+}
+
+/* The first event of a cpu tells who has been running there since the start. */
+static int first_on_cpu(struct ana_pass *p, struct pass_cpu *c, const struct sr_event *ev, struct sr_error *err)
+{
+	uint32_t n = subject_of(p, ev->kind == SR_EV_SWITCH ? ev->u.sw.prev : ev->ctx, err);
+
+	if (n == UINT32_MAX)
+		return -1;
+	c->known = true;
+	c->current = n;
+	if (p->load)
+		ana_load_run(p->load, ev->cpu, n != 0, ev->time_ns);
+	if (n == 0 || p->subjects[n].state == RUNNING)
+		return 0;
+	return found_running(p, &p->subjects[n], ev->cpu, p->subjects[n].state == UNKNOWN ? p->first_ns : ev->time_ns,
+			     err);
+}
+
+/* A replay that records itself does not tell a new thread's first run; that it acts does. */
+static int self_running(struct ana_pass *p, const struct sr_event *ev, struct sr_error *err)
+{
+	uint32_t n = ev->kind == SR_EV_SWITCH ? 0 : subject_of(p, ev->ctx, err);
+
+	if (n == UINT32_MAX)
+		return -1;
+	if (n == 0 || (p->subjects[n].state != UNKNOWN && p->subjects[n].state != NEW))
+		return 0;
+	return found_running(p, &p->subjects[n], ev->cpu, ev->time_ns, err);
+}
+
+/* In a replay's own record there is no last switch-out. */
+static int on_self_exit(struct ana_pass *p, const struct sr_event *ev, struct sr_error *err)
+{
+	uint32_t n = subject_of(p, ev->u.exit.tid, err);
+
+	if (n == UINT32_MAX)
+		return -1;
+	if (n && p->subjects[n].state == RUNNING)
+		ana_pass_account_run(p, &p->subjects[n], ev->time_ns);
+	return n ? set_state(p, &p->subjects[n], DEAD, ev->time_ns, err) : 0;
+}
+
+static int begin(struct ana_pass *p, uint64_t now, struct sr_error *err)
+{
+	p->begun = true;
+	p->first_ns = p->last_ns = now;
+	if (!p->cfg.whole_system || self(p))
+		return 0;
+	p->load = ana_load_new(p->cfg.starts, p->cfg.machine, p->cfg.cpus, now, err);
+	return p->load ? 0 : -1;
+}
+
+static int handle(struct ana_pass *p, const struct sr_event *ev, struct sr_error *err)
+{
+	struct pass_cpu *c;
+	int ret = 0;
+
+	if (sr_task_table_feed(&p->table, ev, p->cfg.name, p->cfg.name_arg, err) < 0)
+		return -1;
+	if (ev->kind == SR_EV_DECISION)
+		return on_decision(p, ev, err);
+	if (ev->kind == SR_EV_BIND)
+		return on_bind(p, ev, err);
+	if (ev->kind == SR_EV_COMM)
+		return 0;
+	if (!p->begun && begin(p, ev->time_ns, err) < 0)
+		return -1;
+	if (ev->time_ns > p->last_ns)
+		p->last_ns = ev->time_ns;
+	c = cpu_at(p, ev->cpu, err);
+	if (!c)
+		return -1;
+	if (ev->kind == SR_EV_LOST) {
+		on_lost(p, ev);
+		c->known = true; /* what ran here before is not known */
+	} else if (self(p) ? self_running(p, ev, err) < 0 : !c->known && first_on_cpu(p, c, ev, err) < 0) {
+		return -1;
+	}
+	switch ((enum sr_event_kind)ev->kind) {
+	case SR_EV_SWITCH:
+		ret = on_switch(p, ev, err);
+		break;
+	case SR_EV_WAKING:
+		ret = on_waking(p, ev, err);
+		break;
+	case SR_EV_WAKEUP:
+	case SR_EV_WAKEUP_NEW:
+		ret = on_wakeup(p, ev, err);
+		break;
+	case SR_EV_FORK:
+		ret = on_fork(p, ev, err);
+		break;
+	case SR_EV_MIGRATE:
+		ret = on_migrate(p, ev, err);
+		break;
+	case SR_EV_EXIT:
+		ret = self(p) ? on_self_exit(p, ev, err) : 0;
+		break;
+	default:
+		break;
+	}
+	p->cpus[ev->cpu].last_ns = ev->time_ns;
+	return ret;
+}
+
+int ana_pass_feed(struct ana_pass *p, const struct sr_event *ev, struct sr_error *err)
+{
+	struct sr_event out[5];
+	int n;
+
+	if (ev->cpu >= SR_MAX_CPUS)
+		return sr_fail(err, SR_DAMAGED, "an event of cpu %u (at most %d)", ev->cpu, SR_MAX_CPUS - 1);
+	/* Engine events have no cpu's order, and a replay's own have next 0 at every block: nothing to repair. */
+	if (self(p) || ev->kind == SR_EV_DECISION || ev->kind == SR_EV_BIND)
+		return handle(p, ev, err);
+	n = sr_repair_push(p->repair, ev, out, err);
+	for (int i = 0; i < n; i++)
+		if (handle(p, &out[i], err) < 0)
+			return -1;
+	return n < 0 ? -1 : 0;
+}

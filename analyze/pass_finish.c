@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The pass: from what was counted to metrics and rows. */
+#include "analyze/pass_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What is still open is cut by the end: time on a cpu counts as far as it is seen, waits do not. */
+static int close_open(struct ana_pass *p, struct sr_error *err)
+{
+	for (size_t i = 1; i < p->nsubjects; i++) {
+		struct subject *s = &p->subjects[i];
+
+		if (s->state == RUNNING) {
+			ana_pass_account_run(p, s, p->last_ns);
+			if (s->in_scope && p->last_ns > s->since_ns) {
+				censor(p, s);
+				if (ana_pass_hand_out(p, s, p->last_ns, SR_STATE_RUNNING, true, err) < 0)
+					return -1;
+			}
+		} else if (s->state == WAITING) {
+			censor(p, s);
+		}
+	}
+	return p->nrunnable ? ana_pass_count_runnable(p, 0, p->last_ns, err) : 0;
+}
+
+/* Rows of the subjects that count and ran; pairs get the rows' numbers. */
+static int make_rows(struct ana_pass *p, struct ana_result *out, struct sr_error *err)
+{
+	struct ana_pairs pairs = { 0 };
+	uint32_t *row_of = calloc(p->nsubjects, sizeof(*row_of)); /* + 1; 0: none */
+	size_t cap = 0;
+	int ret = -1;
+
+	if (!row_of)
+		return ana_no_memory(err);
+	for (size_t i = 1; i < p->nsubjects; i++) {
+		struct subject *s = &p->subjects[i];
+		const struct sr_task *t = &p->table.v[s->row.index];
+
+		if (!s->ran)
+			continue;
+		s->row.tid = t->tid;
+		s->row.tgid = t->tgid;
+		memcpy(s->row.comm, t->comm, sizeof(s->row.comm));
+		if (self(p))
+			s->row.involuntary = s->row.wait_ns = 0;
+		if (ana_reserve(&out->tasks, &cap, out->ntasks + 1, sizeof(*out->tasks), err) < 0)
+			goto out;
+		out->tasks[out->ntasks++] = s->row;
+		row_of[i] = (uint32_t)out->ntasks;
+	}
+	for (size_t i = 0; i < p->pairs.cap; i++) {
+		const struct ana_pair *e = &p->pairs.v[i];
+
+		if (e->count && row_of[e->from] && row_of[e->to] &&
+		    ana_pairs_add(&pairs, row_of[e->from] - 1, row_of[e->to] - 1, e->count, err) < 0)
+			goto out;
+	}
+	ana_pairs_release(&p->pairs);
+	p->pairs = pairs;
+	memset(&pairs, 0, sizeof(pairs));
+	ret = 0;
+out:
+	ana_pairs_release(&pairs);
+	free(row_of);
+	return ret;
+}
+
+static int make_cpu_rows(struct ana_pass *p, struct ana_result *out, struct sr_error *err)
+{
+	size_t cap = 0;
+
+	if (self(p))
+		return 0;
+	for (size_t i = 0; i < p->ncpus; i++) {
+		struct ana_cpu_row *row = &p->cpus[i].row;
+
+		if (!p->cpus[i].known)
+			continue;
+		row->all_ns = p->load ? ana_load_busy_ns(p->load, row->cpu) : 0;
+		if (ana_reserve(&out->cpus, &cap, out->ncpus + 1, sizeof(*out->cpus), err) < 0)
+			return -1;
+		out->cpus[out->ncpus++] = *row;
+	}
+	return 0;
+}
+
+static int set_migrations(struct ana_pass *p, struct ana_result *out, struct sr_error *err)
+{
+	static const char *const levels[] = { "", "smt", "llc", "package", "node" };
+	char name[sizeof(out->metrics->name)];
+
+	if (!self(p)) {
+		if (ana_set(out, "migrations.total", "count", (double)p->migrations, err) < 0)
+			return -1;
+		for (unsigned l = SR_LEVEL_SMT; p->cfg.machine && !p->level_unknown && l <= SR_LEVEL_NODE; l++) {
+			snprintf(name, sizeof(name), "migrations.%s", levels[l]);
+			if (ana_set(out, name, "count", (double)p->by_level[l], err) < 0)
+				return -1;
+		}
+	}
+	for (unsigned c = SR_CAUSE_FORK; c < SR_CAUSES; c++) {
+		bool by_events = c == SR_CAUSE_FORK || c == SR_CAUSE_WAKE || c == SR_CAUSE_KERNEL;
+
+		/* Events alone tell three causes; decisions tell all but the kernel's own. */
+		if (self(p) ? !p->saw_decision || c == SR_CAUSE_KERNEL : !by_events && !p->saw_decision)
+			continue;
+		snprintf(name, sizeof(name), "migrations_by_cause.%s", sr_cause_name(c));
+		if (ana_set(out, name, "count", (double)p->by_cause[c], err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int set_metrics(struct ana_pass *p, struct ana_result *out, struct sr_error *err)
+{
+	uint64_t cpu_ns = 0, wakeups = 0, voluntary = 0, involuntary = 0;
+
+	for (size_t i = 0; i < out->ntasks; i++) {
+		cpu_ns += out->tasks[i].cpu_ns;
+		wakeups += out->tasks[i].wakeups;
+		voluntary += out->tasks[i].voluntary;
+		involuntary += out->tasks[i].involuntary;
+	}
+	if (ana_set(out, "makespan_ns", "ns", (double)(p->last_run - p->first_run), err) < 0 ||
+	    (!self(p) && ana_set(out, "cpu_time_ns", "ns", (double)cpu_ns, err) < 0) ||
+	    ana_set_hist(out, "wakeup_latency_ns", p->latency, err) < 0)
+		return -1;
+	if (!self(p) && (ana_set_hist(out, "run_delay_ns", p->delay, err) < 0 ||
+			 ana_set_hist(out, "preempt_wait_ns", p->preempt, err) < 0 ||
+			 ana_set_hist(out, "slice_ns", p->slice, err) < 0))
+		return -1;
+	if (ana_set(out, "wakeups", "count", (double)wakeups, err) < 0 ||
+	    ana_set(out, "switches_voluntary", "count", (double)voluntary, err) < 0 ||
+	    (!self(p) && ana_set(out, "switches_involuntary", "count", (double)involuntary, err) < 0) ||
+	    set_migrations(p, out, err) < 0)
+		return -1;
+	if (p->saw_decision) {
+		if (ana_set(out, "policy_decision_ns.mean", "ns", (double)p->decision->sum / (double)p->decision->n,
+			    err) < 0 ||
+		    ana_set(out, "policy_decision_ns.p99", "ns", ana_hist_quantile(p->decision, 0.99), err) < 0 ||
+		    ana_set(out, "balancer_cpu_ns", "ns", (double)p->balancer_ns, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static void give(struct ana_hist **to, struct ana_hist **from)
+{
+	if ((*from)->n) {
+		*to = *from;
+		*from = NULL;
+	}
+}
+
+int ana_pass_finish(struct ana_pass *p, struct ana_result *out, struct sr_error *err)
+{
+	memset(out, 0, sizeof(*out));
+	if (close_open(p, err) < 0 || make_rows(p, out, err) < 0)
+		goto fail;
+	out->first_ns = p->first_ns;
+	out->last_ns = p->last_ns;
+	out->lost = p->lost;
+	out->repaired = sr_repair_count(p->repair);
+	out->censored = p->censored;
+	out->whole_system = p->load != NULL;
+	out->self = self(p);
+	if (p->ran && set_metrics(p, out, err) < 0)
+		goto fail;
+	if (p->load && ana_load_finish(p->load, p->last_ns, out, err) < 0)
+		goto fail;
+	if (make_cpu_rows(p, out, err) < 0)
+		goto fail;
+	give(&out->wakeup_latency, &p->latency);
+	if (!self(p)) {
+		give(&out->run_delay, &p->delay);
+		give(&out->preempt_wait, &p->preempt);
+		give(&out->slice, &p->slice);
+	}
+	return 0;
+fail:
+	ana_result_release(out);
+	return -1;
+}
+
+const struct ana_pairs *ana_pass_pairs(const struct ana_pass *p)
+{
+	return &p->pairs;
+}
+
+const uint64_t *ana_pass_runnable(const struct ana_pass *p, size_t *n)
+{
+	*n = p->runnable_n;
+	return p->runnable_ns;
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Statistics of runs. The one owner of libRmath. */
+#include "analyze/internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MATHLIB_STANDALONE
+#include <Rmath.h>
+
+#define EXACT_ROUNDS 500 /* above, the normal approximation of the signed-rank distribution */
+#define MOST_MORE 999    /* more rounds than this are not asked for */
+
+static int by_value(const void *x, const void *y)
+{
+	double a = *(const double *)x, b = *(const double *)y;
+
+	return a < b ? -1 : a > b;
+}
+
+static double *sorted(const double *v, size_t n)
+{
+	double *s = malloc((n ? n : 1) * sizeof(*s));
+
+	if (!s)
+		return NULL;
+	memcpy(s, v, n * sizeof(*s));
+	qsort(s, n, sizeof(*s), by_value);
+	return s;
+}
+
+/* Linear interpolation between the sorted values. */
+static double quantile(const double *s, size_t n, double q)
+{
+	double at = q * (double)(n - 1);
+	size_t i = (size_t)at;
+
+	return i + 1 < n ? s[i] + (at - (double)i) * (s[i + 1] - s[i]) : s[n - 1];
+}
+
+double ana_median(const double *v, size_t n)
+{
+	double *s = sorted(v, n), m = s && n ? quantile(s, n, 0.5) : NAN;
+
+	free(s);
+	return m;
+}
+
+void ana_quartiles(const double *v, size_t n, double *q1, double *q3)
+{
+	double *s = sorted(v, n);
+
+	*q1 = s && n ? quantile(s, n, 0.25) : NAN;
+	*q3 = s && n ? quantile(s, n, 0.75) : NAN;
+	free(s);
+}
+
+/* P(V <= v) of the signed-rank statistic of n values. */
+static double rank_cdf(double v, size_t n)
+{
+	double m = (double)n, mean = m * (m + 1) / 4, p;
+
+	if (n > EXACT_ROUNDS)
+		return pnorm(v + 0.5, mean, sqrt(m * (m + 1) * (2 * m + 1) / 24), 1, 0);
+	p = psignrank(v, m, 1, 0);
+	signrank_free(); /* the library caches its table in a static */
+	return p;
+}
+
+/* The least v with P(V <= v) >= q. */
+static double rank_quantile(double q, size_t n)
+{
+	double m = (double)n, v;
+
+	if (n > EXACT_ROUNDS)
+		return floor(qnorm(q, m * (m + 1) / 4, sqrt(m * (m + 1) * (2 * m + 1) / 24), 1, 0));
+	v = qsignrank(q, m, 1, 0);
+	signrank_free();
+	return v;
+}
+
+struct ranked {
+	double size;
+	bool positive;
+};
+
+static int by_size(const void *x, const void *y)
+{
+	const struct ranked *a = x, *b = y;
+
+	return a->size < b->size ? -1 : a->size > b->size;
+}
+
+/* Two-sided p. Zeros are left out; ties get their mean rank, and as the distribution without ties has the wider
+ * tails, p is then too large rather than too small. */
+static double rank_test(struct ranked *r, const double *d, size_t n)
+{
+	double plus = 0, minus = 0, p;
+	size_t m = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (d[i] != 0)
+			r[m++] = (struct ranked){ fabs(d[i]), d[i] > 0 };
+	if (m == 0)
+		return 1;
+	qsort(r, m, sizeof(*r), by_size);
+	for (size_t i = 0, end; i < m; i = end) {
+		for (end = i + 1; end < m && r[end].size == r[i].size; end++)
+			;
+		for (size_t k = i; k < end; k++)
+			*(r[k].positive ? &plus : &minus) += (double)(i + 1 + end) / 2;
+	}
+	p = 2 * rank_cdf(ceil(fmin(plus, minus)), m);
+	return p < 1 ? p : 1;
+}
+
+int ana_signed_rank(const double *d, size_t n, double alpha, double *shift, double *lo, double *hi, double *p,
+		    struct sr_error *err)
+{
+	size_t walsh = n * (n + 1) / 2, w = 0;
+	struct ranked *r = malloc((n + 1) * sizeof(*r));
+	double *v = malloc((walsh + 1) * sizeof(*v)), k;
+
+	*shift = *lo = *hi = NAN;
+	*p = 1;
+	if (!r || !v) {
+		free(r);
+		free(v);
+		return ana_no_memory(err);
+	}
+	if (n > 0) {
+		*p = rank_test(r, d, n);
+		/* The median of the means of all pairs, each value with itself too. */
+		for (size_t i = 0; i < n; i++)
+			for (size_t j = i; j < n; j++)
+				v[w++] = (d[i] + d[j]) / 2;
+		qsort(v, walsh, sizeof(*v), by_value);
+		*shift = quantile(v, walsh, 0.5);
+		/* The k-th from either end bounds the interval, the largest k with P(V <= k - 1) <= alpha / 2. */
+		k = rank_quantile(alpha / 2, n);
+		while (k > 0 && rank_cdf(k - 1, n) > alpha / 2)
+			k--;
+		if (k >= 1 && k <= (double)walsh) {
+			*lo = v[(size_t)k - 1];
+			*hi = v[walsh - (size_t)k];
+		}
+	}
+	free(r);
+	free(v);
+	return 0;
+}
+
+/* Difference relative to the pair's mean: it changes its sign when base and candidate change places, as the test
+ * wants it, and zeros do no harm. */
+static double difference(double base, double cand)
+{
+	double mean = (fabs(base) + fabs(cand)) / 2;
+
+	return base == cand ? 0 : (cand - base) / mean;
+}
+
+/* The same, relative to the base; INFINITY where that is 0. */
+static double to_relative(double d)
+{
+	return d >= 2 ? INFINITY : d / (1 - d / 2);
+}
+
+/* More rounds until a verdict is likely: the interval's width and the statistic go with the square root. */
+static size_t more_rounds(const struct ana_shift *s, double p_needed)
+{
+	double n = (double)s->rounds, want, half;
+
+	if (s->rounds < ANA_MIN_ROUNDS)
+		return ANA_MIN_ROUNDS - s->rounds;
+	if (fabs(s->shift) > s->margin) {
+		want = n * pow(qnorm(p_needed / 2, 0, 1, 1, 0) / qnorm(fmin(s->p, 0.99) / 2, 0, 1, 1, 0), 2);
+		want = fmax(want, ceil(1 - log2(p_needed)));
+	} else {
+		half = fmax(s->hi - s->shift, s->shift - s->lo);
+		want = n * pow(half / (s->margin - fabs(s->shift)), 2);
+	}
+	if (!(want - n < MOST_MORE))
+		return MOST_MORE;
+	return want - n > 1 ? (size_t)ceil(want - n) : 1;
+}
+
+static void judge(struct ana_shift *s, double p_needed)
+{
+	s->needs_more = 0;
+	if (s->verdict == ANA_IDENTICAL)
+		return;
+	if (s->rounds >= ANA_MIN_ROUNDS && s->p_adjusted <= ANA_ALPHA && fabs(s->shift) > s->margin) {
+		s->verdict = (s->shift > 0) == s->lower_is_better ? ANA_REGRESSED : ANA_IMPROVED;
+	} else if (s->rounds >= ANA_MIN_ROUNDS && s->lo >= -s->margin && s->hi <= s->margin) {
+		s->verdict = ANA_SAME;
+	} else {
+		s->verdict = ANA_UNKNOWN;
+		s->needs_more = more_rounds(s, p_needed);
+	}
+}
+
+int ana_compare_paired(const double *base, const double *cand, size_t n, double margin, bool lower_is_better,
+		       struct ana_shift *out, struct sr_error *err)
+{
+	double *d = malloc((n + 1) * sizeof(*d));
+	bool identical = n > 0;
+	int ret;
+
+	memset(out, 0, sizeof(*out));
+	if (!d)
+		return ana_no_memory(err);
+	for (size_t i = 0; i < n; i++) {
+		d[i] = difference(base[i], cand[i]);
+		identical = identical && base[i] == cand[i];
+	}
+	ret = ana_signed_rank(d, n, ANA_ALPHA, &out->shift, &out->lo, &out->hi, &out->p, err);
+	free(d);
+	out->shift = to_relative(out->shift);
+	out->lo = to_relative(out->lo);
+	out->hi = to_relative(out->hi);
+	out->rounds = n;
+	out->margin = margin;
+	out->lower_is_better = lower_is_better;
+	out->p_adjusted = out->p;
+	out->verdict = identical ? ANA_IDENTICAL : ANA_UNKNOWN;
+	judge(out, ANA_ALPHA);
+	return ret;
+}
+
+struct by_p {
+	double p;
+	struct ana_shift *s;
+};
+
+static int by_p(const void *x, const void *y)
+{
+	const struct by_p *a = x, *b = y;
+
+	return a->p < b->p ? -1 : a->p > b->p;
+}
+
+int ana_judge_all(struct ana_shift *const *cells, size_t n, struct sr_error *err)
+{
+	struct by_p *v = malloc((n + 1) * sizeof(*v));
+	double least = 1;
+
+	if (!v)
+		return ana_no_memory(err);
+	for (size_t i = 0; i < n; i++)
+		v[i] = (struct by_p){ cells[i]->p, cells[i] };
+	qsort(v, n, sizeof(*v), by_p);
+	for (size_t i = n; i-- > 0;) {
+		least = fmin(least, v[i].p * (double)n / (double)(i + 1));
+		v[i].s->p_adjusted = least;
+	}
+	for (size_t i = 0; i < n; i++)
+		judge(v[i].s, ANA_ALPHA * (double)(i + 1) / (double)n);
+	free(v);
+	return 0;
+}
+
+double ana_noise(const double *v, size_t n)
+{
+	double *d, noise;
+
+	if (n < 4)
+		return 0;
+	d = malloc((n - 1) * sizeof(*d));
+	if (!d)
+		return 0;
+	for (size_t i = 0; i + 1 < n; i++)
+		d[i] = fabs(difference(v[i], v[i + 1]));
+	noise = ana_median(d, n - 1) / sqrt((double)n);
+	free(d);
+	return noise;
+}
