@@ -21,7 +21,7 @@ B       := $(if $(SAN),build/san,build)
 PROGRAM := $(if $(SAN),$(B)/schedrec,schedrec)
 FOLDERS := formats record replay analyze corpus
 
-PKGS       := libtracefs libtraceevent zlib sqlite3 hwloc
+PKGS       := libtracefs libtraceevent zlib sqlite3 hwloc nettle
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LIBS       := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lRmath -lm -lpthread
 

@@ -66,7 +66,7 @@ script() {
 for t in "$build"/tests/unit/test_*; do
 	[ -x "$t" ] && [ -f "$t" ] && unit "$t"
 done
-for t in tests/include-directions.sh tests/cli/*.sh tests/real/*.sh; do
+for t in tests/include-directions.sh tests/cli/*.sh tests/readme.sh tests/real/*.sh; do
 	[ -f "$t" ] && script "$t"
 done
 
