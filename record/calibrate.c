@@ -139,6 +139,10 @@ static void *measure_main(void *arg)
 		}
 		for (int i = 0; i < PLAYS; i++)
 			*(on ? &m->with[m->nwith++] : &m->without[m->nwithout++]) = play(&m->pair);
+		if (on && rec_discard(m->s, count_event, m, m->err)) {
+			m->rc = -1;
+			break;
+		}
 	}
 	atomic_store(&m->pair.ball, 2);
 	futex_wake(&m->pair.ball);
@@ -163,7 +167,7 @@ int rec_calibrate(struct rec_session *s, uint64_t *tracepoint_ns, struct sr_erro
 	pthread_join(thread, NULL);
 	if (switch_events(s, "1") || rec_write_text(s->on_fd, "0"))
 		return sr_fail_errno(err, SR_ENVIRONMENT, "tracefs: events cannot be switched");
-	if (m.rc || rec_discard(s, count_event, &m, err))
+	if (m.rc || rec_discard(s, NULL, NULL, err))
 		return -1;
 	qsort(m.with, SAMPLES, sizeof(*m.with), by_value);
 	qsort(m.without, SAMPLES, sizeof(*m.without), by_value);

@@ -103,6 +103,8 @@ static int take_page(struct rec_session *s, struct rec_cpu *c, size_t bytes, uin
 		c->told_lost += page.missed_n;
 		if (rec_merge_lost(m, c->cpu, page.time_ns, page.missed_n, err))
 			return -1;
+		if (!page.missed_n)
+			c->untold = m->q[c->cpu].n;
 	}
 	while ((r = rec_page_next(&page, &data, &len, &time)) == 1) {
 		r = rec_decode(&s->formats, &m->names, data, len, time, c->cpu, &item);
@@ -112,6 +114,20 @@ static int take_page(struct rec_session *s, struct rec_cpu *c, size_t bytes, uin
 	return r < 0 ? rec_merge_lost(m, c->cpu, page.time_ns, 0, err) : 0;
 }
 
+/* A full sub-buffer has no room for the number of events lost before it. The ring is empty now, so the kernel's count
+ * has grown by just that since the last one told (with several such places in a pass, by their sum: it goes to the
+ * last, and the others stay unknown). */
+static void tell_loss(struct rec_session *s, struct rec_cpu *c)
+{
+	struct rec_queue *q = &s->merge.q[c->cpu];
+	uint64_t lost;
+
+	if (rec_cpu_lost(c, &lost) || lost - c->base_lost <= c->told_lost)
+		return;
+	q->v[(q->head + c->untold - 1) & (q->cap - 1)].ev.u.lost.count = lost - c->base_lost - c->told_lost;
+	c->told_lost = lost - c->base_lost;
+}
+
 /* Reads one cpu until it is empty, or up to events that are newer than until_ns. */
 static int drain_cpu(struct rec_session *s, struct rec_cpu *c, uint64_t until_ns, uint64_t *bytes, struct sr_error *err)
 {
@@ -119,9 +135,12 @@ static int drain_cpu(struct rec_session *s, struct rec_cpu *c, uint64_t until_ns
 	ssize_t n = 0;
 
 	*bytes = 0;
+	c->untold = 0;
 	while (pages-- && first_ns <= until_ns && (n = read_page(s, c, err)) > 0)
 		if (take_page(s, c, (size_t)n, &first_ns, bytes, err))
 			return -1;
+	if (n == 0 && c->untold)
+		tell_loss(s, c);
 	s->stats.bytes_read += *bytes;
 	return n < 0 ? -1 : 0;
 }

@@ -181,6 +181,7 @@ struct rec_cpu {
 	int raw_fd, stats_fd;
 	uint64_t base_lost; /* the kernel's own count of lost events at rec_begin */
 	uint64_t told_lost; /* since then, told by sub-buffers */
+	size_t untold;      /* in this pass: 1 + the place in the queue of the last LOST without a number, 0: none */
 };
 
 struct rec_session {
