@@ -59,7 +59,7 @@ unit() {
 }
 
 script() {
-	timeout -k 10 900 bash "$1" 2>&1 </dev/null | tee "$log" | grep -Ev '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$'
+	timeout -k 10 900 env --default-signal=INT,QUIT,HUP bash "$1" 2>&1 </dev/null | tee "$log" | grep -Ev '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$'
 	account "$1" "${PIPESTATUS[0]}"
 }
 
