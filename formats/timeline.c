@@ -8,8 +8,16 @@
 
 #define PRIO_UNKNOWN 120
 
+#define WAKES_KEPT 4
+
 struct cpu_state {
 	int32_t cur;
+	/* While it idles: the tasks put on its run queue since, any of which it may have switched to. */
+	struct {
+		int32_t tid;
+		uint64_t time_ns;
+	} wake[WAKES_KEPT];
+	uint8_t wakes;
 	int16_t prio; /* cur's, as far as known */
 	bool known;   /* cur is established */
 	bool exiting; /* cur's exit was seen */
@@ -84,9 +92,13 @@ static void put_in(struct sr_repair *r, const struct sr_event *proof, unsigned c
 		   struct sr_event *out)
 {
 	struct cpu_state *c = &r->cpu[cpu];
+	uint64_t time_ns = proof->time_ns;
 
+	for (unsigned i = 0; c->cur == 0 && i < c->wakes; i++)
+		if (c->wake[i].tid == next)
+			time_ns = c->wake[i].time_ns;
 	*out = (struct sr_event){
-		.time_ns = proof->time_ns,
+		.time_ns = time_ns,
 		.ctx = c->cur,
 		.cpu = (uint16_t)cpu,
 		.kind = SR_EV_SWITCH,
@@ -145,6 +157,19 @@ static int correct(struct sr_repair *r, const struct sr_event *ev, int32_t tid, 
 	return set_current(r, ev->cpu, tid, renamed ? c->prio : prio) ? -1 : n;
 }
 
+/* A task comes to the run queue of an idle cpu. */
+static void note_wake(struct sr_repair *r, const struct sr_event *ev)
+{
+	bool moved = ev->kind == SR_EV_MIGRATE;
+	unsigned cpu = moved ? ev->u.migrate.to : ev->u.wake.target_cpu;
+	struct cpu_state *c = &r->cpu[cpu % SR_MAX_CPUS];
+
+	if (cpu >= SR_MAX_CPUS || !c->known || c->cur != 0 || c->wakes == WAKES_KEPT)
+		return;
+	c->wake[c->wakes].tid = moved ? ev->u.migrate.tid : ev->u.wake.tid;
+	c->wake[c->wakes++].time_ns = ev->time_ns;
+}
+
 int sr_repair_push(struct sr_repair *r, const struct sr_event *ev, struct sr_event out[5], struct sr_error *err)
 {
 	struct cpu_state *c = &r->cpu[ev->cpu % SR_MAX_CPUS];
@@ -163,6 +188,8 @@ int sr_repair_push(struct sr_repair *r, const struct sr_event *ev, struct sr_eve
 		if (n < 0)
 			goto no_memory;
 	}
+	if (ev->kind == SR_EV_WAKEUP || ev->kind == SR_EV_WAKEUP_NEW || ev->kind == SR_EV_MIGRATE)
+		note_wake(r, ev);
 	if (ev->kind == SR_EV_EXIT && ev->u.exit.tid == running) {
 		c->exiting = true;
 	} else if (ev->kind == SR_EV_SWITCH) {

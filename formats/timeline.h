@@ -9,6 +9,11 @@
  * A task that appears on a second cpu has left the first: the first cpu is switched to idle (tid 0), unless it was
  * switched already.
  *
+ * When the missing switch is one from the idle task, the task may have run for long before its first event. If it was
+ * woken (or moved) to that cpu while the cpu idled, it ran from then on: the repaired switch has the time of that wake,
+ * which is before events that were handed out already. A consumer that integrates over time must not let its clock
+ * go back; per task the times are in order. (There are hosts on which a cpu writes no switch from idle at all.)
+ *
  * A switch that was put in has, for prev, the state SR_STATE_DEAD when its exit was seen, else SR_STATE_PREEMPTED: whether
  * it slept is not known yet, and consumers let a later wake of the task correct it. Priorities are those last
  * seen on that cpu, or 120; ctx is prev.

@@ -366,6 +366,25 @@ static void a_cpu_beyond_the_limit_is_refused(void **state)
 	sr_repair_free(r);
 }
 
+static void a_task_woken_on_an_idle_cpu_ran_from_that_wake_on(void **state)
+{
+	struct sr_repair *r = make(0);
+	struct sr_event ev;
+	uint64_t woken;
+
+	push(r, sw(0, 1, 0, SR_STATE_SLEEPING));
+	push(r, sw(1, 2, 3, SR_STATE_SLEEPING));
+	ev = event(SR_EV_WAKEUP, 1, 3);
+	ev.u.wake.tid = 9; /* on cpu 0 */
+	woken = ev.time_ns;
+	push(r, ev);
+	push(r, sw(1, 3, 0, SR_STATE_SLEEPING));
+	assert_int_equal(push(r, sw(0, 9, 0, SR_STATE_SLEEPING)), 2);
+	assert_int_equal(out[0].u.sw.next, 9);
+	assert_int_equal(out[0].time_ns, woken);
+	sr_repair_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -389,6 +408,7 @@ int main(void)
 		cmocka_unit_test(filtered_the_dead_are_outside),
 		cmocka_unit_test(filtered_an_outside_task_seen_elsewhere_is_no_repair),
 		cmocka_unit_test(any_stream_comes_out_consistent),
+		cmocka_unit_test(a_task_woken_on_an_idle_cpu_ran_from_that_wake_on),
 		cmocka_unit_test(a_cpu_beyond_the_limit_is_refused),
 	};
 
