@@ -129,7 +129,10 @@ static int evict(struct sr_repair *r, const struct sr_event *proof, int32_t tid,
 		return 0;
 	}
 	put_in(r, proof, on - 1, 0, PRIO_UNKNOWN, out);
-	*c = (struct cpu_state){ .prio = PRIO_UNKNOWN, .known = true };
+	c->cur = 0;
+	c->prio = PRIO_UNKNOWN;
+	c->exiting = false;
+	c->wakes = 0;
 	return 1;
 }
 
@@ -140,7 +143,11 @@ static int set_current(struct sr_repair *r, unsigned cpu, int32_t tid, int16_t p
 
 	if (c->known && c->cur != 0)
 		sr_tidmap_del(&r->on_cpu, c->cur);
-	*c = (struct cpu_state){ .cur = tid, .prio = prio, .known = true };
+	c->cur = tid;
+	c->prio = prio;
+	c->known = true;
+	c->exiting = false;
+	c->wakes = 0;
 	return tid ? sr_tidmap_put(&r->on_cpu, tid, cpu + 1) : 0;
 }
 
@@ -188,6 +195,9 @@ int sr_repair_push(struct sr_repair *r, const struct sr_event *ev, struct sr_eve
 		if (n < 0)
 			goto no_memory;
 	}
+	/* It still idles: whatever was woken there did not run before now. */
+	for (unsigned i = 0; running == 0 && i < c->wakes; i++)
+		c->wake[i].time_ns = ev->time_ns;
 	if (ev->kind == SR_EV_WAKEUP || ev->kind == SR_EV_WAKEUP_NEW || ev->kind == SR_EV_MIGRATE)
 		note_wake(r, ev);
 	if (ev->kind == SR_EV_EXIT && ev->u.exit.tid == running) {

@@ -4,15 +4,16 @@
  *
  * An event whose ctx is not the task believed to be running on its cpu proves that a switch is missing
  * (pid filters, losses, tasks of some hosts). sr_repair puts one in, flagged SR_EV_REPAIRED, just before
- * the event that proves it and at that event's time, so that every consumer sees: on each cpu, prev of a
+ * the event that proves it and at that event's time (but see below), so that every consumer sees: on each cpu, prev of a
  * switch is next of the switch before. The first event on a cpu establishes what runs there, without a repair.
  * A task that appears on a second cpu has left the first: the first cpu is switched to idle (tid 0), unless it was
  * switched already.
  *
  * When the missing switch is one from the idle task, the task may have run for long before its first event. If it was
- * woken (or moved) to that cpu while the cpu idled, it ran from then on: the repaired switch has the time of that wake,
- * which is before events that were handed out already. A consumer that integrates over time must not let its clock
- * go back; per task the times are in order. (There are hosts on which a cpu writes no switch from idle at all.)
+ * woken (or moved) to that cpu while the cpu idled, it ran from then on: the repaired switch has the time of that
+ * wake, or of the last event since that shows the cpu still idle. This is before events that were handed out already:
+ * a consumer that integrates over time must not let its clock go back; per task the times are in order. (There are
+ * hosts on which a cpu writes no switch from idle at all.)
  *
  * A switch that was put in has, for prev, the state SR_STATE_DEAD when its exit was seen, else SR_STATE_PREEMPTED: whether
  * it slept is not known yet, and consumers let a later wake of the task correct it. Priorities are those last

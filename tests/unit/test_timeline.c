@@ -385,6 +385,23 @@ static void a_task_woken_on_an_idle_cpu_ran_from_that_wake_on(void **state)
 	sr_repair_free(r);
 }
 
+static void a_cpu_that_still_idles_after_the_wake_has_not_switched(void **state)
+{
+	struct sr_repair *r = make(0);
+	struct sr_event ev;
+	uint64_t idle;
+
+	push(r, sw(0, 1, 0, SR_STATE_SLEEPING));
+	ev = event(SR_EV_WAKEUP, 0, 0);
+	ev.u.wake.tid = 9;
+	push(r, ev);
+	push(r, wake(0, 0, 30));
+	idle = now_ns;
+	assert_int_equal(push(r, sw(0, 9, 0, SR_STATE_SLEEPING)), 2);
+	assert_int_equal(out[0].time_ns, idle);
+	sr_repair_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -409,6 +426,7 @@ int main(void)
 		cmocka_unit_test(filtered_an_outside_task_seen_elsewhere_is_no_repair),
 		cmocka_unit_test(any_stream_comes_out_consistent),
 		cmocka_unit_test(a_task_woken_on_an_idle_cpu_ran_from_that_wake_on),
+		cmocka_unit_test(a_cpu_that_still_idles_after_the_wake_has_not_switched),
 		cmocka_unit_test(a_cpu_beyond_the_limit_is_refused),
 	};
 
