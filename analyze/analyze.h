@@ -66,8 +66,8 @@ struct ana_metric {
  *   policy_decision_ns.*, balancer_cpu_ns   cost of decisions; of those made by the balancer (tick, newidle, active)
  *
  * The three of whole cpus need a system-wide recording. A replay that only recorded itself (meta source "self") sees
- * neither preemption nor cpus: there cpu_time_ns, run_delay_ns, preempt_wait_ns, slice_ns, switches_involuntary and
- * migrations.* are absent.
+ * neither preemption nor cpus: there run_delay_ns, preempt_wait_ns, slice_ns, switches_involuntary and migrations.*
+ * are absent, and cpu_time_ns is what its threads' clocks said.
  */
 
 struct ana_task_row { /* one a task that ran; waits and sleeps are completed ones */
@@ -127,10 +127,26 @@ void ana_result_release(struct ana_result *r); /* a zeroed one is allowed */
 bool ana_get(const struct ana_result *r, const char *name, double *value);
 int ana_set(struct ana_result *r, const char *name, const char *unit, double value, struct sr_error *err);
 
-/* fidelity.* of a replay (or a second recording) against a recording, added to out->metrics. In a replay the tasks
- * are joined by SR_EV_BIND; recordings (against = 2nd recording) by comm and order. replayed: source indices that
- * were replayed, NULL: the recording's tree. */
+/*
+ * fidelity.* of a replay (or of a second recording) against a recording, added to out->metrics. The tasks of a replay
+ * are those that it bound (SR_EV_BIND); on the recording's side the same tasks count. Of two recordings, the trees
+ * count, and their tasks are joined by name and order.
+ *
+ *   cpu_time_error makespan_error voluntary_switch_error involuntary_switch_error wakeup_error
+ *   wakeup_latency_{p50,p95,p99}_error     (replay - recording) / recording: 0.1 is 10% more than recorded
+ *   cpu_time_error_tasks      mean of the tasks' absolute relative errors, weighted by their recorded CPU time
+ *   concurrency_distance      Wasserstein distance between the time-weighted distributions of the number of runnable
+ *                             tasks (from the first to the last of them), in parts of the recorded mean number
+ *   wakeup_latency_distance   Kolmogorov-Smirnov, 0..1
+ *   wake_edges_recall, wake_edges_precision   of the wakes by a task in its own context (not in an interrupt's), where
+ *                             waker and wakee are both replayed: the sum over pairs of min(recorded, replayed) over
+ *                             all recorded, and over all replayed ones
+ *   order_waits, order_waits_ns, order_waits_blocked, order_waits_expired    as the engine counted them
+ */
 int ana_fidelity(const char *recording, const char *replay, struct ana_result *out, struct sr_error *err);
+/* The same, and the results of both sides (the caller's to release), each over the tasks that were compared. */
+int ana_fidelity_sides(const char *recording, const char *replay, struct ana_result *out, struct ana_result *recorded,
+		       struct ana_result *replayed, struct sr_error *err);
 
 /*
  * The database. A file that is no database, or not schedrec's, or a newer schedrec's: SR_DAMAGED; one that cannot be

@@ -224,29 +224,20 @@ static int join_by_comm(const struct side *rec, const struct side *rep, uint32_t
 	return 0;
 }
 
-/* What the engine itself counted. */
-static int engine_counts(struct ana_result *out, const struct srz_reader *r, struct sr_error *err)
+/* The waits that the engine added to keep the recorded order, by its own count. */
+static int order_waits(struct ana_result *out, const struct srz_reader *r, struct sr_error *err)
 {
-	static const struct {
-		const char *meta, *metric, *unit;
-	} counts[] = {
+	static const char *const counts[][3] = {
 		{ "replay.count.order_waits", "fidelity.order_waits", "count" },
-		{ "replay.count.order_wait_ns", "fidelity.order_wait_ns", "ns" },
-		{ "replay.count.order_expired", "fidelity.order_expired", "count" },
+		{ "replay.count.order_wait_ns", "fidelity.order_waits_ns", "ns" },
+		{ "replay.count.order_blocks", "fidelity.order_waits_blocked", "count" },
+		{ "replay.count.order_expired", "fidelity.order_waits_expired", "count" },
 	};
+	double v;
 
-	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
-		const char *text = srz_get_meta(r, counts[i].meta);
-		char *end;
-		double v;
-
-		if (!text)
-			continue;
-		v = strtod(text, &end);
-		if (end != text && *end == '\0' && isfinite(v) &&
-		    ana_set(out, counts[i].metric, counts[i].unit, v, err) < 0)
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+		if (ana_meta_number(r, counts[i][0], &v) && ana_set(out, counts[i][1], counts[i][2], v, err) < 0)
 			return -1;
-	}
 	return 0;
 }
 
@@ -294,7 +285,8 @@ out:
 	return ret;
 }
 
-int ana_fidelity(const char *recording, const char *replay, struct ana_result *out, struct sr_error *err)
+int ana_fidelity_sides(const char *recording, const char *replay, struct ana_result *out, struct ana_result *recorded,
+		       struct ana_result *replayed, struct sr_error *err)
 {
 	struct side rec = { 0 }, rep = { 0 };
 	uint8_t *members = NULL;
@@ -302,6 +294,8 @@ int ana_fidelity(const char *recording, const char *replay, struct ana_result *o
 	bool by_source;
 	int ret = -1;
 
+	memset(recorded, 0, sizeof(*recorded));
+	memset(replayed, 0, sizeof(*replayed));
 	if (side_open(&rec, recording, err) < 0 || side_open(&rep, replay, err) < 0)
 		goto out;
 	by_source = srz_get_info(rep.reader)->events_by_kind[SR_EV_BIND] != 0;
@@ -321,10 +315,29 @@ int ana_fidelity(const char *recording, const char *replay, struct ana_result *o
 		goto out;
 	}
 	if (compare_sides(out, &rec, &rep, by_source, nmembers, err) == 0)
-		ret = engine_counts(out, rep.reader, err);
+		ret = order_waits(out, rep.reader, err);
+	*recorded = rec.result;
+	*replayed = rep.result;
+	memset(&rec.result, 0, sizeof(rec.result));
+	memset(&rep.result, 0, sizeof(rep.result));
+	if (ret < 0) {
+		ana_result_release(recorded);
+		ana_result_release(replayed);
+	}
 out:
 	free(members);
 	side_release(&rec);
 	side_release(&rep);
 	return ret;
+}
+
+int ana_fidelity(const char *recording, const char *replay, struct ana_result *out, struct sr_error *err)
+{
+	struct ana_result recorded, replayed;
+
+	if (ana_fidelity_sides(recording, replay, out, &recorded, &replayed, err) < 0)
+		return -1;
+	ana_result_release(&recorded);
+	ana_result_release(&replayed);
+	return 0;
 }

@@ -2,6 +2,7 @@
 /* From a .srz file to a result. */
 #include "analyze/internal.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,6 +16,31 @@ static bool meta_is(const struct srz_reader *r, const char *key, const char *val
 bool ana_is_replay(const struct srz_reader *r)
 {
 	return meta_is(r, "engine", "live") || meta_is(r, "engine", "sim");
+}
+
+bool ana_meta_number(const struct srz_reader *r, const char *key, double *v)
+{
+	const char *text = srz_get_meta(r, key);
+	char *end;
+
+	if (!text || !*text)
+		return false;
+	*v = strtod(text, &end);
+	return *end == '\0' && isfinite(*v) && *v >= 0;
+}
+
+/* What an engine counted itself and its events do not tell. */
+static int engine_counts(const struct srz_reader *r, struct ana_result *out, struct sr_error *err)
+{
+	double v;
+
+	if (out->self && out->ntasks && ana_meta_number(r, "replay.count.paid_ns", &v) &&
+	    ana_set(out, "cpu_time_ns", "ns", v, err) < 0)
+		return -1;
+	/* The balancer's thread costs more than its decisions. */
+	if (ana_meta_number(r, "replay.count.balancer_cpu_ns", &v) && v > 0)
+		return ana_set(out, "balancer_cpu_ns", "ns", v, err);
+	return 0;
 }
 
 int ana_read(struct srz_reader *r, struct ana_pass_config *cfg, struct ana_result *out, struct ana_pass **pass,
@@ -48,8 +74,11 @@ int ana_read(struct srz_reader *r, struct ana_pass_config *cfg, struct ana_resul
 	while ((got = srz_next(r, &ev, err)) > 0)
 		if (ana_pass_feed(p, &ev, err) < 0)
 			goto out;
-	if (got == 0 && ana_pass_finish(p, out, err) == 0)
-		ret = 0;
+	if (got < 0 || ana_pass_finish(p, out, err) < 0)
+		goto out;
+	ret = engine_counts(r, out, err);
+	if (ret < 0)
+		ana_result_release(out);
 out:
 	if (ret == 0 && pass)
 		*pass = p;

@@ -58,12 +58,14 @@ static bool in_scope(const struct ana_pass *p, size_t index, uint32_t source)
 {
 	const struct sr_task *t = &p->table.v[index];
 
-	if (index == 0 || (t->flags & SR_TASK_RECORDER))
+	if (index == 0)
 		return false;
 	if (p->cfg.members)
 		return index < p->cfg.nmembers && p->cfg.members[index];
 	if (p->cfg.scope == ANA_BOUND)
 		return source != NO_SOURCE;
+	if (t->flags & SR_TASK_RECORDER)
+		return false;
 	if (p->cfg.scope == ANA_TREE)
 		return p->has_root ? t->in_tree : !(t->flags & SR_TASK_KTHREAD);
 	return true;

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "analyze/cmd_analyze.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "formats/digest.h"
+#include "formats/machine.h"
+
+struct options {
+	const char *view, *against, *db, *label;
+	bool json, csv, all;
+};
+
+static const struct sr_option rows[] = {
+	{ .name = "view", .letter = 'v', .type = SR_OPT_CHOICE, .offset = offsetof(struct options, view), .arg = "VIEW",
+	  .choices = "summary|latency|timehist|map|cpu|tasks|fidelity", .deflt = "summary",
+	  .help = "what to show: all metrics; each task's wakeup latencies; each stretch on a cpu; what ran where over time;"
+		  " each cpu; each task; a replay beside its recording" },
+	{ .name = "against", .type = SR_OPT_STRING, .offset = offsetof(struct options, against), .arg = "FILE",
+	  .help = "the recording that each FILE is a replay of (or a second run of): adds the fidelity metrics" },
+	{ .name = "all", .letter = 'a', .type = SR_OPT_FLAG, .offset = offsetof(struct options, all),
+	  .help = "count every task of the file, not only the recorded command's or the replay's" },
+	{ .name = "db", .type = SR_OPT_STRING, .offset = offsetof(struct options, db), .arg = "DB",
+	  .help = "store each file as a run in this SQLite database, made where there is none" },
+	{ .name = "label", .letter = 'l', .type = SR_OPT_STRING, .offset = offsetof(struct options, label), .arg = "L",
+	  .help = "label of the stored run; by default the file's own" },
+	{ .name = "json", .type = SR_OPT_FLAG, .offset = offsetof(struct options, json),
+	  .help = "write JSON: an array with one object a file" },
+	{ .name = "csv", .type = SR_OPT_FLAG, .offset = offsetof(struct options, csv),
+	  .help = "write CSV with a head line; times in ns" },
+	{ 0 },
+};
+
+static const char *const examples[] = {
+	"schedrec analyze build.srz", "all metrics of a recording",
+	"schedrec analyze build.srz --view latency", "who waited longest for a cpu after a wake",
+	"schedrec analyze run.srz --against build.srz --view fidelity", "how close a replay came to its recording",
+	"schedrec analyze build.srz --db runs.db --label v6.12", "keep the metrics for `schedrec compare`",
+	NULL,
+};
+
+static const char *meta(const struct srz_reader *r, const char *key, const char *otherwise)
+{
+	const char *v = srz_get_meta(r, key);
+
+	return v ? v : otherwise;
+}
+
+static void utc(char *buf, size_t len, const char *realtime_ns)
+{
+	time_t t = (time_t)(strtoull(realtime_ns, NULL, 10) / 1000000000u);
+	struct tm tm;
+
+	if (!gmtime_r(&t, &tm) || strftime(buf, len, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		buf[0] = '\0';
+}
+
+static int number_of(const struct srz_reader *r, const char *key)
+{
+	long v = strtol(meta(r, key, "0"), NULL, 10);
+
+	return v < 0 || v > 1000000000 ? 0 : (int)v;
+}
+
+static int store(const struct options *o, const struct analyze_file *f, const struct srz_reader *r, struct sr_error *err)
+{
+	const char *slash = strrchr(f->path, '/'), *engine = meta(r, "engine", "recorded");
+	const char *started = srz_get_meta(r, "start.realtime_ns"), *label = o->label ? o->label : srz_get_meta(r, "label");
+	bool recorded = !strcmp(engine, "recorded");
+	char sha[SR_SHA256_TEXT], when[32];
+	size_t len;
+	const char *xml = srz_get_section(r, SRZ_SEC_MACHINE, &len);
+	struct sr_machine *machine = xml ? sr_machine_from_xml(xml, len, err) : NULL;
+	struct ana_run run = {
+		.trace_sha256 = srz_get_meta(r, "replay.source_sha256"), .trace_name = srz_get_meta(r, "replay.source_name"),
+		.label = label, .engine = engine, .policy = meta(r, "replay.policy", "kernel"),
+		.policy_options = srz_get_meta(r, "replay.policy_options"), .kernel = srz_get_meta(r, "kernel.release"),
+		.machine = machine ? machine->summary : NULL, .work = srz_get_meta(r, "replay.work"),
+		.timing = srz_get_meta(r, "replay.timing"), .schedrec_version = SCHEDREC_VERSION,
+		.repeat = number_of(r, "replay.repeat"), .order_slot = number_of(r, "replay.slot"),
+		.lost_events = f->result.lost,
+	};
+	struct ana_db *db;
+	int ret = -1;
+
+	if (xml && !machine)
+		return -1;
+	if (recorded) {
+		run.trace_name = slash ? slash + 1 : f->path;
+		run.trace_sha256 = sha;
+		if (sr_sha256_file(f->path, sha, err) < 0)
+			goto out;
+	}
+	if (started) {
+		utc(when, sizeof(when), started);
+		run.started_at = when;
+	}
+	db = ana_db_open(o->db, true, err);
+	if (!db)
+		goto out;
+	ret = ana_db_store(db, &run, &f->result, err);
+	ana_db_close(db);
+out:
+	sr_machine_free(machine);
+	return ret;
+}
+
+static const char *scope_text(const struct options *o, const struct srz_reader *r)
+{
+	if (o->all)
+		return "every task";
+	return strcmp(meta(r, "engine", "recorded"), "recorded") ? "the replayed tasks" : "the recorded command's tasks";
+}
+
+/* What the numbers rest on; it comes last where the rows come as the file is read. */
+static void told(const struct analyze_file *f, const struct options *o, const struct srz_reader *r)
+{
+	const struct ana_result *res = &f->result;
+	const struct srz_info *info = srz_get_info(r);
+	struct cmd_json *j = f->table->json;
+	char text[5][32], name[80];
+
+	if (f->table->form == TABLE_AS_JSON) {
+		cmd_json_str(j, "engine", meta(r, "engine", "recorded"));
+		cmd_json_str(j, "policy", meta(r, "replay.policy", "kernel"));
+		cmd_json_str(j, "label", o->label ? o->label : srz_get_meta(r, "label"));
+		cmd_json_u64(j, "tasks_counted", res->ntasks);
+		cmd_json_u64(j, "events", info->events);
+		cmd_json_u64(j, "duration_ns", res->last_ns - res->first_ns);
+		cmd_json_u64(j, "lost", res->lost);
+		cmd_json_u64(j, "repaired", res->repaired);
+		cmd_json_u64(j, "censored", res->censored);
+		cmd_json_bool(j, "complete", info->complete);
+		cmd_json_bool(j, "whole_system", res->whole_system);
+		cmd_json_bool(j, "self_recorded", res->self);
+	} else if (f->table->form == TABLE_AS_TEXT) {
+		printf("%s: %s over %s, %s events; %s (%s)%s%s\n", printable(name, sizeof(name), f->path),
+		       meta(r, "replay.policy", "recorded"),
+		       sr_format_time(text[0], 32, (double)(res->last_ns - res->first_ns)),
+		       sr_format_count(text[1], 32, info->events), scope_text(o, r),
+		       sr_format_count(text[2], 32, res->ntasks), res->self ? "; the replay recorded itself" : "",
+		       info->complete ? "" : "; the file is cut short");
+		printf("%s events lost, %s switches repaired, %s intervals cut and left out\n",
+		       sr_format_count(text[2], 32, res->lost), sr_format_count(text[3], 32, res->repaired),
+		       sr_format_count(text[4], 32, res->censored));
+	}
+}
+
+static int read_slices(struct analyze_file *f, enum ana_scope scope, const struct srz_info *info, bool is_map,
+		       struct map **map, struct sr_error *err)
+{
+	struct timehist hist = { .table = f->table, .first_ns = info->first_ns };
+	int ret;
+
+	if (is_map) {
+		*map = map_new(info->first_ns, info->last_ns, info->cpus, err);
+		return *map ? ana_file_slices(f->path, scope, map_slice, *map, &f->result, err) : -1;
+	}
+	timehist_begin(&hist);
+	ret = ana_file_slices(f->path, scope, timehist_slice, &hist, &f->result, err);
+	timehist_end(&hist);
+	return ret;
+}
+
+static int show(struct analyze_file *f, const char *view, struct map *map, struct sr_error *err)
+{
+	if (!strcmp(view, "map"))
+		return map_print(map, f, err);
+	if (!strcmp(view, "latency"))
+		view_latency(f);
+	else if (!strcmp(view, "tasks"))
+		view_tasks(f);
+	else if (!strcmp(view, "cpu"))
+		view_cpu(f);
+	else if (!strcmp(view, "fidelity"))
+		view_fidelity(f);
+	else if (!strcmp(view, "summary"))
+		view_summary(f);
+	return 0;
+}
+
+static int one_file(const struct options *o, struct analyze_file *f, struct sr_error *err)
+{
+	enum ana_scope scope = o->all ? ANA_ALL : ANA_AUTO;
+	bool text = f->table->form == TABLE_AS_TEXT, hist = !strcmp(o->view, "timehist"), is_map = !strcmp(o->view, "map");
+	struct srz_reader *r = srz_open(f->path, err);
+	struct map *map = NULL;
+	int ret = -1;
+
+	if (!r)
+		return -1;
+	f->table->file = f->path;
+	if (hist || is_map)
+		ret = read_slices(f, scope, srz_get_info(r), is_map, &map, err);
+	else
+		ret = ana_file(f->path, scope, &f->result, err);
+	if (ret == 0 && (is_map || hist) && f->result.self)
+		ret = sr_fail(err, SR_USAGE, "%s: a replay that only recorded itself does not tell when its tasks were on a"
+			      " cpu: no %s", f->path, o->view);
+	if (ret == 0 && o->against)
+		ret = ana_fidelity_sides(o->against, f->path, &f->result, &f->recorded, &f->replayed, err);
+	if (ret < 0)
+		goto out;
+	if (text && hist)
+		putchar('\n');
+	told(f, o, r);
+	if (text && !hist)
+		putchar('\n');
+	ret = show(f, o->view, map, err);
+	if (ret == 0 && o->db)
+		ret = store(o, f, r, err);
+out:
+	map_free(map);
+	ana_result_release(&f->result);
+	ana_result_release(&f->recorded);
+	ana_result_release(&f->replayed);
+	srz_reader_free(r);
+	return ret;
+}
+
+static int run(const void *options, int nargs, char **args, struct sr_error *err)
+{
+	const struct options *o = options;
+	bool csv_begun = false;
+	struct cmd_json json;
+	struct table table = { .json = &json, .csv_begun = &csv_begun,
+			       .form = o->json ? TABLE_AS_JSON : o->csv ? TABLE_AS_CSV : TABLE_AS_TEXT };
+	int ret = 0;
+
+	if (nargs == 0)
+		return sr_fail(err, SR_USAGE, "name the files to analyze");
+	if (o->json && o->csv)
+		return sr_fail(err, SR_USAGE, "--json and --csv: one at a time");
+	if (!strcmp(o->view, "fidelity") && !o->against)
+		return sr_fail(err, SR_USAGE, "--view fidelity needs --against and the recording");
+	cmd_json_init(&json, stdout);
+	if (o->json)
+		cmd_json_open(&json, NULL, '[');
+	for (int i = 0; i < nargs && ret == 0; i++) {
+		struct analyze_file f = { .path = args[i], .table = &table };
+
+		if (i && table.form == TABLE_AS_TEXT)
+			putchar('\n');
+		if (o->json) {
+			cmd_json_open(&json, NULL, '{');
+			cmd_json_str(&json, "file", f.path);
+			cmd_json_str(&json, "view", o->view);
+		}
+		ret = one_file(o, &f, err);
+		if (o->json)
+			cmd_json_close(&json, '}');
+	}
+	if (o->json)
+		cmd_json_close(&json, ']');
+	return ret;
+}
+
+const struct cmd cmd_analyze = {
+	.name = "analyze",
+	.summary = "metrics and views of recordings and replays",
+	.operands = "FILE...",
+	.description =
+		"Reads recordings, replays and simulations alike, and prints what they say: wakeup latencies (from the wake to "
+		"the switch-in), waits on run queues, slices, switches, migrations and the rest. What cannot be known from a file "
+		"is absent, never 0. Intervals that lost events, a repaired switch or the recording's ends cut are counted and "
+		"left out, never extrapolated.\n\n"
+		"Of a recording, the recorded command and its descendants count (without a command: all user tasks); of a "
+		"replay, the tasks that it replayed.\n\n"
+		"In a recording of one command only (without -a) nothing is known of what else the cpus did: the metrics of whole "
+		"cpus are absent there.",
+	.examples = examples,
+	.options = rows,
+	.options_size = sizeof(struct options),
+	.run = run,
+};

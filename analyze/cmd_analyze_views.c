@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The views that come from a finished result. */
+#include "analyze/cmd_analyze.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define COLUMNS(t, c) ((t)->columns = (c), (t)->ncolumns = sizeof(c) / sizeof((c)[0]))
+
+static bool is_distribution(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+	static const char *const parts[] = { ".mean", ".p50", ".p90", ".p95", ".p99", ".p999", ".max" };
+
+	for (size_t i = 0; dot && strncmp(name, "policy_decision_ns", 18) && i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (!strcmp(dot, parts[i]))
+			return true;
+	return false;
+}
+
+static void distributions(const struct ana_result *r)
+{
+	static const struct table_column columns[] = {
+		{ "", "distribution", TABLE_TEXT, -18 }, { "", "number", TABLE_COUNT, 11 },
+		{ "", "mean", TABLE_TIME, 8 }, { "", "p50", TABLE_TIME, 8 }, { "", "p90", TABLE_TIME, 8 },
+		{ "", "p95", TABLE_TIME, 8 }, { "", "p99", TABLE_TIME, 8 }, { "", "p99.9", TABLE_TIME, 8 },
+		{ "", "max", TABLE_TIME, 8 },
+	};
+	const struct {
+		const char *name;
+		const struct ana_hist *h;
+	} hists[] = {
+		{ "wakeup_latency_ns", r->wakeup_latency }, { "run_delay_ns", r->run_delay },
+		{ "preempt_wait_ns", r->preempt_wait }, { "slice_ns", r->slice },
+	};
+	struct table t = { .form = TABLE_AS_TEXT };
+	bool begun = false;
+
+	COLUMNS(&t, columns);
+	for (size_t i = 0; i < sizeof(hists) / sizeof(hists[0]); i++) {
+		const struct ana_hist *h = hists[i].h;
+
+		if (!h)
+			continue;
+		if (!begun) {
+			putchar('\n');
+			table_begin(&t, NULL);
+		}
+		begun = true;
+		table_row(&t, (struct table_cell[]){
+			cell_text(hists[i].name), cell_number((double)h->n), cell_number((double)h->sum / (double)h->n),
+			cell_number(ana_hist_quantile(h, 0.5)), cell_number(ana_hist_quantile(h, 0.9)),
+			cell_number(ana_hist_quantile(h, 0.95)), cell_number(ana_hist_quantile(h, 0.99)),
+			cell_number(ana_hist_quantile(h, 0.999)), cell_number((double)h->max) });
+	}
+}
+
+void view_summary(struct analyze_file *f)
+{
+	static const struct table_column columns[] = {
+		{ "metric", "metric", TABLE_TEXT, -40 }, { "unit", "unit", TABLE_TEXT, -6 },
+		{ "value", "value", TABLE_REAL, 20 },
+	};
+	const struct ana_result *r = &f->result;
+	char value[48];
+
+	if (f->table->form == TABLE_AS_JSON) {
+		cmd_json_open(f->table->json, "metrics", '{');
+		for (size_t i = 0; i < r->nmetrics; i++)
+			cmd_json_real(f->table->json, r->metrics[i].name, r->metrics[i].value);
+		cmd_json_close(f->table->json, '}');
+		return;
+	}
+	if (f->table->form == TABLE_AS_CSV) {
+		COLUMNS(f->table, columns);
+		table_begin(f->table, NULL);
+		for (size_t i = 0; i < r->nmetrics; i++)
+			table_row(f->table, (struct table_cell[]){ cell_text(r->metrics[i].name),
+								   cell_text(r->metrics[i].unit),
+								   cell_number(r->metrics[i].value) });
+		return;
+	}
+	for (size_t i = 0; i < r->nmetrics; i++)
+		if (!is_distribution(r->metrics[i].name))
+			printf("%-36s %14s\n", r->metrics[i].name,
+			       format_metric(value, sizeof(value), r->metrics[i].name, r->metrics[i].unit,
+					     r->metrics[i].value));
+	distributions(r);
+}
+
+static int by_latency(const void *x, const void *y)
+{
+	const struct ana_task_row *a = x, *b = y;
+
+	if (a->max_latency_ns != b->max_latency_ns)
+		return a->max_latency_ns < b->max_latency_ns ? 1 : -1;
+	return a->index < b->index ? -1 : a->index > b->index;
+}
+
+static int by_cpu_time(const void *x, const void *y)
+{
+	const struct ana_task_row *a = x, *b = y;
+
+	if (a->cpu_ns != b->cpu_ns)
+		return a->cpu_ns < b->cpu_ns ? 1 : -1;
+	return a->index < b->index ? -1 : a->index > b->index;
+}
+
+void view_latency(struct analyze_file *f)
+{
+	static const struct table_column columns[] = {
+		{ "comm", "task", TABLE_TEXT, -15 }, { "tid", "tid", TABLE_ID, 8 },
+		{ "cpu_ns", "cpu time", TABLE_TIME, 9 }, { "switches", "switches", TABLE_COUNT, 10 },
+		{ "wakeups", "wakeups", TABLE_COUNT, 9 }, { "mean_latency_ns", "mean lat.", TABLE_TIME, 9 },
+		{ "max_latency_ns", "max lat.", TABLE_TIME, 9 }, { "max_latency_at_ns", "max at (s)", TABLE_AT, 12 },
+		{ "wait_ns", "waited", TABLE_TIME, 9 },
+	};
+	struct ana_result *r = &f->result;
+
+	qsort(r->tasks, r->ntasks, sizeof(*r->tasks), by_latency);
+	COLUMNS(f->table, columns);
+	table_begin(f->table, "tasks");
+	for (size_t i = 0; i < r->ntasks; i++) {
+		const struct ana_task_row *t = &r->tasks[i];
+		bool some = t->latencies != 0;
+
+		table_row(f->table, (struct table_cell[]){
+			cell_text(t->comm), cell_number(t->tid), cell_if(!r->self, (double)t->cpu_ns),
+			cell_if(!r->self, (double)(t->voluntary + t->involuntary)), cell_number((double)t->wakeups),
+			cell_if(some, some ? (double)t->latency_ns / (double)t->latencies : 0),
+			cell_if(some, (double)t->max_latency_ns),
+			cell_if(some, (double)(t->max_latency_at - r->first_ns)), cell_if(!r->self, (double)t->wait_ns) });
+	}
+	table_end(f->table);
+}
+
+void view_tasks(struct analyze_file *f)
+{
+	static const struct table_column columns[] = {
+		{ "comm", "task", TABLE_TEXT, -15 }, { "tid", "tid", TABLE_ID, 8 }, { "tgid", "tgid", TABLE_ID, 8 },
+		{ "source", NULL, TABLE_ID, 0 }, { "cpu_ns", "cpu time", TABLE_TIME, 9 },
+		{ "wait_ns", "waited", TABLE_TIME, 9 }, { "sleep_ns", "slept", TABLE_TIME, 9 },
+		{ "wakeups", "wakeups", TABLE_COUNT, 9 }, { "switches_voluntary", "volunt.", TABLE_COUNT, 9 },
+		{ "switches_involuntary", "involunt.", TABLE_COUNT, 9 }, { "migrations", "migr.", TABLE_COUNT, 6 },
+	};
+	struct ana_result *r = &f->result;
+
+	qsort(r->tasks, r->ntasks, sizeof(*r->tasks), by_cpu_time);
+	COLUMNS(f->table, columns);
+	table_begin(f->table, "tasks");
+	for (size_t i = 0; i < r->ntasks; i++) {
+		const struct ana_task_row *t = &r->tasks[i];
+
+		table_row(f->table, (struct table_cell[]){
+			cell_text(t->comm), cell_number(t->tid), cell_if(t->tgid != 0, t->tgid),
+			cell_if(t->source != UINT32_MAX, t->source), cell_if(!r->self, (double)t->cpu_ns),
+			cell_if(!r->self, (double)t->wait_ns), cell_number((double)t->sleep_ns),
+			cell_number((double)t->wakeups), cell_number((double)t->voluntary),
+			cell_if(!r->self, (double)t->involuntary), cell_if(!r->self, (double)t->migrations) });
+	}
+	table_end(f->table);
+}
+
+void view_cpu(struct analyze_file *f)
+{
+	static const struct table_column columns[] = {
+		{ "cpu", "cpu", TABLE_ID, 5 }, { "busy_ns", "busy", TABLE_TIME, 10 },
+		{ "busy_share", "share", TABLE_RATIO, 8 }, { "all_ns", "all tasks", TABLE_TIME, 10 },
+		{ "all_share", "share", TABLE_RATIO, 8 }, { "switches", "switches", TABLE_COUNT, 12 },
+		{ "migrations_in", "migrations in", TABLE_COUNT, 14 }, { "migrations_out", "out", TABLE_COUNT, 12 },
+	};
+	const struct ana_result *r = &f->result;
+	double span = (double)(r->last_ns - r->first_ns);
+
+	COLUMNS(f->table, columns);
+	table_begin(f->table, "cpus");
+	for (size_t i = 0; i < r->ncpus; i++) {
+		const struct ana_cpu_row *c = &r->cpus[i];
+		bool all = r->whole_system;
+
+		table_row(f->table, (struct table_cell[]){
+			cell_number(c->cpu), cell_number((double)c->busy_ns),
+			cell_if(span > 0, span > 0 ? (double)c->busy_ns / span : 0), cell_if(all, (double)c->all_ns),
+			cell_if(all && span > 0, span > 0 ? (double)c->all_ns / span : 0), cell_number((double)c->switches),
+			cell_number((double)c->migrations_in), cell_number((double)c->migrations_out) });
+	}
+	table_end(f->table);
+}
+
+static void fidelity_row(const struct analyze_file *f, const char *name, const char *unit)
+{
+	double a = 0, b = 0;
+	bool has_a = ana_get(&f->recorded, name, &a), has_b = ana_get(&f->replayed, name, &b);
+	bool error = has_a && has_b && a != 0;
+	char recorded[48], replayed[48], change[48];
+
+	if (!has_a && !has_b)
+		return;
+	if (f->table->form != TABLE_AS_TEXT) {
+		table_row(f->table, (struct table_cell[]){ cell_text(name), cell_text(unit), cell_if(has_a, a),
+							   cell_if(has_b, b), cell_if(error, error ? (b - a) / a : 0) });
+		return;
+	}
+	snprintf(change, sizeof(change), "%+.1f %%", error ? (b - a) / a * 100 : 0);
+	printf("%-36s %16s %16s %12s\n", name, has_a ? format_metric(recorded, sizeof(recorded), name, unit, a) : "-",
+	       has_b ? format_metric(replayed, sizeof(replayed), name, unit, b) : "-", error ? change : "-");
+}
+
+/* What both sides have, side by side; then the measures of agreement. */
+void view_fidelity(struct analyze_file *f)
+{
+	static const struct table_column columns[] = {
+		{ "metric", "metric", TABLE_TEXT, -36 }, { "unit", "unit", TABLE_TEXT, -6 },
+		{ "recorded", "recorded", TABLE_REAL, 16 }, { "replayed", "replayed", TABLE_REAL, 16 },
+		{ "value", "value", TABLE_REAL, 12 },
+	};
+	static const struct {
+		const char *name, *unit;
+	} shown[] = {
+		{ "makespan_ns", "ns" }, { "cpu_time_ns", "ns" }, { "switches_voluntary", "count" },
+		{ "switches_involuntary", "count" }, { "wakeups", "count" }, { "migrations.total", "count" },
+		{ "wakeup_latency_ns.mean", "ns" }, { "wakeup_latency_ns.p50", "ns" }, { "wakeup_latency_ns.p90", "ns" },
+		{ "wakeup_latency_ns.p95", "ns" }, { "wakeup_latency_ns.p99", "ns" }, { "wakeup_latency_ns.max", "ns" },
+		{ "run_delay_ns.mean", "ns" }, { "preempt_wait_ns.mean", "ns" }, { "slice_ns.mean", "ns" },
+	};
+	bool text = f->table->form == TABLE_AS_TEXT;
+	char value[48];
+
+	COLUMNS(f->table, columns);
+	if (text)
+		printf("%-36s %16s %16s %12s\n", "metric", "recorded", "replayed", "error");
+	else
+		table_begin(f->table, "fidelity");
+	for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
+		fidelity_row(f, shown[i].name, shown[i].unit);
+	if (text)
+		putchar('\n');
+	for (size_t i = 0; i < f->result.nmetrics; i++) {
+		const struct ana_metric *m = &f->result.metrics[i];
+
+		if (strncmp(m->name, "fidelity.", 9))
+			continue;
+		if (text)
+			printf("%-36s %16s\n", m->name, format_metric(value, sizeof(value), m->name, m->unit, m->value));
+		else
+			table_row(f->table, (struct table_cell[]){ cell_text(m->name), cell_text(m->unit), cell_if(false, 0),
+								   cell_if(false, 0), cell_number(m->value) });
+	}
+	table_end(f->table);
+}
