@@ -157,7 +157,6 @@ uint64_t rec_proc_start_ticks(int pid); /* 0: no such process */
 int *rec_proc_threads(int tgid, size_t *n, struct sr_error *err);
 int rec_proc_all(struct sr_task_starts *out, const int *recorder, size_t nrecorder, const pid_t *roots,
 		 size_t nroots, struct sr_error *err);
-int rec_proc_tgid(int pid); /* of the process this thread belongs to; 0: gone */
 
 /* ---- janitor.c ---- */
 

@@ -94,19 +94,6 @@ uint64_t rec_proc_start_ticks(int pid)
 	return rec_proc_parse_stat(text, read_small(path, text, sizeof(text)), &ignored, &ticks) ? 0 : ticks;
 }
 
-int rec_proc_tgid(int pid)
-{
-	char path[64], text[4096];
-	const char *at;
-	size_t n;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	n = read_small(path, text, sizeof(text) - 1);
-	text[n] = '\0';
-	at = strstr(text, "\nTgid:");
-	return at ? atoi(at + 6) : 0;
-}
-
 /* sched_getaffinity on a kernel of any size; -1: the task is gone. */
 static int allowed_cpus(int tid, struct sr_cpumask *mask)
 {
