@@ -65,6 +65,7 @@ struct rthread {
 	uint64_t base_cpu_ns;    /* its CPU clock when the program began */
 	uint64_t sync_cpu_ns, sync_mono_ns; /* a reading of its CPU clock and when it was made */
 	bool synced;             /* still good: it has not slept since */
+	_Atomic int on_cpu;      /* where it last said that it ran; -1: blocked, or woken and not yet running */
 	_Atomic uint32_t *_Atomic at; /* the word it sleeps on; NULL: it does not */
 	struct log log;
 	struct rpl_counts counts;

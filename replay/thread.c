@@ -66,20 +66,24 @@ static void count_down(struct rthread *by, uint32_t task, uint64_t wait)
 static void sleep_on(struct rthread *t, _Atomic uint32_t *word, uint32_t v, uint32_t bits, uint64_t until)
 {
 	atomic_store(&t->at, word);
+	atomic_store_explicit(&t->on_cpu, -1, memory_order_relaxed);
 	if (!atomic_load(&t->run->stopping))
 		rpl_futex_wait(word, v, bits, until);
+	atomic_store_explicit(&t->on_cpu, sched_getcpu(), memory_order_relaxed);
 	atomic_store(&t->at, NULL);
 	rpl_slept(t);
 }
 
-/* A wake must not come before its target has reached the wait that it ended: waits for that, in the way in which the
- * recording came to this order, and not for ever. */
+/* A wake must not come before its target has reached the wait that it ended. Waits for that, and not for ever: gives the
+ * CPU away where the target needs this one, spins where it runs on another (the time counts as the burst's own), and
+ * only then sleeps, which is a switch that the recording did not have. */
 static void keep_order(struct rthread *t, const struct sr_op *op)
 {
 	struct rthread *target = &t->run->threads[op->arg];
 	uint64_t from, now;
 	_Atomic uint32_t *word;
 	uint32_t v;
+	int there;
 
 	if (op->value >= target->p->nwaits)
 		return;
@@ -89,17 +93,20 @@ static void keep_order(struct rthread *t, const struct sr_op *op)
 		return;
 	t->counts.order_waits++;
 	from = now = mono_ns();
-	if (op->flags == SR_ORDER_PREEMPTED) {
+	there = atomic_load_explicit(&target->on_cpu, memory_order_relaxed);
+	if (there < 0 || there == sched_getcpu()) {
+		/* It waits for this CPU, or is on its way to another. */
 		t->counts.order_yields++;
 		sched_yield();
 		rpl_slept(t);
-		v = atomic_load(word);
 	}
-	if (!(v & W_ARRIVED) && op->flags != SR_ORDER_QUEUED) {
+	now = mono_ns();
+	if (now - from < ORDER_SPIN_NS) {
 		t->counts.order_spins++;
-		while (now - from < ORDER_SPIN_NS && !((v = atomic_load(word)) & W_ARRIVED))
+		while (!((v = atomic_load(word)) & W_ARRIVED) && now - from < ORDER_SPIN_NS)
 			now = mono_ns();
 	}
+	v = atomic_load(word);
 	if (!(v & W_ARRIVED) && !atomic_load(&t->run->stopping)) {
 		uint64_t until = mono_ns() + ORDER_LIMIT_NS;
 
