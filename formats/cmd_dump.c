@@ -30,12 +30,13 @@ static const struct sr_option options[] = {
 	{ 0 }
 };
 
-static const char *const examples[] = {
-	"schedrec dump make.srz --from 1s --to 1.2s", "what happened in these 200 milliseconds",
-	"schedrec dump make.srz --task 'cc1*' --cpu 0", "what the compilers did on CPU 0",
-	"schedrec dump make.srz | awk '$5 == \"sched_switch\"'", "all switches",
-	NULL
-};
+static const char *const examples[] = { "schedrec dump make.srz --from 1s --to 1.2s",
+					"what happened in these 200 milliseconds",
+					"schedrec dump make.srz --task 'cc1*' --cpu 0",
+					"what the compilers did on CPU 0",
+					"schedrec dump make.srz | awk '$5 == \"sched_switch\"'",
+					"all switches",
+					NULL };
 
 #define OUT_SIZE (64 << 10)
 #define LINE_MAX_BYTES 24576 /* a name of 4095 bytes, each as \xNN, and 8 tasks and numbers */
@@ -405,13 +406,17 @@ const struct cmd cmd_dump = {
 	.summary = "Shows the events of a file as text, one a line.",
 	.operands = "FILE",
 	.description =
-		"Each line is TIME CPU TASK CONTEXT EVENT and then the event's fields as KEY=VALUE, one blank between them.\n\n"
+		"Each line is TIME CPU TASK CONTEXT EVENT and then the event's fields as KEY=VALUE, one blank between "
+		"them.\n\n"
 		"TIME is in seconds since the file's first event, with nanoseconds. TASK is what ran on the CPU as the "
-		"event was recorded: its comm, a colon, its tid (the comm may hold colons, the tid never does). CONTEXT is - "
-		"for the task itself, else letters: h hard interrupt, s soft interrupt, n NMI. In comms and file names each "
+		"event was recorded: its comm, a colon, its tid (the comm may hold colons, the tid never does). "
+		"CONTEXT is - "
+		"for the task itself, else letters: h hard interrupt, s soft interrupt, n NMI. In comms and file names "
+		"each "
 		"byte that is a blank, a backslash or not printable ASCII is shown as \\xNN.\n\n"
 		"prev_state is R (yielded), R+ (preempted), S, D, T, t, X, Z, P or I, as ps has them, or ? (another). "
-		"count=? says that events were lost and nobody knows how many. In decisions -1 stands for a CPU that is not "
+		"count=? says that events were lost and nobody knows how many. In decisions -1 stands for a CPU that "
+		"is not "
 		"known or left to the kernel.\n\n"
 		"What a damaged or incomplete file still holds is shown up to the damage.",
 	.examples = examples,

@@ -17,17 +17,13 @@ struct info_options {
 	bool json;
 };
 
-static const struct sr_option options[] = {
-	{ "json", 'j', SR_OPT_FLAG, offsetof(struct info_options, json), NULL, 0, 0, NULL, NULL,
-	  "one JSON object instead of text; times in ns, sizes in bytes" },
-	{ 0 }
-};
+static const struct sr_option options[] = { { "json", 'j', SR_OPT_FLAG, offsetof(struct info_options, json), NULL, 0, 0,
+					      NULL, NULL,
+					      "one JSON object instead of text; times in ns, sizes in bytes" },
+					    { 0 } };
 
-static const char *const examples[] = {
-	"schedrec info make.srz", "the summary",
-	"schedrec info make.srz --json | jq .lost", "how many events were lost",
-	NULL
-};
+static const char *const examples[] = { "schedrec info make.srz", "the summary",
+					"schedrec info make.srz --json | jq .lost", "how many events were lost", NULL };
 
 #define PLACES 1000
 
@@ -70,7 +66,8 @@ static int read_events(struct facts *f, struct sr_error *err)
 		any = true;
 		f->last_ns = ev.time_ns;
 		if (ev.kind == SR_EV_LOST && f->places < PLACES)
-			f->place[f->places++] = (struct place){ ev.time_ns, ev.u.lost.count, ev.cpu, ev.u.lost.span_us };
+			f->place[f->places++] = (struct place){ ev.time_ns, ev.u.lost.count, ev.cpu,
+								ev.u.lost.span_us };
 		if (sr_repair_push(repair, &ev, out, err) < 0 ||
 		    sr_task_table_feed(&tasks, &ev, srz_name_at, f->r, err)) {
 			ret = -1;
@@ -173,7 +170,8 @@ static void print_file(const struct facts *f)
 
 	printf("%-11s", "file");
 	print_clean(f->path);
-	printf(", %s, format version %u\n", sr_format_bytes(size, sizeof(size), (double)f->info->bytes), f->info->version);
+	printf(", %s, format version %u\n", sr_format_bytes(size, sizeof(size), (double)f->info->bytes),
+	       f->info->version);
 	printf("%-11s", "integrity");
 	if (f->info->complete)
 		printf("complete: index, end mark and every checksum agree\n");
@@ -228,7 +226,8 @@ static void print_events(const struct facts *f)
 	unsigned kind;
 	size_t i;
 
-	printf("%-11s%s on %u CPUs\n", "duration", sr_format_time(text, sizeof(text), (double)f->duration_ns), f->online);
+	printf("%-11s%s on %u CPUs\n", "duration", sr_format_time(text, sizeof(text), (double)f->duration_ns),
+	       f->online);
 	printf("%-11s%s", "tasks", sr_format_count(text, sizeof(text), f->tasks));
 	printf(" (%s in the tree", sr_format_count(text, sizeof(text), f->in_tree));
 	printf(", %s kernel threads", sr_format_count(text, sizeof(text), f->kthreads));
@@ -250,7 +249,8 @@ static void print_events(const struct facts *f)
 	for (i = 0; i < f->places && i < 10; i++) {
 		const struct place *p = &f->place[i];
 
-		printf("  %s events on CPU %u ", p->count ? sr_format_count(other, sizeof(other), p->count) : "unknown", p->cpu);
+		printf("  %s events on CPU %u ", p->count ? sr_format_count(other, sizeof(other), p->count) : "unknown",
+		       p->cpu);
 		printf("within %s ", sr_format_time(other, sizeof(other), p->span_us * 1e3));
 		printf("before %s\n", sr_format_time(text, sizeof(text), (double)(p->time_ns - f->first_ns)));
 	}
@@ -265,7 +265,8 @@ static void print_cost(const struct facts *f)
 	char text[32];
 
 	if (f->recorder_ns >= 0)
-		printf("%-11sthe recorder used %s of CPU time", "cost", sr_format_time(text, sizeof(text), f->recorder_ns));
+		printf("%-11sthe recorder used %s of CPU time", "cost",
+		       sr_format_time(text, sizeof(text), f->recorder_ns));
 	if (f->recorder_ns >= 0 && f->recorder_share >= 0)
 		printf(", %.2f%% of the machine's", 100 * f->recorder_share);
 	if (f->recorder_ns >= 0)
@@ -395,7 +396,8 @@ const struct cmd cmd_info = {
 		"Reads the whole file once, so that every checksum is verified.\n\n"
 		"A file that is incomplete (its recorder was killed, or it is a cut copy) is read up to its last whole "
 		"chunk, and the status is 0; a file that is damaged or not a .srz file ends with status 4.\n\n"
-		"The cost is what the recording took from the machine: the recorder's own CPU time, and the measured time "
+		"The cost is what the recording took from the machine: the recorder's own CPU time, and the measured "
+		"time "
 		"of one tracepoint for each event, both as a share of duration times CPUs.",
 	.examples = examples,
 	.options = options,

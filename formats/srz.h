@@ -66,16 +66,16 @@ struct srz_reader;
 
 struct srz_info {
 	unsigned version;
-	int complete;         /* the index and end mark are there and agree */
-	uint64_t bytes;       /* file size */
-	uint64_t events;      /* all streams, by the index or, without one, by walking the chunks */
+	int complete;    /* the index and end mark are there and agree */
+	uint64_t bytes;  /* file size */
+	uint64_t events; /* all streams, by the index or, without one, by walking the chunks */
 	uint64_t events_by_kind[SR_EV_KINDS];
 	uint64_t chunks;
-	uint64_t lost;        /* sum of lost.count */
-	uint64_t lost_places; /* number of LOST events */
+	uint64_t lost;              /* sum of lost.count */
+	uint64_t lost_places;       /* number of LOST events */
 	uint64_t first_ns, last_ns; /* of stream 0's events; 0 and 0 when there are none */
-	unsigned cpus;        /* highest cpu seen or described + 1 */
-	uint64_t damaged_bytes; /* behind the last whole chunk of an incomplete file */
+	unsigned cpus;              /* highest cpu seen or described + 1 */
+	uint64_t damaged_bytes;     /* behind the last whole chunk of an incomplete file */
 };
 
 /* Missing file: SR_ENVIRONMENT. Not a .srz file, damaged, or of a version or with a must-understand part this

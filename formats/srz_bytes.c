@@ -138,14 +138,22 @@ bool srz_inflate(z_stream *z, const void *in, size_t stored, void *out, size_t l
 const char *srz_section_name(uint32_t id)
 {
 	switch (id & ~SRZ_MUST) {
-	case SRZ_SEC_META: return "meta";
-	case SRZ_SEC_NAMES: return "names";
-	case SRZ_SEC_EVENTS: return "events";
-	case SRZ_SEC_INDEX: return "index";
-	case SRZ_SEC_END: return "end";
-	case SRZ_SEC_TASKS: return "tasks";
-	case SRZ_SEC_MACHINE: return "machine";
-	case SRZ_SEC_WORK: return "work";
+	case SRZ_SEC_META:
+		return "meta";
+	case SRZ_SEC_NAMES:
+		return "names";
+	case SRZ_SEC_EVENTS:
+		return "events";
+	case SRZ_SEC_INDEX:
+		return "index";
+	case SRZ_SEC_END:
+		return "end";
+	case SRZ_SEC_TASKS:
+		return "tasks";
+	case SRZ_SEC_MACHINE:
+		return "machine";
+	case SRZ_SEC_WORK:
+		return "work";
 	}
 	return "unknown";
 }

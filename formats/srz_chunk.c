@@ -41,12 +41,12 @@ struct srz_codec {
 	z_stream def, inf;
 	bool def_open, inf_open;
 	struct srz_model model;
-	uint32_t room;           /* events that the arrays below have room for */
-	uint64_t *time;          /* by cpu */
-	uint8_t *op;             /* by cpu */
-	uint32_t *context;       /* (op before on the cpu or none, op) -> position in the times column */
+	uint32_t room;     /* events that the arrays below have room for */
+	uint64_t *time;    /* by cpu */
+	uint8_t *op;       /* by cpu */
+	uint32_t *context; /* (op before on the cpu or none, op) -> position in the times column */
 	struct head head;
-	struct srz_buf columns;  /* decoding: inflated; encoding: the directory's data */
+	struct srz_buf columns; /* decoding: inflated; encoding: the directory's data */
 };
 
 /* ---- time steps: a magnitude with its two highest bits below the leading one, and the rest ---- */
@@ -227,9 +227,9 @@ static void count_contexts(struct srz_codec *c, const struct run *run, unsigned 
 
 /* Bytes that one event can add to a column. */
 static const uint8_t event_bytes[SRZ_COLS] = {
-	[SRZ_COL_TIMES] = 1, [SRZ_COL_BITS] = 8, [SRZ_COL_NEXT] = 1, [SRZ_COL_WAKEE] = 1, [SRZ_COL_TASK] = 3,
-	[SRZ_COL_FAR] = 15,  [SRZ_COL_TIDS] = 15, [SRZ_COL_PRIO] = 6, [SRZ_COL_CPU] = 6, [SRZ_COL_STATE] = 1,
-	[SRZ_COL_MISC] = 15,
+	[SRZ_COL_TIMES] = 1, [SRZ_COL_BITS] = 8,  [SRZ_COL_NEXT] = 1,  [SRZ_COL_WAKEE] = 1,
+	[SRZ_COL_TASK] = 3,  [SRZ_COL_FAR] = 15,  [SRZ_COL_TIDS] = 15, [SRZ_COL_PRIO] = 6,
+	[SRZ_COL_CPU] = 6,   [SRZ_COL_STATE] = 1, [SRZ_COL_MISC] = 15,
 };
 
 static bool encoder_room(struct srz_codec *c, uint32_t n)
@@ -424,8 +424,10 @@ int srz_chunk_encode(struct srz_codec *c, unsigned stream, const struct sr_event
 		return sr_fail(err, SR_ENVIRONMENT, "out of memory");
 	h->nops = 0;
 	h->lost = 0;
-	h->chunk = (struct srz_chunk){ .first = srz_key_of(&ev[0]), .last = srz_key_of(&ev[n - 1]),
-				       .events = (uint32_t)n, .stream = (uint8_t)stream };
+	h->chunk = (struct srz_chunk){ .first = srz_key_of(&ev[0]),
+				       .last = srz_key_of(&ev[n - 1]),
+				       .events = (uint32_t)n,
+				       .stream = (uint8_t)stream };
 	model_start(m);
 	*srz_model_find(m, 0) = (struct srz_hash){ 0, 0, m->generation };
 	encode_events(c, ev, n, h);

@@ -19,10 +19,10 @@
 
 #define SRZ_VERSION 0
 #define SRZ_MAGIC "\x89srz\r\n\x1a\n"
-#define SRZ_HEADER_SIZE 20        /* magic 8, version 2, zero 2, flags 4, crc 4 */
+#define SRZ_HEADER_SIZE 20         /* magic 8, version 2, zero 2, flags 4, crc 4 */
 #define SRZ_FLAGS_MUST 0xffff0000u /* a flag up here that the reader does not know makes the file unreadable */
-#define SRZ_SECTION_HEADER 24     /* id 4, coding 1, zero 3, stored 4, raw 4, crc of payload 4, crc of these 20 */
-#define SRZ_END_PAYLOAD 16        /* offset of the index section 8, size of the file 8 */
+#define SRZ_SECTION_HEADER 24      /* id 4, coding 1, zero 3, stored 4, raw 4, crc of payload 4, crc of these 20 */
+#define SRZ_END_PAYLOAD 16         /* offset of the index section 8, size of the file 8 */
 
 /* Section ids below SRZ_SEC_TASKS; the rest is in srz.h. */
 enum { SRZ_SEC_META = 1, SRZ_SEC_NAMES = 2, SRZ_SEC_EVENTS = 3, SRZ_SEC_INDEX = 4, SRZ_SEC_END = 5 };
@@ -30,14 +30,14 @@ enum { SRZ_SEC_META = 1, SRZ_SEC_NAMES = 2, SRZ_SEC_EVENTS = 3, SRZ_SEC_INDEX = 
 /* Codings of sections and of columns; FILL (columns only): one byte, repeated. */
 enum { SRZ_RAW = 0, SRZ_DEFLATE = 1, SRZ_FILL = 2 };
 
-#define SRZ_MAX_SECTION (16u << 20)       /* bytes of a payload, stored and inflated */
+#define SRZ_MAX_SECTION (16u << 20) /* bytes of a payload, stored and inflated */
 #define SRZ_MAX_SECTIONS (1u << 19)
 #define SRZ_MAX_CHUNK_EVENTS (1u << 17)
 #define SRZ_DEFAULT_CHUNK_EVENTS (1u << 16)
 #define SRZ_MAX_META_KEY 255
 #define SRZ_MAX_META_VALUE 65535
 #define SRZ_MAX_META_KEYS 4096
-#define SRZ_MAX_META_BYTES (4u << 20)     /* keys and values that are in force, together */
+#define SRZ_MAX_META_BYTES (4u << 20) /* keys and values that are in force, together */
 #define SRZ_MAX_NAME 4095
 #define SRZ_MAX_NAMES (1u << 22)
 #define SRZ_MAX_NAME_BYTES (64u << 20)
@@ -106,9 +106,9 @@ struct srz_view {
 	const char *bad;
 };
 
-uint64_t srz_take_varint(struct srz_view *v);               /* at most 64 bits, at most 10 bytes */
+uint64_t srz_take_varint(struct srz_view *v);                             /* at most 64 bits, at most 10 bytes */
 uint64_t srz_take_max(struct srz_view *v, uint64_t max, const char *bad); /* a varint of at most max */
-const uint8_t *srz_take_bytes(struct srz_view *v, size_t n); /* NULL when there are not so many */
+const uint8_t *srz_take_bytes(struct srz_view *v, size_t n);              /* NULL when there are not so many */
 
 /* Deflate (no zlib wrapper) of in behind what out holds. Returns false, and leaves out as it was, when the result would
  * not be smaller than the input. */
@@ -186,7 +186,8 @@ const char *srz_chunk_decode(struct srz_codec *c, const uint8_t *p, size_t len, 
 
 /* The tasks section. */
 int srz_tasks_encode(const struct sr_task_starts *t, struct srz_buf *out, struct sr_error *err);
-const char *srz_tasks_decode(const uint8_t *p, size_t len, struct sr_task_starts *t); /* t as in a failed state: release it */
+const char *srz_tasks_decode(const uint8_t *p, size_t len,
+			     struct sr_task_starts *t); /* t as in a failed state: release it */
 
 /*
  * The reader. srz_open.c fills it; srz_next.c merges the chunks of all streams.
@@ -214,7 +215,7 @@ struct srz_reader {
 	struct srz_key before[SRZ_STREAMS][2]; /* ends of the stream's chunks so far: of all, of all but the last */
 	struct meta_entry {
 		char *key, *value;
-	} *meta;
+	} * meta;
 	size_t nmeta, meta_bytes;
 	struct srz_buf names; /* NUL-terminated, one behind the other */
 	uint32_t *name_at, nnames, names_cap;
@@ -231,9 +232,9 @@ struct srz_reader {
 	struct srz_totals totals;
 	/* srz_next */
 	struct srz_cursor cursor[SRZ_STREAMS];
-	struct srz_loaded *run;  /* where the next events come from ... */
-	uint64_t run_until_ns;   /* ... as long as they are before this time */
-	uint64_t from_ns;        /* srz_seek */
+	struct srz_loaded *run; /* where the next events come from ... */
+	uint64_t run_until_ns;  /* ... as long as they are before this time */
+	uint64_t from_ns;       /* srz_seek */
 };
 
 int srz_damaged(const struct srz_reader *r, struct sr_error *err, uint64_t offset, uint32_t id, const char *what);

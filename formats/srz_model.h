@@ -13,19 +13,19 @@
 
 /* Column ids. */
 enum srz_column {
-	SRZ_COL_OPS = 1,   /* the event's op (kind, flags): grouped by cpu */
-	SRZ_COL_TIMES,     /* magnitudes of the time steps: grouped by the step's context */
-	SRZ_COL_BITS,      /* the bits below the magnitude */
-	SRZ_COL_NEXT,      /* task symbols of next in switches */
-	SRZ_COL_WAKEE,     /* of the task in waking */
-	SRZ_COL_TASK,      /* all other task symbols */
-	SRZ_COL_FAR,       /* slots of tasks that are not among the recent ones */
-	SRZ_COL_TIDS,      /* tid of each task as it first appears */
+	SRZ_COL_OPS = 1, /* the event's op (kind, flags): grouped by cpu */
+	SRZ_COL_TIMES,   /* magnitudes of the time steps: grouped by the step's context */
+	SRZ_COL_BITS,    /* the bits below the magnitude */
+	SRZ_COL_NEXT,    /* task symbols of next in switches */
+	SRZ_COL_WAKEE,   /* of the task in waking */
+	SRZ_COL_TASK,    /* all other task symbols */
+	SRZ_COL_FAR,     /* slots of tasks that are not among the recent ones */
+	SRZ_COL_TIDS,    /* tid of each task as it first appears */
 	SRZ_COL_PRIO,
 	SRZ_COL_CPU,
 	SRZ_COL_STATE,
-	SRZ_COL_MISC,      /* fields of the rare kinds */
-	SRZ_COL_EXT,       /* payloads of kinds above SR_EV_BIND: length, bytes */
+	SRZ_COL_MISC, /* fields of the rare kinds */
+	SRZ_COL_EXT,  /* payloads of kinds above SR_EV_BIND: length, bytes */
 	SRZ_COLS
 };
 
@@ -288,7 +288,8 @@ SRZ_INLINE void srz_model_switch(struct srz_model *m, struct sr_event *ev, struc
 	m->slot[next].cpu = ev->cpu;
 }
 
-SRZ_INLINE void srz_model_wake(struct srz_model *m, struct sr_event *ev, struct srz_cpu_state *cs, uint32_t ctx, int enc)
+SRZ_INLINE void srz_model_wake(struct srz_model *m, struct sr_event *ev, struct srz_cpu_state *cs, uint32_t ctx,
+			       int enc)
 {
 	bool waking = ev->kind == SR_EV_WAKING;
 	uint32_t *foretold, slot;
@@ -349,7 +350,8 @@ SRZ_INLINE uint32_t srz_model_name(struct srz_model *m, uint32_t v, int enc)
 }
 
 /* The kinds that are rare. */
-SRZ_INLINE void srz_model_rare(struct srz_model *m, struct sr_event *ev, struct srz_cpu_state *cs, uint32_t ctx, int enc)
+SRZ_INLINE void srz_model_rare(struct srz_model *m, struct sr_event *ev, struct srz_cpu_state *cs, uint32_t ctx,
+			       int enc)
 {
 	uint32_t a, b;
 
@@ -432,8 +434,8 @@ SRZ_INLINE void srz_model_rare(struct srz_model *m, struct sr_event *ev, struct 
 			srz_model_varint(m, SRZ_COL_MISC, srz_zigzag((int32_t)(ev->u.bind.source - m->source)), 0, enc);
 		} else {
 			ev->u.bind.tid = m->slot[a].tid;
-			ev->u.bind.source = m->source +
-				(uint32_t)srz_unzigzag(srz_model_varint(m, SRZ_COL_MISC, 0, UINT32_MAX, enc));
+			ev->u.bind.source = m->source + (uint32_t)srz_unzigzag(
+								srz_model_varint(m, SRZ_COL_MISC, 0, UINT32_MAX, enc));
 		}
 		m->source = ev->u.bind.source + 1;
 		break;

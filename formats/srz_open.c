@@ -259,9 +259,11 @@ static int body_section(struct srz_reader *r, uint64_t offset, const struct srz_
 	size_t len;
 
 	if (!known_section(s->id))
-		return s->id & SRZ_MUST ? sr_fail(err, SR_DAMAGED, "%s: section %u at offset %" PRIu64 " must be understood "
-						  "and is not known to this version of schedrec", r->path,
-						  s->id & ~SRZ_MUST, offset) : 0;
+		return s->id & SRZ_MUST ? sr_fail(err, SR_DAMAGED,
+						  "%s: section %u at offset %" PRIu64 " must be understood "
+						  "and is not known to this version of schedrec",
+						  r->path, s->id & ~SRZ_MUST, offset) :
+					  0;
 	if (srz_read_section(r, offset, s, &p, &len, err))
 		return -1;
 	bad = take_section(r, s->id, p, len);
@@ -430,7 +432,8 @@ static int find_index(struct srz_reader *r, uint64_t *index, struct srz_section 
 	if (ret < 0)
 		return -1;
 	if (!ret || bad || head->id != (SRZ_SEC_INDEX | SRZ_MUST) || *index + SRZ_SECTION_HEADER + head->stored != end)
-		return srz_damaged(r, err, *index, SRZ_SEC_INDEX | SRZ_MUST, bad ? bad : "is not where the end mark says");
+		return srz_damaged(r, err, *index, SRZ_SEC_INDEX | SRZ_MUST,
+				   bad ? bad : "is not where the end mark says");
 	return 1;
 }
 
@@ -439,7 +442,8 @@ static int find_index(struct srz_reader *r, uint64_t *index, struct srz_section 
 static int walk_chunk(struct srz_reader *r, uint64_t offset, const struct srz_section *s, struct sr_error *err)
 {
 	struct srz_chunk c = { .offset = offset, .stored = s->stored };
-	const char *bad = s->coding == SRZ_RAW && s->stored == s->raw ? NULL : "has a coding that this reader does not know";
+	const char *bad = s->coding == SRZ_RAW && s->stored == s->raw ? NULL :
+									"has a coding that this reader does not know";
 
 	if (!bad)
 		bad = srz_chunk_head(r->stored.p, s->stored, &c, &r->totals);
@@ -509,10 +513,13 @@ static int read_file_header(struct srz_reader *r, struct sr_error *err)
 		return sr_fail(err, SR_DAMAGED, "%s: the file header has a wrong checksum", r->path);
 	r->info.version = srz_get16(head + 8);
 	if (r->info.version > SRZ_VERSION)
-		return sr_fail(err, SR_DAMAGED, "%s has format version %u; this schedrec reads versions up to %d: use a "
-			       "newer one", r->path, r->info.version, SRZ_VERSION);
+		return sr_fail(err, SR_DAMAGED,
+			       "%s has format version %u; this schedrec reads versions up to %d: use a "
+			       "newer one",
+			       r->path, r->info.version, SRZ_VERSION);
 	if (srz_get16(head + 10) || srz_get32(head + 12) & SRZ_FLAGS_MUST)
-		return sr_fail(err, SR_DAMAGED, "%s has header flags that this version of schedrec does not know", r->path);
+		return sr_fail(err, SR_DAMAGED, "%s has header flags that this version of schedrec does not know",
+			       r->path);
 	return 0;
 }
 

@@ -16,6 +16,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#define RESERVE (16 << 10) /* for the last meta values, the end mark, and blocks that are not full */
+
 struct stream {
 	struct sr_event *ev; /* chunk_events of them; NULL until the stream's first event */
 	size_t n;
@@ -31,16 +33,16 @@ struct meta {
 };
 
 struct names {
-	struct srz_buf text;   /* NUL-terminated, one behind the other */
+	struct srz_buf text;    /* NUL-terminated, one behind the other */
 	struct srz_buf pending; /* the coming names section's entries */
-	uint32_t *at, n, cap;  /* offsets into text */
+	uint32_t *at, n, cap;   /* offsets into text */
 	uint32_t written;
 	uint32_t *hash, hash_cap; /* index + 1 */
 };
 
 struct srz_writer {
 	int fd, dir_fd;
-	char *path, *part;           /* as given, for messages */
+	char *path, *part;            /* as given, for messages */
 	const char *name, *part_name; /* their last components */
 	uint64_t offset;
 	unsigned chunk_events;
@@ -124,7 +126,8 @@ static int open_part(struct srz_writer *w, struct sr_error *err)
 		if (fd < 0)
 			return sr_fail_errno(err, SR_ENVIRONMENT, "%s is in the way", w->part);
 		if (flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
-			ret = fresh ? 0 : sr_fail(err, SR_ENVIRONMENT, "%s is being written by another process", w->path);
+			ret = fresh ? 0 :
+				      sr_fail(err, SR_ENVIRONMENT, "%s is being written by another process", w->path);
 		else if (!still_there(w, fd, &regular))
 			ret = 0;
 		else if (fresh) {
@@ -191,6 +194,17 @@ static int write_all(struct srz_writer *w, struct iovec *iov, int n, struct sr_e
 	return 0;
 }
 
+/* Blocks for a chunk of this length and, so that a full disk leaves room for them, for the index and the end. */
+static int reserve(struct srz_writer *w, size_t len, struct sr_error *err)
+{
+	if (!fallocate(w->fd, FALLOC_FL_KEEP_SIZE, (off_t)w->offset, (off_t)(len + w->index.n + RESERVE)))
+		return 0;
+	if (errno != ENOSPC && errno != EDQUOT && errno != EFBIG)
+		return 0; /* a file system without reservation */
+	w->write_failed = true;
+	return sr_fail_errno(err, SR_ENVIRONMENT, "cannot write %s", w->part);
+}
+
 static int write_header(struct srz_writer *w, struct sr_error *err)
 {
 	uint8_t head[SRZ_HEADER_SIZE] = { 0 };
@@ -208,7 +222,10 @@ static int write_payload(struct srz_writer *w, uint32_t id, uint8_t coding, cons
 			 struct sr_error *err)
 {
 	uint8_t head[SRZ_SECTION_HEADER];
-	struct srz_section s = { .id = id, .coding = coding, .stored = (uint32_t)len, .raw = (uint32_t)raw,
+	struct srz_section s = { .id = id,
+				 .coding = coding,
+				 .stored = (uint32_t)len,
+				 .raw = (uint32_t)raw,
 				 .crc = (uint32_t)crc32(0, p, (uInt)len) };
 	struct iovec iov[2] = { { head, sizeof(head) }, { (void *)(uintptr_t)p, len } };
 
@@ -234,8 +251,8 @@ static int write_section(struct srz_writer *w, uint32_t id, const void *p, size_
 
 	w->packed.n = 0;
 	packed = w->level && len && srz_deflate(&w->z, 9, Z_DEFAULT_STRATEGY, p, len, &w->packed);
-	ret = write_payload(w, id, packed ? SRZ_DEFLATE : SRZ_RAW, packed ? w->packed.p : p,
-			    packed ? w->packed.n : len, len, err);
+	ret = write_payload(w, id, packed ? SRZ_DEFLATE : SRZ_RAW, packed ? w->packed.p : p, packed ? w->packed.n : len,
+			    len, err);
 	if (ret)
 		w->index.n = index;
 	else if (w->index.n != index)
@@ -323,6 +340,8 @@ static int write_chunk(struct srz_writer *w, unsigned stream, struct sr_error *e
 		return -1;
 	w->payload.n = 0;
 	if (srz_chunk_encode(w->codec, stream, s->ev, n, &w->payload, &c, &totals, err))
+		return -1;
+	if (reserve(w, w->payload.n, err))
 		return -1;
 	index = w->index.n;
 	if (write_payload(w, SRZ_SEC_EVENTS | SRZ_MUST, SRZ_RAW, w->payload.p, w->payload.n, w->payload.n, err)) {
@@ -421,9 +440,10 @@ static int put_event(struct srz_writer *w, unsigned stream, const struct sr_even
 			       ev->cpu, (unsigned long long)ev->time_ns, (unsigned long long)s->cpu_ns[ev->cpu]);
 	if (srz_key_less(key, s->newest)) {
 		if (srz_key_less(key, s->floor))
-			return sr_fail(err, SR_BUG, "an event to write (%llu ns, cpu %u) comes too late: "
-				       "%llu ns is long written", (unsigned long long)ev->time_ns, ev->cpu,
-				       (unsigned long long)s->floor.time_ns);
+			return sr_fail(err, SR_BUG,
+				       "an event to write (%llu ns, cpu %u) comes too late: "
+				       "%llu ns is long written",
+				       (unsigned long long)ev->time_ns, ev->cpu, (unsigned long long)s->floor.time_ns);
 		s->sorted = false;
 	} else {
 		s->newest = key;
@@ -518,8 +538,9 @@ int srz_put_meta(struct srz_writer *w, const char *key, const char *value, struc
 	}
 	m = &w->meta[i];
 	if (w->meta_bytes - m->len + vlen > SRZ_MAX_META_BYTES)
-		return sr_fail(err, SR_ENVIRONMENT, "no room for the meta value %s: all together are limited to %u bytes",
-			       key, SRZ_MAX_META_BYTES);
+		return sr_fail(err, SR_ENVIRONMENT,
+			       "no room for the meta value %s: all together are limited to %u bytes", key,
+			       SRZ_MAX_META_BYTES);
 	/* replaced values that were never written must not pile up either */
 	if (w->meta_pending.n > SRZ_MAX_META_BYTES && !w->write_failed && write_pending(w, err))
 		return -1;
@@ -546,7 +567,8 @@ int srz_put_tasks(struct srz_writer *w, const struct sr_task_starts *tasks, stru
 	if (srz_tasks_encode(tasks, &w->payload, err))
 		return -1;
 	if (w->payload.n > SRZ_MAX_SECTION)
-		return sr_fail(err, SR_ENVIRONMENT, "the start state of %zu tasks does not fit into a section", tasks->n);
+		return sr_fail(err, SR_ENVIRONMENT, "the start state of %zu tasks does not fit into a section",
+			       tasks->n);
 	return write_section(w, SRZ_SEC_TASKS | SRZ_MUST, w->payload.p, w->payload.n, err);
 }
 
@@ -756,7 +778,8 @@ static int finish(struct srz_writer *w, struct sr_error *err)
 	/* after a write that failed the events since are gone, and their caller knows; the rest is completed */
 	if ((w->write_failed ? write_pending(w, err) : srz_flush(w, err)) || write_index(w, err))
 		return -1;
-	if (fsync(w->fd))
+	/* the rest of the reservation goes back */
+	if (ftruncate(w->fd, (off_t)w->offset) || fsync(w->fd))
 		return sr_fail_errno(err, SR_ENVIRONMENT, "cannot write %s", w->part);
 	if (check_target(w, err))
 		return -1;
