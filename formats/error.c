@@ -44,9 +44,6 @@ int sr_fail_prefix(struct sr_error *err, const char *fmt, ...)
 	vsnprintf(err->text, sizeof(err->text), fmt, ap);
 	va_end(ap);
 	len = strlen(err->text);
-	if (len + 2 < sizeof(err->text)) {
-		memcpy(err->text + len, ": ", 3);
-		strncat(err->text, old, sizeof(err->text) - len - 3);
-	}
+	snprintf(err->text + len, sizeof(err->text) - len, ": %s", old);
 	return -1;
 }

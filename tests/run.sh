@@ -10,6 +10,9 @@ build=$1
 SCHEDREC=$(realpath "$2") || exit 3
 BUILD=$(realpath "$build") || exit 3
 export SCHEDREC BUILD
+# What a sanitizer finds must not look like one of schedrec's own statuses.
+export ASAN_OPTIONS=${ASAN_OPTIONS:-exitcode=99} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+export LSAN_OPTIONS=${LSAN_OPTIONS:-exitcode=99:print_suppressions=0:suppressions=$PWD/tests/lsan.txt}
 
 log=$(mktemp) || exit 3
 trap 'rm -f "$log"' EXIT
