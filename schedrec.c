@@ -28,7 +28,8 @@ static const struct {
 	{ SR_OK, "Done. compare: no regression." },
 	{ SR_ANSWER_NO, "The answer is no: a regression was found." },
 	{ SR_USAGE, "The command line is wrong." },
-	{ SR_ENVIRONMENT, "The environment lacks something: privilege, tracefs, a library, disk space, a file that is not there." },
+	{ SR_ENVIRONMENT,
+	  "The environment lacks something: privilege, tracefs, a library, disk space, a file that is not there." },
 	{ SR_DAMAGED, "The input is damaged or foreign." },
 	{ SR_BUG, "A defect of schedrec." },
 	{ SR_INTERRUPTED, "Ended by Ctrl-C, with a complete file." },
@@ -117,9 +118,16 @@ void cmd_warn(const char *fmt, ...)
 /* The length of the UTF-8 sequence at s, 0: it is not one. */
 static size_t utf8_len(const unsigned char *s)
 {
-	size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 :
-		   s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
+	size_t n = 0;
 
+	if (s[0] < 0x80)
+		n = 1;
+	else if (s[0] >= 0xc2 && s[0] < 0xe0)
+		n = 2;
+	else if (s[0] >= 0xe0 && s[0] < 0xf0)
+		n = 3;
+	else if (s[0] >= 0xf0 && s[0] < 0xf5)
+		n = 4;
 	for (size_t i = 1; i < n; i++)
 		if ((s[i] & 0xc0) != 0x80)
 			return 0;
@@ -230,7 +238,10 @@ void cmd_json_bool(struct cmd_json *j, const char *key, bool value)
 #define HELP_COLUMN 30 /* where the options' texts begin at most */
 
 static const struct sr_option help_row = {
-	.name = "help", .letter = 'h', .type = SR_OPT_FLAG, .help = "show this help",
+	.name = "help",
+	.letter = 'h',
+	.type = SR_OPT_FLAG,
+	.help = "show this help",
 };
 
 static bool option_is_number(const struct sr_option *o)
@@ -517,7 +528,8 @@ static void man_command(FILE *f, const struct cmd *c)
 static void man_main(FILE *f)
 {
 	man_head(f, "schedrec", "record, replay and compare what the scheduler does with a workload");
-	fputs(".SH SYNOPSIS\n.B schedrec\n\\fICOMMAND\\fR [\\fIOPTION\\fR...] [\\fIOPERAND\\fR...]\n.SH DESCRIPTION\n", f);
+	fputs(".SH SYNOPSIS\n.B schedrec\n\\fICOMMAND\\fR [\\fIOPTION\\fR...] [\\fIOPERAND\\fR...]\n.SH DESCRIPTION\n",
+	      f);
 	roff_wrapped(f, "schedrec records what tasks did (ran, slept, woke each other, forked, exec'd, exited), keeps "
 			"that as a small file, runs it again with real threads under a chosen placement policy, and "
 			"compares the runs.");
@@ -529,16 +541,20 @@ static void man_main(FILE *f)
 		roff_wrapped(f, (*c)->summary);
 	}
 	fputs(".SH OPTIONS\n.TP\n\\fB\\-h\\fR, \\fB\\-\\-help\\fR\nshow the commands.\n"
-	      ".TP\n\\fB\\-\\-version\\fR\nshow the version.\n", f);
+	      ".TP\n\\fB\\-\\-version\\fR\nshow the version.\n",
+	      f);
 	man_statuses(f);
 	fputs(".SH ENVIRONMENT\n.TP\n.BR SUDO_UID \", \" SUDO_GID\n", f);
-	roff_wrapped(f, "Under sudo, whom the recorded command and the written files belong to. Trusted only where the real "
-			"user is root.");
+	roff_wrapped(
+		f, "Under sudo, whom the recorded command and the written files belong to. Trusted only where the real "
+		   "user is root.");
 	fputs(".SH FILES\n.TP\n.I /sys/kernel/tracing\n", f);
-	roff_wrapped(f, "The kernel's tracing. schedrec works in an instance of its own and leaves the rest as it was.");
+	roff_wrapped(f,
+		     "The kernel's tracing. schedrec works in an instance of its own and leaves the rest as it was.");
 	fputs(".TP\n.I NAME.srz.part\n", f);
-	roff_wrapped(f, "A recording that is not complete: one in progress, or what a crash has left. It can be read up to "
-			"its last whole chunk.");
+	roff_wrapped(
+		f, "A recording that is not complete: one in progress, or what a crash has left. It can be read up to "
+		   "its last whole chunk.");
 	fputs(".SH SEE ALSO\n.BR sched (7)", f);
 	for (const struct cmd *const *c = commands; *c; c++)
 		if (!((*c)->flags & CMD_HIDDEN))
@@ -576,15 +592,18 @@ static void bash_completion(FILE *f)
 {
 	fputs("# bash completion for schedrec, generated from its option tables\n"
 	      "_schedrec() {\n"
-	      "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} cmd=${COMP_WORDS[1]} words='' files=''\n"
+	      "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} cmd=${COMP_WORDS[1]} words='' "
+	      "files=''\n"
 	      "\tCOMPREPLY=()\n"
 	      "\tif [ \"$COMP_CWORD\" -eq 1 ]; then\n"
-	      "\t\twords='help --help --version", f);
+	      "\t\twords='help --help --version",
+	      f);
 	for (const struct cmd *const *c = commands; *c; c++)
 		if (!((*c)->flags & CMD_HIDDEN))
 			fprintf(f, " %s", (*c)->name);
 	fputs("'\n\t\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n\t\treturn\n\tfi\n"
-	      "\tcase \"$cmd $prev\" in\n", f);
+	      "\tcase \"$cmd $prev\" in\n",
+	      f);
 	for (const struct cmd *const *c = commands; *c; c++)
 		for (const struct sr_option *o = (*c)->options; !((*c)->flags & CMD_HIDDEN) && o->name; o++)
 			if (o->type != SR_OPT_FLAG)
@@ -601,7 +620,8 @@ static void bash_completion(FILE *f)
 	fputs("\t\tesac\n\t\t;;\n\tesac\n"
 	      "\tif [ -n \"$files\" ]; then\n\t\tmapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
 	      "\telse\n\t\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n\tfi\n"
-	      "}\ncomplete -o filenames -F _schedrec schedrec\n", f);
+	      "}\ncomplete -o filenames -F _schedrec schedrec\n",
+	      f);
 }
 
 struct generate_options {
@@ -609,8 +629,13 @@ struct generate_options {
 };
 
 static const struct sr_option generate_rows[] = {
-	{ .name = "dir", .letter = 'C', .type = SR_OPT_STRING, .offset = offsetof(struct generate_options, dir),
-	  .arg = "DIR", .deflt = ".", .help = "directory to write to; it exists" },
+	{ .name = "dir",
+	  .letter = 'C',
+	  .type = SR_OPT_STRING,
+	  .offset = offsetof(struct generate_options, dir),
+	  .arg = "DIR",
+	  .deflt = ".",
+	  .help = "directory to write to; it exists" },
 	{ .name = NULL },
 };
 

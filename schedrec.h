@@ -26,13 +26,13 @@ enum {
 
 struct cmd {
 	const char *name;
-	const char *summary;      /* one line, for the list of commands */
-	const char *operands;     /* "[--] CMD [ARG...]", for the usage line */
-	const char *description;  /* paragraphs for --help and the man page, "\n\n" between them; they are wrapped, but a
+	const char *summary;     /* one line, for the list of commands */
+	const char *operands;    /* "[--] CMD [ARG...]", for the usage line */
+	const char *description; /* paragraphs for --help and the man page, "\n\n" between them; they are wrapped, but a
 				   * paragraph that begins with a blank is printed as it is */
-	const char *const *examples; /* pairs: command line, what it does; NULL-terminated; may be NULL */
+	const char *const *examples;     /* pairs: command line, what it does; NULL-terminated; may be NULL */
 	const struct sr_option *options; /* main adds -h and --help */
-	size_t options_size;      /* sizeof the struct that the rows fill */
+	size_t options_size;             /* sizeof the struct that the rows fill */
 	unsigned flags;
 	/* Exit status, or -1 with *err filled: main prints "schedrec NAME: TEXT" on stderr, exits with its status.
 	 * main also flushes stdout, and a stdout that fails is status 3 with its one line; SIGPIPE is ignored, so
@@ -58,12 +58,12 @@ void cmd_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
  * replaced by U+FFFD. key is NULL inside arrays and at the top. A double that is not finite is written as null. */
 struct cmd_json {
 	FILE *f;
-	int depth;      /* at most 15 */
+	int depth; /* at most 15 */
 	bool first[16];
 };
 void cmd_json_init(struct cmd_json *j, FILE *f);
-void cmd_json_open(struct cmd_json *j, const char *key, char bracket); /* '{' or '[' */
-void cmd_json_close(struct cmd_json *j, char bracket);                 /* '}' or ']'; a newline after the last */
+void cmd_json_open(struct cmd_json *j, const char *key, char bracket);     /* '{' or '[' */
+void cmd_json_close(struct cmd_json *j, char bracket);                     /* '}' or ']'; a newline after the last */
 void cmd_json_str(struct cmd_json *j, const char *key, const char *value); /* NULL value: null */
 void cmd_json_u64(struct cmd_json *j, const char *key, uint64_t value);
 void cmd_json_real(struct cmd_json *j, const char *key, double value);

@@ -30,8 +30,7 @@ struct sr_error {
 };
 
 /* Fills *err and returns -1, so that a caller can write `return sr_fail(...)`. */
-int sr_fail(struct sr_error *err, enum sr_status status, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+int sr_fail(struct sr_error *err, enum sr_status status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* The same, with ": " and the text of errno appended. errno is left as it was. */
 int sr_fail_errno(struct sr_error *err, enum sr_status status, const char *fmt, ...)

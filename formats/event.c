@@ -27,9 +27,9 @@ char sr_state_letter(unsigned state)
 {
 	static const char letters[] = {
 		[SR_STATE_RUNNING] = 'R', [SR_STATE_PREEMPTED] = 'R', [SR_STATE_SLEEPING] = 'S',
-		[SR_STATE_DISK] = 'D',	  [SR_STATE_STOPPED] = 'T',   [SR_STATE_TRACED] = 't',
-		[SR_STATE_DEAD] = 'X',	  [SR_STATE_ZOMBIE] = 'Z',    [SR_STATE_PARKED] = 'P',
-		[SR_STATE_IDLE] = 'I',	  [SR_STATE_OTHER] = '?',
+		[SR_STATE_DISK] = 'D',    [SR_STATE_STOPPED] = 'T',   [SR_STATE_TRACED] = 't',
+		[SR_STATE_DEAD] = 'X',    [SR_STATE_ZOMBIE] = 'Z',    [SR_STATE_PARKED] = 'P',
+		[SR_STATE_IDLE] = 'I',    [SR_STATE_OTHER] = '?',
 	};
 
 	return state < SR_STATES ? letters[state] : '?';
@@ -38,9 +38,9 @@ char sr_state_letter(unsigned state)
 const char *sr_cause_name(unsigned cause)
 {
 	static const char *const names[SR_CAUSES] = {
-		[SR_CAUSE_NONE] = "none",	[SR_CAUSE_FORK] = "fork", [SR_CAUSE_EXEC] = "exec",
-		[SR_CAUSE_WAKE] = "wake",	[SR_CAUSE_NEWIDLE] = "newidle", [SR_CAUSE_TICK] = "tick",
-		[SR_CAUSE_ACTIVE] = "active",	[SR_CAUSE_KERNEL] = "kernel",
+		[SR_CAUSE_NONE] = "none",     [SR_CAUSE_FORK] = "fork",       [SR_CAUSE_EXEC] = "exec",
+		[SR_CAUSE_WAKE] = "wake",     [SR_CAUSE_NEWIDLE] = "newidle", [SR_CAUSE_TICK] = "tick",
+		[SR_CAUSE_ACTIVE] = "active", [SR_CAUSE_KERNEL] = "kernel",
 	};
 
 	return cause < SR_CAUSES ? names[cause] : "?";

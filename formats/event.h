@@ -27,10 +27,10 @@ enum sr_event_kind {
 	SR_EV_FORK = 6,
 	SR_EV_EXEC = 7,
 	SR_EV_EXIT = 8,
-	SR_EV_RENAME = 9,   /* the task renamed itself (task_rename) */
-	SR_EV_NEWTASK = 10, /* follows a fork where the kernel has task_newtask: the clone flags */
-	SR_EV_COMM = 11,    /* not a kernel event: from here on this tid's comm is this name */
-	SR_EV_LOST = 12,    /* not a kernel event: events of this cpu were lost just before this time */
+	SR_EV_RENAME = 9,    /* the task renamed itself (task_rename) */
+	SR_EV_NEWTASK = 10,  /* just before a fork, where the kernel has task_newtask: the clone flags */
+	SR_EV_COMM = 11,     /* not a kernel event: from here on this tid's comm is this name */
+	SR_EV_LOST = 12,     /* not a kernel event: events of this cpu were lost just before this time */
 	SR_EV_DECISION = 13, /* a policy's decision (stream 1 of a replay or simulation) */
 	SR_EV_BIND = 14,     /* from here on this tid replays that task of the source recording */
 	SR_EV_KINDS
@@ -54,8 +54,8 @@ enum sr_state {
 
 /* sr_event.flags */
 enum {
-	SR_EV_HARDIRQ = 1,  /* recorded in hard interrupt context: ctx was merely interrupted */
-	SR_EV_SOFTIRQ = 2,  /* in soft interrupt context */
+	SR_EV_HARDIRQ = 1, /* recorded in hard interrupt context: ctx was merely interrupted */
+	SR_EV_SOFTIRQ = 2, /* in soft interrupt context */
 	SR_EV_NMI = 4,
 	SR_EV_REPAIRED = 8, /* never in a file: put in by sr_repair (timeline.h) for one that was missing */
 	SR_EV_FILE_FLAGS = 7
@@ -77,14 +77,14 @@ enum sr_cause {
 
 struct sr_event {
 	uint64_t time_ns;
-	int32_t ctx;    /* tid of the task that was running (common_pid); 0 is the idle task */
-	uint16_t cpu;   /* the cpu that recorded the event */
-	uint8_t kind;   /* enum sr_event_kind */
+	int32_t ctx;  /* tid of the task that was running (common_pid); 0 is the idle task */
+	uint16_t cpu; /* the cpu that recorded the event */
+	uint8_t kind; /* enum sr_event_kind */
 	uint8_t flags;
 	union {
 		struct {
 			int32_t prev, next;
-			int16_t prev_prio, next_prio; /* kernel prio: 0..99 RT (99 - rt_priority), 100..139 nice; -1 deadline */
+			int16_t prev_prio, next_prio; /* the kernel's: -1 deadline, 0..99 RT, 100..139 nice */
 			uint8_t prev_state;           /* enum sr_state */
 		} sw;
 		struct {
@@ -112,7 +112,7 @@ struct sr_event {
 		struct {
 			int32_t tid;
 			uint32_t name; /* the new comm */
-		} rename; /* RENAME, COMM */
+		} rename;              /* RENAME, COMM */
 		struct {
 			int32_t tid;
 			uint64_t clone_flags;
@@ -134,9 +134,9 @@ struct sr_event {
 	} u;
 };
 
-const char *sr_event_kind_name(unsigned kind);   /* "sched_switch", ..., "?" */
-char sr_state_letter(unsigned state);            /* 'R', 'R' (preempted too), 'S', ..., '?' */
-const char *sr_cause_name(unsigned cause);       /* "fork", ... as in migrations_by_cause.* */
+const char *sr_event_kind_name(unsigned kind); /* "sched_switch", ..., "?" */
+char sr_state_letter(unsigned state);          /* 'R', 'R' (preempted too), 'S', ..., '?' */
+const char *sr_cause_name(unsigned cause);     /* "fork", ... as in migrations_by_cause.* */
 
 /* Is this state one in which the task is not runnable (so that a switch in it is a voluntary one)? */
 static inline int sr_state_sleeps(unsigned state)

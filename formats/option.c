@@ -48,23 +48,13 @@ struct unit {
 };
 
 static const struct unit time_units[] = {
-	{ "ns", 1 },
-	{ "us", 1000 },
-	{ "ms", 1000000 },
-	{ "s", 1000000000 },
-	{ "m", 60000000000 },
-	{ "h", 3600000000000 },
-	{ NULL, 0 },
+	{ "ns", 1 },          { "us", 1000 },         { "ms", 1000000 }, { "s", 1000000000 },
+	{ "m", 60000000000 }, { "h", 3600000000000 }, { NULL, 0 },
 };
 
 static const struct unit size_units[] = {
-	{ "", 1 },
-	{ "k", 1ull << 10 },
-	{ "K", 1ull << 10 },
-	{ "M", 1ull << 20 },
-	{ "G", 1ull << 30 },
-	{ "T", 1ull << 40 },
-	{ NULL, 0 },
+	{ "", 1 },           { "k", 1ull << 10 }, { "K", 1ull << 10 }, { "M", 1ull << 20 },
+	{ "G", 1ull << 30 }, { "T", 1ull << 40 }, { NULL, 0 },
 };
 
 static int parse_with_unit(const char *text, const struct unit *units, const char *what, uint64_t *out,

@@ -29,8 +29,8 @@ struct sr_strings {
 };
 
 struct sr_option {
-	const char *name;    /* long name without the dashes, NULL ends the table */
-	char letter;         /* short form, 0: none */
+	const char *name; /* long name without the dashes, NULL ends the table */
+	char letter;      /* short form, 0: none */
 	enum sr_option_type type;
 	size_t offset;       /* offsetof(struct my_options, member) */
 	const char *arg;     /* FILE, T, PID, ...: name of the argument in help; NULL for flags */

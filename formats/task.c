@@ -153,11 +153,11 @@ void sr_task_starts_release(struct sr_task_starts *s)
  * task_newtask comes just before or (in other sources) after the fork itself, and a name may come before both.
  */
 enum {
-	BY_NAME = 1,    /* COMM, BIND or DECISION only name a tid */
+	BY_NAME = 1, /* COMM, BIND or DECISION only name a tid */
 	BY_FORK = 2,
 	BY_NEWTASK = 4,
-	BY_LIFE = 8,    /* it ran, was woken, or was there at the start */
-	GONE = 16,      /* it has left its cpu for the last time: what comes now under its tid is another task */
+	BY_LIFE = 8, /* it ran, was woken, or was there at the start */
+	GONE = 16,   /* it has left its cpu for the last time: what comes now under its tid is another task */
 };
 
 /* A new incarnation becomes the owner of tid. NULL: out of memory. */

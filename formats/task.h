@@ -40,9 +40,9 @@ struct sr_task_start {
 	int8_t nice;     /* -20..19 */
 	uint8_t rt_prio; /* 1..99 under FIFO and RR, else 0 */
 	uint8_t flags;
-	char state;           /* as /proc/PID/stat has it: R S D T ... */
+	char state; /* as /proc/PID/stat has it: R S D T ... */
 	uint16_t last_cpu;
-	uint32_t allowed;     /* index into sr_task_starts.masks */
+	uint32_t allowed; /* index into sr_task_starts.masks */
 };
 
 /* Owned arrays; a zeroed struct is an empty one. */
@@ -65,17 +65,17 @@ void sr_task_starts_release(struct sr_task_starts *s);
  * state's tasks in their order, then as the events name them, so that two passes over one file agree.
  */
 struct sr_task {
-	int32_t tid, tgid;     /* tgid 0: not known */
-	uint32_t parent;       /* index of the forking task, 0: none or not known; at the start: of the process's main
+	int32_t tid, tgid; /* tgid 0: not known */
+	uint32_t parent;   /* index of the forking task, 0: none or not known; at the start: of the process's main
 				* thread for a thread, else of the parent process's main thread */
-	uint32_t start;        /* index into the start state + 1, 0: born later */
+	uint32_t start;    /* index into the start state + 1, 0: born later */
 	uint64_t born_ns, died_ns; /* 0: before the first event; 0: alive at the end */
-	uint64_t clone_flags;  /* of NEWTASK, 0: not known */
+	uint64_t clone_flags;      /* of NEWTASK, 0: not known */
 	char comm[SR_COMM_LEN];
-	int16_t prio;          /* last seen */
-	uint8_t flags;         /* SR_TASK_* */
-	uint8_t in_tree;       /* it is the recorded command or descends from it (or from a -p task); 0 for the recorder */
-	uint8_t known_by;      /* task.c's own */
+	int16_t prio;     /* last seen */
+	uint8_t flags;    /* SR_TASK_* */
+	uint8_t in_tree;  /* it is the recorded command or descends from it (or from a -p task); 0 for the recorder */
+	uint8_t known_by; /* task.c's own */
 };
 
 struct sr_task_table {

@@ -20,7 +20,11 @@ struct members {
 static const struct sr_option rows[] = {
 	{ .name = "all", .letter = 'a', .type = SR_OPT_FLAG, .offset = offsetof(struct members, all) },
 	{ .name = "quiet", .letter = 'q', .type = SR_OPT_FLAG, .offset = offsetof(struct members, quiet) },
-	{ .name = "output", .letter = 'o', .type = SR_OPT_STRING, .offset = offsetof(struct members, output), .arg = "FILE" },
+	{ .name = "output",
+	  .letter = 'o',
+	  .type = SR_OPT_STRING,
+	  .offset = offsetof(struct members, output),
+	  .arg = "FILE" },
 	{ .name = "work",
 	  .type = SR_OPT_CHOICE,
 	  .offset = offsetof(struct members, work),
@@ -236,9 +240,22 @@ static void times_have_a_unit_and_are_exact(void **state)
 		{ "18446744073709551615ns", UINT64_MAX },
 		{ "0s", 0 },
 	};
-	static const char *const bad[] = { "",	 "5",	"s",   ".s",	"-1s", "+1s",  " 1s",
-					   "1 s", "1sx", "1e3s", "0x1s", "1S",  "1,5s", "18446744073709551616ns",
-					   "18446744074s", "99999999999999999999999999999999999999999h" };
+	static const char *const bad[] = { "",
+					   "5",
+					   "s",
+					   ".s",
+					   "-1s",
+					   "+1s",
+					   " 1s",
+					   "1 s",
+					   "1sx",
+					   "1e3s",
+					   "0x1s",
+					   "1S",
+					   "1,5s",
+					   "18446744073709551616ns",
+					   "18446744074s",
+					   "99999999999999999999999999999999999999999h" };
 	uint64_t ns;
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
@@ -275,9 +292,9 @@ static void people_get_three_digits(void **state)
 		double ns;
 		const char *text;
 	} t[] = {
-		{ 0, "0 ns" },	       { 312, "312 ns" },      { 999.6, "1.00 us" },   { 12345, "12.3 us" },
-		{ 312000, "312 us" },  { 999999, "1.00 ms" },  { 1.5e9, "1.50 s" },    { 99960000, "100 ms" },
-		{ 5e12, "5000 s" },    { -2500, "-2.50 us" },  { 9.996e6, "10.0 ms" },
+		{ 0, "0 ns" },        { 312, "312 ns" },     { 999.6, "1.00 us" },   { 12345, "12.3 us" },
+		{ 312000, "312 us" }, { 999999, "1.00 ms" }, { 1.5e9, "1.50 s" },    { 99960000, "100 ms" },
+		{ 5e12, "5000 s" },   { -2500, "-2.50 us" }, { 9.996e6, "10.0 ms" },
 	};
 	char buf[32];
 

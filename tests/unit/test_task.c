@@ -45,15 +45,19 @@ static void feed_fork(int32_t parent, int32_t child)
 
 static void feed_newtask(int32_t parent, int32_t child, uint64_t flags)
 {
-	feed((struct sr_event){ .kind = SR_EV_NEWTASK, .ctx = parent, .u.newtask = { .tid = child, .clone_flags = flags } });
+	feed((struct sr_event){
+		.kind = SR_EV_NEWTASK, .ctx = parent, .u.newtask = { .tid = child, .clone_flags = flags } });
 }
 
 static void feed_switch(int32_t prev, int32_t next, unsigned prev_state)
 {
-	feed((struct sr_event){
-		.kind = SR_EV_SWITCH,
-		.ctx = prev,
-		.u.sw = { .prev = prev, .next = next, .prev_prio = 115, .next_prio = 116, .prev_state = (uint8_t)prev_state } });
+	feed((struct sr_event){ .kind = SR_EV_SWITCH,
+				.ctx = prev,
+				.u.sw = { .prev = prev,
+					  .next = next,
+					  .prev_prio = 115,
+					  .next_prio = 116,
+					  .prev_state = (uint8_t)prev_state } });
 }
 
 static void feed_exit(int32_t tid)
@@ -320,7 +324,9 @@ static void a_cpu_list_that_does_not_fit_says_so(void **state)
 
 static void wrong_cpu_lists_are_refused(void **state)
 {
-	static const char *const lists[] = { "", ",", "0,", "3-1", "4096", "-1", "0-", "1 ", "0--1", "99999999999", "a" };
+	static const char *const lists[] = {
+		"", ",", "0,", "3-1", "4096", "-1", "0-", "1 ", "0--1", "99999999999", "a"
+	};
 	struct sr_cpumask m;
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
