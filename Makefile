@@ -5,6 +5,7 @@
 # make unit                     the unit tests' programs
 # sudo make check               all tests (SAN= works here too); installs what is missing
 # sudo make demo                records a real build and replays it under three policies
+# sudo make bench               schedrec beside perf sched and trace-cmd
 # make install, uninstall       PREFIX (/usr/local), DESTDIR
 # make format, lint, clean      V=1 shows the commands
 
@@ -102,6 +103,10 @@ demo:
 	$(Q)$(AS_USER) $(MAKE) --no-print-directory $(PARALLEL) all
 	$(Q)tests/demo
 
+bench:
+	$(Q)$(AS_USER) $(MAKE) --no-print-directory $(PARALLEL) all
+	$(Q)tests/bench/run.sh
+
 format:
 	clang-format -i $(C_FILES)
 
@@ -112,7 +117,7 @@ lint: docs
 		--suppressions-list=tests/cppcheck.txt -D__x86_64__ -I. $(filter %.c,$(C_FILES))
 	printf '%s\n' $(LIB_SRC) $(CMD_SRC) | xargs -P $$(nproc) -n 4 sh -c \
 		'clang-tidy --quiet "$$@" -- $(ALL_CFLAGS) 2>build/tidy.$$$$ || { cat build/tidy.$$$$; exit 1; }' tidy
-	shellcheck -x $(SCRIPTS) $(B)/share/schedrec.bash
+	shellcheck $(SCRIPTS) $(B)/share/schedrec.bash
 	mandoc -T lint -W warning $(B)/share/*.1
 
 clean:
@@ -120,5 +125,5 @@ clean:
 
 FORCE:
 -include $(LIB_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(UNIT:%=%.d)
-.PHONY: all unit docs install uninstall check demo format lint clean toolchain FORCE
+.PHONY: all unit docs install uninstall check demo bench format lint clean toolchain FORCE
 .DELETE_ON_ERROR:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # The command layer: help, errors, exit statuses, man pages, completion, install.
-# shellcheck source=tests/lib.sh disable=SC2016 # what sh -c runs expands there
+# shellcheck source=tests/lib.sh
 . tests/lib.sh
 
 COMMANDS="record info dump replay analyze compare policies"
