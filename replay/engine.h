@@ -54,7 +54,7 @@ enum {
 
 /* Costs measured at prepare, ns; with --work instructions they are taken out of the bursts. */
 struct rpl_costs {
-	double loops_per_ns;     /* of the work loop on the fastest CPU */
+	double loops_per_ns;     /* of the work loop, at the median of short tries */
 	double cputime_read_ns;  /* CLOCK_THREAD_CPUTIME_ID */
 	double wake_ns, sleep_ns; /* CPU time of waking a sleeper and of going to sleep and coming back */
 };

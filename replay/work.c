@@ -7,7 +7,7 @@
  * interrupt, a preemption) means a new reading. Whatever the engine itself uses (futexes, placement) is CPU time of the
  * thread too and so pays for the burst that contained the application's own system calls.
  *
- * Instructions: each thread owes iterations of a fixed loop, calibrated on the fastest CPU; the engine's own calls are
+ * Instructions: each thread owes iterations of a fixed loop, calibrated when the run is prepared; the engine's own calls are
  * taken out at their measured cost. A slower or shared core then really takes longer.
  */
 #include <stdlib.h>
@@ -118,22 +118,21 @@ static double median(double *v, size_t n)
 	return v[n / 2];
 }
 
-/* CPU time, not elapsed: the loop's speed must not depend on who else runs. The best of several short tries is the
- * undisturbed one. */
+/* CPU time, not elapsed: the loop's speed must not depend on who else runs. The median of short tries: a shared host's
+ * speed moves, and its best moment is not what the replay will find. */
 static double loop_rate(void)
 {
-	double best = 0;
-	int i;
+	double rate[25];
+	size_t i;
 
-	for (i = 0; i < 20; i++) {
+	for (i = 0; i < 25; i++) {
 		uint64_t from = clock_ns(CLOCK_THREAD_CPUTIME_ID), ns;
 
-		work_loop(500000, i + 1);
+		work_loop(400000, i + 1);
 		ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - from;
-		if (ns && 500000.0 / ns > best)
-			best = 500000.0 / ns;
+		rate[i] = 400000.0 / (ns ? ns : 1);
 	}
-	return best;
+	return median(rate, 25);
 }
 
 struct partner {
