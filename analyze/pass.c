@@ -405,11 +405,11 @@ static void migrated(struct ana_pass *p, struct subject *s, unsigned from, unsig
 			       SR_CAUSE_KERNEL);
 }
 
-/* A wait on a run queue ends with a switch-in. */
-static void waited(struct ana_pass *p, struct subject *s, uint64_t now)
+/* A wait on a run queue ends with a switch-in; the moment of a repaired one is not known. */
+static void waited(struct ana_pass *p, struct subject *s, const struct sr_event *ev)
 {
-	uint64_t from = s->since_ns, delay, latency;
-	bool known = !s->cut && s->losses == p->losses;
+	uint64_t now = ev->time_ns, from = s->since_ns, delay, latency;
+	bool known = !s->cut && s->losses == p->losses && !(ev->flags & SR_EV_REPAIRED);
 
 	s->delay_ns = NOT_KNOWN;
 	if (s->wait == WAIT_GUESSED || !known) {
@@ -446,7 +446,7 @@ static int enter(struct ana_pass *p, uint32_t n, const struct sr_event *ev, stru
 	if (s->state == SLEEPING && s->early_ns != NOT_KNOWN && wake_by_early(p, s, err) < 0)
 		return -1;
 	if (s->state == WAITING) {
-		waited(p, s, now);
+		waited(p, s, ev);
 	} else {
 		if (s->state == RUNNING)
 			ana_pass_account_run(p, s, now);

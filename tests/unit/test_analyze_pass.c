@@ -1,0 +1,759 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The pass, fed with events written by hand. Times are small on purpose: histograms are exact below 64. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "analyze/internal.h"
+
+enum { S = SR_STATE_SLEEPING, R = SR_STATE_RUNNING, P = SR_STATE_PREEMPTED, X = SR_STATE_DEAD };
+
+static struct sr_error err;
+static struct ana_pass *pass;
+static struct ana_result res;
+
+static void begin_with(struct ana_pass_config cfg)
+{
+	pass = ana_pass_new(&cfg, &err);
+	assert_non_null(pass);
+}
+
+static void begin(void)
+{
+	begin_with((struct ana_pass_config){ .scope = ANA_ALL, .whole_system = true, .cpus = 2, .pairs = true });
+}
+
+static void feed(struct sr_event ev)
+{
+	assert_int_equal(ana_pass_feed(pass, &ev, &err), 0);
+}
+
+static void sw(uint64_t at, unsigned cpu, int32_t prev, unsigned state, int32_t next)
+{
+	feed((struct sr_event){ .time_ns = at, .cpu = (uint16_t)cpu, .kind = SR_EV_SWITCH, .ctx = prev,
+		.u.sw = { .prev = prev, .next = next, .prev_prio = 120, .next_prio = 120, .prev_state = (uint8_t)state } });
+}
+
+static void wake_kind(unsigned kind, uint64_t at, unsigned cpu, int32_t ctx, int32_t tid, unsigned flags, unsigned target)
+{
+	feed((struct sr_event){ .time_ns = at, .cpu = (uint16_t)cpu, .kind = (uint8_t)kind, .ctx = ctx, .flags = (uint8_t)flags,
+		.u.wake = { .tid = tid, .prio = 120, .target_cpu = (uint16_t)target } });
+}
+
+static void waking(uint64_t at, unsigned cpu, int32_t ctx, int32_t tid)
+{
+	wake_kind(SR_EV_WAKING, at, cpu, ctx, tid, 0, cpu);
+}
+
+static void wakeup(uint64_t at, unsigned cpu, int32_t ctx, int32_t tid, unsigned target)
+{
+	wake_kind(SR_EV_WAKEUP, at, cpu, ctx, tid, 0, target);
+}
+
+static void forked(uint64_t at, unsigned cpu, int32_t parent, int32_t child, unsigned target)
+{
+	feed((struct sr_event){ .time_ns = at, .cpu = (uint16_t)cpu, .kind = SR_EV_FORK, .ctx = parent,
+		.u.fork = { .parent = parent, .child = child } });
+	wake_kind(SR_EV_WAKEUP_NEW, at, cpu, parent, child, 0, target);
+}
+
+static void bind_to(uint64_t at, int32_t tid, uint32_t source)
+{
+	feed((struct sr_event){ .time_ns = at, .kind = SR_EV_BIND, .u.bind = { .tid = tid, .source = source } });
+}
+
+static void decision(uint64_t at, int32_t tid, int from, int to, unsigned cause, uint32_t cost)
+{
+	feed((struct sr_event){ .time_ns = at, .kind = SR_EV_DECISION,
+		.u.decision = { .tid = tid, .from = (int16_t)from, .to = (int16_t)to, .cause = (uint8_t)cause, .cost_ns = cost } });
+}
+
+static void lost(uint64_t at, unsigned cpu, uint64_t count)
+{
+	feed((struct sr_event){ .time_ns = at, .cpu = (uint16_t)cpu, .kind = SR_EV_LOST, .u.lost.count = count });
+}
+
+static void finish(void)
+{
+	assert_int_equal(ana_pass_finish(pass, &res, &err), 0);
+}
+
+static int teardown(void **state)
+{
+	ana_result_release(&res);
+	ana_pass_free(pass);
+	pass = NULL;
+	return 0;
+}
+
+static double get(const char *name)
+{
+	double v;
+
+	if (!ana_get(&res, name, &v))
+		fail_msg("%s is absent", name);
+	return v;
+}
+
+static void absent(const char *name)
+{
+	double v;
+
+	if (ana_get(&res, name, &v))
+		fail_msg("%s is there: %g", name, v);
+}
+
+static const struct ana_task_row *row(int32_t tid)
+{
+	for (size_t i = 0; i < res.ntasks; i++)
+		if (res.tasks[i].tid == tid)
+			return &res.tasks[i];
+	fail_msg("no row of task %d", tid);
+	return NULL;
+}
+
+/* 10 runs 100..120, sleeps, is woken by 20 at 130, runs again 150..160. */
+static void simple_sleep(void)
+{
+	sw(100, 0, 0, R, 10);
+	sw(105, 1, 0, R, 20);
+	sw(120, 0, 10, S, 0);
+	waking(130, 1, 20, 10);
+	wakeup(134, 1, 20, 10, 0);
+	sw(150, 0, 0, R, 10);
+	sw(160, 0, 10, S, 0);
+	sw(170, 1, 20, S, 0);
+}
+
+static void test_wakeup_latency_is_from_waking_to_switch_in(void **state)
+{
+	begin();
+	simple_sleep();
+	finish();
+	assert_int_equal(res.wakeup_latency->n, 1);
+	assert_true(get("wakeup_latency_ns.max") == 20);
+	assert_int_equal(row(10)->max_latency_ns, 20);
+	assert_int_equal(row(10)->max_latency_at, 150);
+}
+
+static void test_run_delay_is_from_wakeup_to_switch_in(void **state)
+{
+	begin();
+	simple_sleep();
+	finish();
+	assert_int_equal(res.run_delay->n, 1);
+	assert_true(get("run_delay_ns.max") == 16);
+}
+
+static void test_counts_and_times_of_a_sleep(void **state)
+{
+	begin();
+	simple_sleep();
+	finish();
+	assert_true(get("wakeups") == 1);
+	assert_true(get("switches_voluntary") == 3);
+	assert_true(get("switches_involuntary") == 0);
+	assert_true(get("cpu_time_ns") == 20 + 10 + 65);
+	assert_true(get("makespan_ns") == 70);
+	assert_int_equal(row(10)->sleep_ns, 10);
+	assert_int_equal(res.slice->n, 3);
+	absent("preempt_wait_ns.mean");
+}
+
+static void test_preemption_is_no_sleep(void **state)
+{
+	begin();
+	sw(100, 0, 0, R, 10);
+	sw(120, 0, 10, P, 20);
+	sw(150, 0, 20, R, 10); /* yields */
+	sw(160, 0, 10, S, 20);
+	sw(170, 0, 20, S, 0);
+	finish();
+	assert_true(get("switches_involuntary") == 2);
+	assert_true(get("switches_voluntary") == 2);
+	assert_int_equal(res.preempt_wait->n, 2);
+	assert_true(get("preempt_wait_ns.max") == 30);
+	assert_int_equal(res.preempt_wait->min, 10);
+	assert_int_equal(res.run_delay->n, 2);
+	assert_null(res.wakeup_latency);
+	assert_true(get("wakeups") == 0);
+}
+
+static void test_the_last_switch_of_an_exit_is_not_voluntary(void **state)
+{
+	begin();
+	sw(100, 0, 0, R, 10);
+	sw(120, 0, 10, X, 0);
+	finish();
+	assert_true(get("switches_voluntary") == 0);
+	assert_true(get("switches_involuntary") == 0);
+	assert_true(get("cpu_time_ns") == 20);
+}
+
+static void test_early_wake_counts_from_the_switch_out(void **state)
+{
+	begin();
+	sw(100, 0, 0, R, 10);
+	sw(100, 1, 0, R, 20);
+	waking(119, 1, 20, 10); /* 10 is about to sleep on the other cpu */
+	sw(120, 0, 10, S, 0);
+	wakeup(123, 0, 0, 10, 0);
+	sw(130, 0, 0, R, 10);
+	sw(140, 0, 10, S, 0);
+	finish();
+	assert_int_equal(res.wakeup_latency->n, 1);
+	assert_true(get("wakeup_latency_ns.max") == 10);
+	assert_true(get("wakeups") == 1);
+	assert_int_equal(ana_pass_pairs(pass)->n, 1);
+	assert_int_equal(res.censored, 3); /* two first waits, and task 20 that still runs */
+}
+
+static void test_early_wake_without_a_wakeup_event_ends_the_sleep(void **state)
+{
+	begin();
+	sw(100, 0, 0, R, 10);
+	sw(100, 1, 0, R, 20);
+	waking(119, 1, 20, 10);
+	sw(120, 0, 10, S, 0);
+	sw(131, 0, 0, R, 10);
+	finish();
+	assert_true(get("wakeup_latency_ns.max") == 11);
+	assert_true(get("wakeups") == 1);
+}
+
+static void test_early_wake_gives_way_to_a_later_one(void **state)
+{
+	begin();
+	sw(100, 0, 0, R, 10);
+	sw(100, 1, 0, R, 20);
+	waking(110, 1, 20, 10); /* 10 never went to sleep for it */
+	sw(120, 0, 10, S, 0);
+	waking(150, 1, 20, 10);
+	sw(155, 0, 0, R, 10);
+	finish();
+	assert_true(get("wakeup_latency_ns.max") == 5);
+	assert_true(get("wakeups") == 1);
+	assert_int_equal(row(10)->sleep_ns, 30);
+}
+
+static void test_a_wakeup_of_a_running_task_ends_its_early_wake(void **state)
+{
+	begin();
+	sw(100, 0, 0, R, 10);
+	sw(100, 1, 0, R, 20);
+	waking(110, 1, 20, 10);
+	wakeup(111, 1, 20, 10, 0); /* it was still on its queue: it never slept */
+	sw(120, 0, 10, S, 0);
+	sw(150, 0, 0, R, 10); /* who woke it is not in the stream */
+	finish();
+	absent("wakeup_latency_ns.max");
+	assert_true(get("wakeups") == 0);
+}
+
+static void test_a_wake_of_a_preempted_task_is_none(void **state)
+{
+	begin();
+	sw(100, 1, 0, R, 20);
+	sw(100, 0, 0, R, 10);
+	sw(120, 0, 10, P, 30);
+	waking(125, 1, 20, 10);
+	wakeup(126, 1, 20, 10, 0);
+	sw(130, 0, 30, S, 10);
+	finish();
+	assert_true(get("wakeups") == 0);
+	assert_null(res.wakeup_latency);
+	assert_int_equal(res.preempt_wait->max, 10);
+}
+
+static void test_a_task_that_runs_at_the_start_counts_from_there(void **state)
+{
+	begin();
+	sw(100, 1, 0, R, 20);
+	sw(140, 0, 10, S, 0);
+	finish();
+	assert_int_equal(row(10)->cpu_ns, 40);
+	assert_null(res.slice);
+	assert_int_equal(res.censored, 3); /* its slice; 20's first wait, and its slice at the end */
+	assert_true(get("makespan_ns") == 40);
+}
+
+static void test_a_wait_at_the_end_is_cut_not_counted(void **state)
+{
+	begin();
+	sw(100, 0, 0, R, 10);
+	sw(120, 0, 10, P, 20);
+	sw(150, 0, 20, S, 0);
+	finish();
+	assert_null(res.preempt_wait);
+	assert_int_equal(res.censored, 3); /* that one, and the two first waits, that began before the start */
+}
+
+static void test_a_loss_censors_the_waits_that_cross_it(void **state)
+{
+	begin();
+	sw(100, 0, 0, R, 10);
+	sw(100, 1, 0, R, 20);
+	sw(110, 1, 20, P, 30);
+	sw(120, 0, 10, S, 0);
+	waking(130, 1, 30, 10);
+	lost(140, 0, 7);
+	sw(140, 0, 0, R, 10);
+	sw(150, 1, 30, S, 20);
+	finish();
+	assert_int_equal(res.lost, 7);
+	assert_null(res.wakeup_latency);
+	assert_null(res.preempt_wait);
+}
+
+static void test_a_loss_cuts_the_slice_on_its_cpu_only(void **state)
+{
+	begin();
+	sw(100, 0, 0, R, 10);
+	sw(100, 1, 0, R, 20);
+	waking(110, 0, 10, 99); /* the last that is known of cpu 0 */
+	lost(150, 0, 0);
+	sw(150, 0, 10, S, 0);
+	sw(160, 1, 20, S, 0);
+	finish();
+	assert_int_equal(res.lost, 1);
+	assert_int_equal(row(10)->cpu_ns, 10);
+	assert_int_equal(row(20)->cpu_ns, 60);
+	assert_int_equal(res.slice->n, 1);
+}
+
+static void test_a_repaired_switch_that_a_wake_follows_was_a_sleep(void **state)
+{
+	begin();
+	sw(100, 0, 0, R, 10);
+	sw(100, 1, 0, R, 20);
+	waking(120, 0, 0, 77); /* proves that 10 has left */
+	waking(130, 1, 20, 10);
+	sw(140, 0, 0, R, 10);
+	sw(150, 0, 10, S, 0);
+	finish();
+	assert_int_equal(res.repaired, 1);
+	assert_int_equal(row(10)->voluntary, 2);
+	assert_int_equal(row(10)->involuntary, 0);
+	assert_int_equal(res.wakeup_latency->max, 10);
+	assert_int_equal(row(10)->sleep_ns, 0); /* when it began is not known */
+}
+
+static void test_a_wait_that_ends_in_a_repaired_switch_is_cut(void **state)
+{
+	begin();
+	sw(100, 0, 0, R, 10);
+	sw(100, 1, 0, R, 20);
+	sw(110, 0, 10, S, 0);
+	waking(120, 1, 20, 10);
+	waking(140, 0, 10, 77); /* 10 runs: since when? */
+	sw(150, 0, 10, S, 0);
+	finish();
+	assert_null(res.wakeup_latency);
+	assert_int_equal(res.slice->n, 1);
+}
+
+static void test_new_tasks_wait_but_have_no_wakeup_latency(void **state)
+{
+	begin();
+	sw(100, 0, 0, R, 10);
+	forked(110, 0, 10, 11, 1);
+	sw(125, 1, 0, R, 11);
+	sw(130, 1, 11, X, 0);
+	finish();
+	assert_int_equal(res.run_delay->max, 15);
+	assert_null(res.wakeup_latency);
+	assert_true(get("migrations_by_cause.fork") == 1);
+	assert_true(get("migrations.total") == 0);
+	assert_true(get("wakeups") == 0);
+}
+
+static void test_a_reused_tid_is_another_task(void **state)
+{
+	begin();
+	sw(100, 0, 0, R, 10);
+	forked(110, 0, 10, 11, 0);
+	sw(115, 0, 10, S, 11);
+	sw(120, 0, 11, X, 10);
+	forked(130, 0, 10, 11, 0);
+	sw(140, 0, 10, S, 11);
+	sw(150, 0, 11, X, 0);
+	finish();
+	assert_int_equal(res.ntasks, 3);
+	assert_int_equal(res.tasks[1].cpu_ns, 5);
+	assert_int_equal(res.tasks[2].cpu_ns, 10);
+}
+
+static void test_migrations_and_their_causes(void **state)
+{
+	begin();
+	sw(100, 0, 0, R, 10);
+	sw(100, 1, 0, R, 20);
+	sw(110, 0, 10, S, 0);
+	waking(115, 1, 20, 10);
+	wakeup(116, 1, 20, 10, 1); /* placed on the other cpu */
+	sw(120, 1, 20, P, 10);
+	sw(130, 1, 10, P, 0);
+	sw(140, 0, 0, R, 10);      /* pulled */
+	sw(150, 0, 10, P, 0);
+	decision(151, 10, 0, 1, SR_CAUSE_TICK, 50);
+	sw(160, 1, 0, R, 10);
+	decision(165, 10, 1, 0, SR_CAUSE_TICK, 30); /* did not come to it */
+	sw(170, 1, 10, P, 0);
+	sw(180, 1, 0, R, 10);
+	finish();
+	assert_true(get("migrations.total") == 3);
+	assert_true(get("migrations_by_cause.wake") == 1);
+	assert_true(get("migrations_by_cause.kernel") == 1);
+	assert_true(get("migrations_by_cause.tick") == 1);
+	assert_true(get("migrations_by_cause.active") == 0);
+	assert_true(get("policy_decision_ns.mean") == 40);
+	assert_true(get("balancer_cpu_ns") == 80);
+	absent("migrations.smt");
+}
+
+static void test_decisions_are_counted_in_any_order(void **state)
+{
+	double p99, mean;
+
+	begin();
+	sw(100, 0, 0, R, 10);
+	decision(101, 10, 0, 0, SR_CAUSE_WAKE, 10);
+	decision(102, 10, 0, 0, SR_CAUSE_TICK, 50);
+	finish();
+	p99 = get("policy_decision_ns.p99");
+	mean = get("policy_decision_ns.mean");
+	assert_true(get("balancer_cpu_ns") == 50);
+	teardown(state);
+	begin();
+	sw(100, 0, 0, R, 10);
+	decision(101, 10, 0, 0, SR_CAUSE_TICK, 50);
+	decision(102, 10, 0, 0, SR_CAUSE_WAKE, 10);
+	finish();
+	assert_true(get("policy_decision_ns.p99") == p99 && get("policy_decision_ns.mean") == mean);
+	assert_true(get("balancer_cpu_ns") == 50);
+}
+
+static void test_without_decisions_their_metrics_are_absent(void **state)
+{
+	begin();
+	simple_sleep();
+	finish();
+	absent("policy_decision_ns.mean");
+	absent("balancer_cpu_ns");
+	absent("migrations_by_cause.tick");
+	assert_true(get("migrations_by_cause.kernel") == 0);
+}
+
+static void test_levels_come_from_the_machine(void **state)
+{
+	struct sr_machine *m = sr_machine_load("package:2 core:2 pu:2", &err);
+
+	if (!m)
+		fail_msg("%s", err.text);
+	begin_with((struct ana_pass_config){ .scope = ANA_ALL, .whole_system = true, .machine = m });
+	sw(100, 0, 0, R, 10);
+	sw(110, 0, 10, P, 0);
+	sw(120, 1, 0, R, 10); /* the sibling */
+	sw(130, 1, 10, P, 0);
+	sw(140, 7, 0, R, 10); /* the other package */
+	sw(150, 7, 10, P, 0);
+	finish();
+	assert_true(get("migrations.total") == 2);
+	assert_true(get("migrations.smt") == 1);
+	assert_true(get("migrations.smt") + get("migrations.llc") + get("migrations.package") + get("migrations.node") == 2);
+	sr_machine_free(m);
+}
+
+static void test_idle_while_overloaded(void **state)
+{
+	begin();
+	sw(100, 0, 0, R, 10);
+	sw(100, 1, 0, R, 20);
+	sw(110, 1, 20, S, 0);  /* cpu 1 idles, nothing waits */
+	sw(120, 0, 10, P, 30); /* 10 waits on cpu 0 */
+	sw(150, 0, 30, S, 10); /* no longer */
+	sw(160, 0, 10, S, 0);
+	finish();
+	assert_true(get("idle_while_overloaded_ns") == 30);
+}
+
+static void test_a_task_placed_on_the_idle_cpu_itself_is_no_overload(void **state)
+{
+	begin();
+	sw(100, 0, 0, R, 10);
+	sw(100, 1, 0, R, 20);
+	sw(110, 1, 20, S, 0);
+	waking(120, 0, 10, 20);
+	wakeup(121, 0, 10, 20, 1); /* cpu 1 needs its time to leave idle */
+	sw(150, 1, 0, R, 20);
+	finish();
+	assert_true(get("idle_while_overloaded_ns") == 0);
+}
+
+static void test_affinity_decides_what_is_overload(void **state)
+{
+	struct sr_task_starts starts = { 0 };
+	struct sr_task_start t = { .tid = 10, .tgid = 10, .state = 'S' };
+	struct sr_cpumask only0 = { { 1 } };
+
+	assert_int_equal(sr_task_starts_add(&starts, &t, &only0, &err), 0);
+	begin_with((struct ana_pass_config){ .scope = ANA_ALL, .whole_system = true, .cpus = 2, .starts = &starts });
+	sw(100, 0, 0, R, 10);
+	sw(120, 0, 10, P, 30); /* 10 waits on cpu 0, and may not leave it */
+	sw(150, 0, 30, P, 10); /* now 30 does, and might */
+	sw(157, 0, 10, S, 30);
+	finish();
+	sr_task_starts_release(&starts);
+	assert_true(get("idle_while_overloaded_ns") == 7);
+}
+
+static void test_busy_shares_and_imbalance(void **state)
+{
+	begin();
+	sw(100, 0, 0, R, 10);
+	sw(100, 1, 0, R, 20);
+	sw(130, 1, 20, S, 0);
+	sw(200, 0, 10, S, 0);
+	finish();
+	assert_true(get("busiest_cpu_share") > 0.769 && get("busiest_cpu_share") < 0.770); /* 100 of 130 */
+	/* 1 and 1 for 30 ns; 1 and 0 for 70 ns, half a task above the mean */
+	assert_true(get("imbalance_score") > 0.349 && get("imbalance_score") < 0.351);
+	assert_int_equal(res.ncpus, 2);
+	assert_int_equal(res.cpus[0].all_ns, 100);
+	assert_int_equal(res.cpus[1].all_ns, 30);
+}
+
+static void test_a_filtered_recording_knows_no_whole_cpus(void **state)
+{
+	begin_with((struct ana_pass_config){ .scope = ANA_ALL, .cpus = 2 });
+	simple_sleep();
+	finish();
+	absent("idle_while_overloaded_ns");
+	absent("busiest_cpu_share");
+	absent("imbalance_score");
+	assert_true(get("cpu_time_ns") > 0);
+}
+
+static void test_the_tree_is_what_counts(void **state)
+{
+	struct sr_task_starts starts = { 0 };
+	struct sr_task_start root = { .tid = 10, .tgid = 10, .state = 'S', .flags = SR_TASK_ROOT };
+
+	assert_int_equal(sr_task_starts_add(&starts, &root, NULL, &err), 0);
+	begin_with((struct ana_pass_config){ .scope = ANA_TREE, .whole_system = true, .cpus = 2, .starts = &starts });
+	sw(100, 0, 0, R, 10);
+	sw(100, 1, 0, R, 20);
+	forked(105, 0, 10, 11, 0);
+	sw(110, 0, 10, S, 11);
+	sw(130, 0, 11, X, 0);
+	sw(190, 1, 20, S, 0);
+	finish();
+	sr_task_starts_release(&starts);
+	assert_int_equal(res.ntasks, 2);
+	assert_true(get("cpu_time_ns") == 30);
+	assert_true(get("makespan_ns") == 30);
+	assert_int_equal(res.cpus[1].all_ns, 90); /* the machine's, whoever ran */
+	assert_int_equal(res.cpus[1].busy_ns, 0);
+}
+
+static void test_without_a_command_kernel_threads_do_not_count(void **state)
+{
+	struct sr_task_starts starts = { 0 };
+	struct sr_task_start kthread = { .tid = 10, .tgid = 10, .state = 'S', .flags = SR_TASK_KTHREAD };
+
+	assert_int_equal(sr_task_starts_add(&starts, &kthread, NULL, &err), 0);
+	begin_with((struct ana_pass_config){ .scope = ANA_TREE, .whole_system = true, .cpus = 2, .starts = &starts });
+	sw(100, 0, 0, R, 10);
+	sw(110, 0, 10, S, 20);
+	sw(130, 0, 20, S, 0);
+	finish();
+	sr_task_starts_release(&starts);
+	assert_int_equal(res.ntasks, 1);
+	assert_true(get("cpu_time_ns") == 20);
+}
+
+static void test_bound_tasks_count_from_their_bind(void **state)
+{
+	begin_with((struct ana_pass_config){ .scope = ANA_BOUND, .whole_system = true, .cpus = 2, .pairs = true });
+	sw(100, 0, 0, R, 10);
+	bind_to(130, 10, 5);
+	sw(140, 0, 10, S, 0);
+	sw(150, 0, 0, R, 20);
+	sw(160, 0, 20, S, 0);
+	finish();
+	assert_int_equal(res.ntasks, 1);
+	assert_int_equal(res.tasks[0].source, 5);
+	assert_int_equal(res.tasks[0].cpu_ns, 10);
+	assert_true(get("makespan_ns") == 10);
+	assert_int_equal(res.tasks[0].voluntary, 1);
+}
+
+static void test_a_thread_that_is_bound_again_is_two_tasks(void **state)
+{
+	begin_with((struct ana_pass_config){ .scope = ANA_BOUND, .whole_system = true, .cpus = 2, .pairs = true });
+	bind_to(90, 10, 5);
+	sw(100, 0, 0, R, 10);
+	bind_to(130, 10, 6);
+	sw(140, 0, 10, P, 20);
+	bind_to(145, 10, 7); /* while it waits */
+	sw(150, 0, 20, S, 10);
+	sw(155, 0, 10, S, 0);
+	finish();
+	assert_int_equal(res.ntasks, 3);
+	assert_int_equal(res.tasks[0].source, 5);
+	assert_int_equal(res.tasks[0].cpu_ns, 30);
+	assert_int_equal(res.tasks[1].source, 6);
+	assert_int_equal(res.tasks[1].cpu_ns, 10);
+	assert_int_equal(res.tasks[1].involuntary, 1);
+	assert_int_equal(res.tasks[2].source, 7);
+	assert_int_equal(res.tasks[2].cpu_ns, 5);
+	assert_int_equal(res.preempt_wait->max, 10);
+}
+
+static void test_runnable_tasks_over_time(void **state)
+{
+	const uint64_t *ns;
+	size_t n;
+
+	begin();
+	simple_sleep();
+	finish();
+	ns = ana_pass_runnable(pass, &n);
+	assert_int_equal(n, 3);
+	/* 10 runs from 100, 20 from 105; 10 sleeps 120..130 and from 160; 20 stops at 170. */
+	assert_int_equal(ns[0], 0);
+	assert_int_equal(ns[1], 5 + 10 + 10);
+	assert_int_equal(ns[2], 15 + 30);
+}
+
+static void test_interrupts_are_nobodys_wakes(void **state)
+{
+	begin();
+	sw(100, 0, 0, R, 10);
+	sw(100, 1, 0, R, 20);
+	sw(110, 0, 10, S, 0);
+	wake_kind(SR_EV_WAKING, 120, 1, 20, 10, SR_EV_HARDIRQ, 0);
+	sw(125, 0, 0, R, 10);
+	sw(130, 0, 10, S, 0);
+	finish();
+	assert_int_equal(ana_pass_pairs(pass)->n, 0);
+	assert_true(get("wakeups") == 1);
+}
+
+static void test_pairs_are_counted_by_waker_and_wakee(void **state)
+{
+	begin();
+	simple_sleep();
+	finish();
+	/* Rows are in the order in which the tasks appeared: 10, 20. */
+	assert_int_equal(ana_pairs_count(ana_pass_pairs(pass), 1, 0), 1);
+	assert_int_equal(ana_pairs_count(ana_pass_pairs(pass), 0, 1), 0);
+}
+
+static void test_a_self_recorded_replay_tells_only_what_its_threads_saw(void **state)
+{
+	begin_with((struct ana_pass_config){ .scope = ANA_BOUND, .source = ANA_SOURCE_SELF, .pairs = true });
+	bind_to(100, 10, 1);
+	bind_to(100, 20, 2);
+	sw(110, 0, 10, S, 0);   /* blocks */
+	waking(120, 0, 20, 10); /* 20 says so from the same cpu, as nobody keeps a cpu's order */
+	sw(150, 1, 0, R, 10);   /* its first instruction */
+	sw(170, 1, 10, S, 0);
+	feed((struct sr_event){ .time_ns = 180, .kind = SR_EV_EXIT, .ctx = 20, .u.exit.tid = 20 });
+	finish();
+	assert_true(res.self);
+	assert_int_equal(res.repaired, 0);
+	assert_true(get("wakeup_latency_ns.max") == 30);
+	assert_true(get("switches_voluntary") == 2);
+	assert_true(get("makespan_ns") == 70); /* from the first block, when 10 is seen first, to the exit of 20 */
+	assert_int_equal(ana_pass_pairs(pass)->n, 1);
+	absent("cpu_time_ns");
+	absent("switches_involuntary");
+	absent("run_delay_ns.mean");
+	absent("slice_ns.mean");
+	absent("migrations.total");
+	absent("idle_while_overloaded_ns");
+}
+
+static void test_no_event_gives_no_metric(void **state)
+{
+	begin();
+	finish();
+	assert_int_equal(res.nmetrics, 0);
+	assert_int_equal(res.ntasks, 0);
+}
+
+static int slices;
+static struct ana_slice last_slice;
+
+static int on_slice(void *arg, const struct ana_slice *s, struct sr_error *e)
+{
+	slices++;
+	last_slice = *s;
+	return 0;
+}
+
+static void test_slices_tell_what_came_before_them(void **state)
+{
+	slices = 0;
+	begin_with((struct ana_pass_config){ .scope = ANA_ALL, .whole_system = true, .cpus = 2, .slice = on_slice });
+	sw(100, 0, 0, R, 10);
+	sw(105, 1, 0, R, 20);
+	sw(120, 0, 10, S, 0);
+	waking(130, 1, 20, 10);
+	wakeup(134, 1, 20, 10, 0);
+	sw(150, 0, 0, R, 10);
+	sw(160, 0, 10, P, 0);
+	assert_int_equal(slices, 2);
+	assert_int_equal(last_slice.start_ns, 150);
+	assert_int_equal(last_slice.end_ns, 160);
+	assert_int_equal(last_slice.slept_ns, 10);
+	assert_int_equal(last_slice.delay_ns, 16);
+	assert_int_equal(last_slice.left, P);
+	assert_false(last_slice.cut);
+	finish();
+}
+
+static void test_a_cpu_beyond_the_limit_is_refused(void **state)
+{
+	struct sr_event ev = { .kind = SR_EV_SWITCH, .cpu = SR_MAX_CPUS };
+
+	begin();
+	assert_int_equal(ana_pass_feed(pass, &ev, &err), -1);
+	assert_int_equal(err.status, SR_DAMAGED);
+}
+
+#define T(f) cmocka_unit_test_teardown(f, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_wakeup_latency_is_from_waking_to_switch_in), T(test_run_delay_is_from_wakeup_to_switch_in),
+		T(test_counts_and_times_of_a_sleep), T(test_preemption_is_no_sleep),
+		T(test_the_last_switch_of_an_exit_is_not_voluntary), T(test_early_wake_counts_from_the_switch_out),
+		T(test_early_wake_without_a_wakeup_event_ends_the_sleep), T(test_early_wake_gives_way_to_a_later_one),
+		T(test_a_wakeup_of_a_running_task_ends_its_early_wake), T(test_a_wake_of_a_preempted_task_is_none),
+		T(test_a_task_that_runs_at_the_start_counts_from_there), T(test_a_wait_at_the_end_is_cut_not_counted),
+		T(test_a_loss_censors_the_waits_that_cross_it), T(test_a_loss_cuts_the_slice_on_its_cpu_only),
+		T(test_a_repaired_switch_that_a_wake_follows_was_a_sleep),
+		T(test_a_wait_that_ends_in_a_repaired_switch_is_cut), T(test_new_tasks_wait_but_have_no_wakeup_latency),
+		T(test_a_reused_tid_is_another_task), T(test_migrations_and_their_causes),
+		T(test_decisions_are_counted_in_any_order), T(test_without_decisions_their_metrics_are_absent),
+		T(test_levels_come_from_the_machine), T(test_idle_while_overloaded),
+		T(test_a_task_placed_on_the_idle_cpu_itself_is_no_overload), T(test_affinity_decides_what_is_overload),
+		T(test_busy_shares_and_imbalance), T(test_a_filtered_recording_knows_no_whole_cpus),
+		T(test_the_tree_is_what_counts), T(test_without_a_command_kernel_threads_do_not_count),
+		T(test_bound_tasks_count_from_their_bind), T(test_a_thread_that_is_bound_again_is_two_tasks),
+		T(test_runnable_tasks_over_time), T(test_interrupts_are_nobodys_wakes),
+		T(test_pairs_are_counted_by_waker_and_wakee),
+		T(test_a_self_recorded_replay_tells_only_what_its_threads_saw), T(test_no_event_gives_no_metric),
+		T(test_slices_tell_what_came_before_them), T(test_a_cpu_beyond_the_limit_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
