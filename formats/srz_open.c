@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define MAX_KINDS 4096 /* in the index */
+
 int srz_damaged(const struct srz_reader *r, struct sr_error *err, uint64_t offset, uint32_t id, const char *what)
 {
 	if (what == SRZ_NO_MEMORY)
@@ -89,23 +91,33 @@ static const char *unpack(struct srz_reader *r, const struct srz_section *s, con
 	return NULL;
 }
 
-int srz_read_section(struct srz_reader *r, uint64_t offset, const struct srz_section *known, const uint8_t **p,
-		     size_t *len, struct sr_error *err)
+/* The section there, its sums checked, into r->stored. */
+static int read_stored(struct srz_reader *r, uint64_t offset, const struct srz_section *known, struct srz_section *s,
+		       struct sr_error *err)
 {
-	struct srz_section s;
 	const char *bad = NULL;
-	int ret = read_header(r, offset, &s, &bad, err);
+	int ret = read_header(r, offset, s, &bad, err);
 
-	if (ret == 1 && !bad && (s.id != known->id || s.stored != known->stored))
+	if (ret == 1 && !bad && (s->id != known->id || s->stored != known->stored))
 		bad = "is not what the index says";
 	if (ret == 1 && !bad)
-		ret = read_payload(r, offset, &s, &bad, err);
+		ret = read_payload(r, offset, s, &bad, err);
 	if (ret < 0)
 		return -1;
 	if (!ret)
 		bad = "ends behind the end of the file";
-	if (!bad)
-		bad = unpack(r, &s, p, len);
+	return bad ? srz_damaged(r, err, offset, known->id, bad) : 0;
+}
+
+int srz_read_section(struct srz_reader *r, uint64_t offset, const struct srz_section *known, const uint8_t **p,
+		     size_t *len, struct sr_error *err)
+{
+	struct srz_section s;
+	const char *bad;
+
+	if (read_stored(r, offset, known, &s, err))
+		return -1;
+	bad = unpack(r, &s, p, len);
 	return bad ? srz_damaged(r, err, offset, known->id, bad) : 0;
 }
 
@@ -251,19 +263,20 @@ static bool known_section(uint32_t id)
 	return (id >= SRZ_SEC_META && id <= SRZ_SEC_END) || (id >= SRZ_SEC_TASKS && id <= SRZ_SEC_WORK);
 }
 
-/* Sections of the body, so not index and end. Unknown ones that may be skipped are. */
+/* Sections of the body, so not index and end. Unknown ones that may be skipped are, but their sums must be right. */
 static int body_section(struct srz_reader *r, uint64_t offset, const struct srz_section *s, struct sr_error *err)
 {
+	struct srz_section there;
 	const uint8_t *p;
 	const char *bad;
 	size_t len;
 
+	if (!known_section(s->id) && s->id & SRZ_MUST)
+		return sr_fail(err, SR_DAMAGED,
+			       "%s: section %u at offset %" PRIu64 " must be understood and is not known to this version of "
+			       "schedrec", r->path, s->id & ~SRZ_MUST, offset);
 	if (!known_section(s->id))
-		return s->id & SRZ_MUST ? sr_fail(err, SR_DAMAGED,
-						  "%s: section %u at offset %" PRIu64 " must be understood "
-						  "and is not known to this version of schedrec",
-						  r->path, s->id & ~SRZ_MUST, offset) :
-					  0;
+		return read_stored(r, offset, s, &there, err);
 	if (srz_read_section(r, offset, s, &p, &len, err))
 		return -1;
 	bad = take_section(r, s->id, p, len);
@@ -317,15 +330,16 @@ static const char *take_chunk_entry(struct srz_reader *r, struct srz_view *v, ui
 
 static const char *take_totals(struct srz_reader *r, struct srz_view *v)
 {
-	uint64_t n = srz_take_max(v, SR_EV_KINDS, "has too many kinds"), events = 0, sum = 0;
+	uint64_t n = srz_take_max(v, MAX_KINDS, "has too many kinds"), events = 0, sum = 0;
 	size_t i;
 
 	for (; n && !v->bad; n--) {
 		uint64_t kind = srz_take_varint(v), count = srz_take_varint(v);
 
-		if (!kind || kind >= SR_EV_KINDS || r->totals.by_kind[kind])
-			return "counts a kind that is not known, or one twice";
-		r->totals.by_kind[kind] = count;
+		if (!kind || (kind < SR_EV_KINDS && r->totals.by_kind[kind]))
+			return "counts a kind twice, or one that cannot be";
+		if (kind < SR_EV_KINDS) /* of others the chunks say whether they may be skipped */
+			r->totals.by_kind[kind] = count;
 		if (__builtin_add_overflow(sum, count, &sum))
 			return "counts more events than there are";
 	}
