@@ -1,0 +1,905 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The arithmetic is private, so the policy is part of this program rather than taken from the library. */
+#include "replay/policy_domain.c"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/fake_engine.h"
+
+#define MS 1000000u
+
+static struct domain *open_as(struct fake *f, const char *machine, const char *policy)
+{
+	struct sr_error err = { 0 };
+
+	if (fake_open(f, machine, policy, &err))
+		fail_msg("%s", err.text);
+	return f->state;
+}
+
+static void hogs(struct fake *f, unsigned cpu, unsigned n)
+{
+	while (n--)
+		fake_hog(f, cpu);
+}
+
+/* ---- the domains ---- */
+
+static unsigned power_of_first_package(const char *machine)
+{
+	struct fake f;
+	struct domain *d = open_as(&f, machine, "domain");
+	const struct span *top = sd_of(d, 0, d->nlevels - 1)->span;
+	unsigned power = top->group[0].power;
+
+	fake_close(&f);
+	return power;
+}
+
+static void power_of_a_core_with_two_threads_is_140(void **state)
+{
+	assert_int_equal(power_of_first_package("smt-2x2"), 140);
+}
+
+static void power_of_a_core_with_four_threads_is_166(void **state)
+{
+	assert_int_equal(power_of_first_package("pack:2 core:1 pu:4"), 166);
+}
+
+static void power_of_a_single_cpu_is_128(void **state)
+{
+	assert_int_equal(power_of_first_package("core-4"), 128);
+}
+
+static void power_of_a_node_is_the_sum_of_its_cores(void **state)
+{
+	assert_int_equal(power_of_first_package("numa-2x8x2"), 8 * 140);
+}
+
+static void power_goes_with_capacity(void **state)
+{
+	struct fake f;
+	struct domain *d = open_as(&f, "hybrid-4x2+4", "domain");
+	const struct span *cpu = sd_of(d, 0, 1)->span;
+
+	assert_int_equal(cpu->ngroups, 8);
+	assert_int_equal(cpu->group[0].power, 140);
+	assert_int_equal(cpu->group[4].power, 128 * 640 / 1024);
+	fake_close(&f);
+}
+
+static void levels_are_sibling_node_machine(void **state)
+{
+	struct fake f;
+	struct domain *d = open_as(&f, "numa-2x8x2", "domain");
+
+	assert_int_equal(d->nlevels, 3);
+	assert_int_equal(sd_of(d, 17, 0)->span->n, 2);
+	assert_int_equal(sd_of(d, 17, 0)->span->cpu[0], 16);
+	assert_int_equal(sd_of(d, 17, 0)->own, 1);
+	assert_int_equal(sd_of(d, 17, 1)->span->n, 16);
+	assert_int_equal(sd_of(d, 17, 1)->span->ngroups, 8);
+	assert_int_equal(sd_of(d, 18, 1)->own, 1);
+	assert_int_equal(sd_of(d, 17, 2)->span->n, 32);
+	assert_int_equal(sd_of(d, 17, 2)->span->ngroups, 2);
+	assert_int_equal(sd_of(d, 17, 2)->own, 1);
+	fake_close(&f);
+}
+
+static void a_level_of_single_groups_stays(void **state)
+{
+	struct fake f;
+	struct domain *d = open_as(&f, "pack:2 [numa] core:1 pu:1", "domain");
+
+	assert_int_equal(d->nlevels, 2);
+	assert_int_equal(sd_of(d, 0, 0)->span->ngroups, 1);
+	hogs(&f, 1, 2);
+	for (int i = 0; i < 5; i++)
+		fake_tick(&f);
+	assert_int_equal(sd_of(d, 0, 0)->failed, 0);
+	fake_close(&f);
+}
+
+/* ---- load ---- */
+
+static void load_has_a_half_life_of_one_tick(void **state)
+{
+	static const unsigned up[] = { 64, 96, 112, 120, 124, 126, 127, 128, 128 };
+	struct fake f;
+	struct domain *d = open_as(&f, "core-4", "domain");
+	int t = fake_hog(&f, 0);
+
+	for (size_t i = 0; i < sizeof(up) / sizeof(up[0]); i++) {
+		update_load(&f.e, d, 0);
+		assert_int_equal(d->cpu_load[0], up[i]);
+	}
+	fake_stop(&f, t);
+	for (unsigned want = 64; want; want /= 2) {
+		update_load(&f.e, d, 0);
+		assert_int_equal(d->cpu_load[0], want);
+	}
+	fake_close(&f);
+}
+
+static void source_load_is_the_low_guess_and_target_load_the_high_one(void **state)
+{
+	struct fake f;
+	struct domain *d = open_as(&f, "core-4", "domain");
+
+	hogs(&f, 0, 2);
+	d->cpu_load[0] = 100;
+	assert_int_equal(source_load(&f.e, d, 0), 100);
+	assert_int_equal(target_load(&f.e, d, 0), 256);
+	d->cpu_load[0] = 300;
+	assert_int_equal(source_load(&f.e, d, 0), 256);
+	assert_int_equal(target_load(&f.e, d, 0), 300);
+	fake_close(&f);
+}
+
+/* ---- fork and exec ---- */
+
+static void plain_fork_stays(void **state)
+{
+	struct fake f;
+
+	open_as(&f, "core-4", "domain");
+	hogs(&f, 1, 3);
+	assert_int_equal(fake_fork(&f, 1, false), 1);
+	fake_close(&f);
+}
+
+static void fork_of_a_thread_goes_to_the_idlest(void **state)
+{
+	struct fake f;
+	struct domain *d = open_as(&f, "core-4", "domain");
+
+	hogs(&f, 0, 1);
+	hogs(&f, 1, 1);
+	d->cpu_load[2] = 20;
+	assert_int_equal(fake_fork(&f, 0, true), 3);
+	fake_close(&f);
+}
+
+static void fork_of_a_thread_looks_beyond_the_node(void **state)
+{
+	struct fake f;
+
+	open_as(&f, "numa-4x4", "domain");
+	for (unsigned i = 0; i < 4; i++)
+		hogs(&f, i, 1);
+	assert_int_equal(fake_fork(&f, 0, true), 4);
+	fake_close(&f);
+}
+
+/* The threshold of the CPU level is 100 + 25 / 2 = 112: 240 * 112 = 26880. */
+static void fork_threshold_is_112(void **state)
+{
+	struct fake f;
+	struct domain *d = open_as(&f, "pack:2 core:1 pu:1", "domain");
+
+	hogs(&f, 0, 2);
+	hogs(&f, 1, 1);
+	d->cpu_load[1] = 240;
+	d->cpu_load[0] = 140; /* and the new task: 268 */
+	assert_int_equal(fake_place(&f, SR_CAUSE_EXEC, 0, 0, 0), 0);
+	d->cpu_load[0] = 141;
+	assert_int_equal(fake_place(&f, SR_CAUSE_EXEC, 0, 0, 0), 1);
+	fake_close(&f);
+}
+
+static void exec_stays_when_alone(void **state)
+{
+	struct fake f;
+	struct domain *d = open_as(&f, "core-4", "domain");
+	int t = fake_hog(&f, 1);
+
+	d->cpu_load[1] = 1000;
+	assert_int_equal(fake_place(&f, SR_CAUSE_EXEC, t, 1, 1), 1);
+	fake_close(&f);
+}
+
+static void exec_moves_when_not_alone(void **state)
+{
+	struct fake f;
+	int t;
+
+	open_as(&f, "core-4", "domain");
+	t = fake_hog(&f, 1);
+	fake_hog(&f, 1);
+	assert_int_equal(fake_place(&f, SR_CAUSE_EXEC, t, 1, 1), 0);
+	fake_close(&f);
+}
+
+static void tables_of_2_6_10_do_not_balance_clones(void **state)
+{
+	struct fake f;
+
+	open_as(&f, "core-4", "domain:tables=2.6.10");
+	hogs(&f, 0, 3);
+	assert_int_equal(fake_fork(&f, 0, true), 0);
+	fake_close(&f);
+}
+
+/* ---- wake ---- */
+
+/* A task that last ran on prev, age ns before the last tick there. */
+static int sleeper(struct fake *f, unsigned prev, int64_t age)
+{
+	int t = fake_task(f, 120);
+
+	f->last_tick_ns[prev] = f->now_ns;
+	f->task[t].cpu = (int)prev;
+	f->task[t].last_ran_ns = f->now_ns - (uint64_t)age;
+	f->task[t].last_queued_ns = f->task[t].last_ran_ns - 100000;
+	return t;
+}
+
+static int wake(struct fake *f, int task, int this, bool sync)
+{
+	struct rpl_place p = { .why = SR_CAUSE_WAKE, .task = task, .this_cpu = this,
+		.prev_cpu = f->task[task].cpu, .sync = sync, .allowed = f->task[task].allowed };
+
+	return f->p->place(&f->e, f->state, &p);
+}
+
+/* Busy enough that an idle cpu does not decide: two tasks on both, for long. */
+static struct domain *open_busy(struct fake *f, const char *machine, const char *policy, unsigned a, unsigned b)
+{
+	struct domain *d = open_as(f, machine, policy);
+
+	hogs(f, a, 2);
+	hogs(f, b, 2);
+	d->cpu_load[a] = d->cpu_load[b] = 256;
+	return d;
+}
+
+static void cold_task_is_pulled_to_its_waker(void **state)
+{
+	struct fake f;
+
+	open_busy(&f, "core-4", "domain", 0, 1);
+	assert_int_equal(wake(&f, sleeper(&f, 1, 2500000), 0, false), 0);
+	fake_close(&f);
+}
+
+static void hot_task_stays(void **state)
+{
+	struct fake f;
+
+	open_busy(&f, "core-4", "domain", 0, 1);
+	assert_int_equal(wake(&f, sleeper(&f, 1, 2499999), 0, false), 1);
+	fake_close(&f);
+}
+
+static void hot_time_can_be_set(void **state)
+{
+	struct fake f;
+
+	open_busy(&f, "core-4", "domain:hot-time=1ms", 0, 1);
+	assert_int_equal(wake(&f, sleeper(&f, 1, 2499999), 0, false), 0);
+	fake_close(&f);
+}
+
+/* It slept after its cpu's last tick: the unsigned difference is huge. */
+static void in_2_6_7_a_task_that_has_just_slept_counts_as_cold(void **state)
+{
+	struct fake f;
+
+	open_busy(&f, "core-4", "domain:hot=267", 0, 1);
+	assert_int_equal(wake(&f, sleeper(&f, 1, -1000), 0, false), 0);
+	fake_close(&f);
+	open_busy(&f, "core-4", "domain", 0, 1);
+	assert_int_equal(wake(&f, sleeper(&f, 1, -1000), 0, false), 1);
+	fake_close(&f);
+}
+
+static void cold_task_of_another_node_is_not_pulled(void **state)
+{
+	struct fake f;
+
+	open_busy(&f, "numa-4x4", "domain", 0, 4);
+	assert_int_equal(wake(&f, sleeper(&f, 4, 1000 * (int64_t)MS), 0, false), 4);
+	fake_close(&f);
+}
+
+/* 125 + 25 / 2 = 137: 137 * 200 = 27400. */
+static void wake_balance_threshold_is_137(void **state)
+{
+	struct fake f;
+	struct domain *d = open_as(&f, "numa-4x4", "domain");
+	int t = sleeper(&f, 4, 0);
+
+	hogs(&f, 4, 3);
+	hogs(&f, 0, 1);
+	d->cpu_load[0] = 200;
+	d->cpu_load[4] = 274;
+	assert_int_equal(wake(&f, t, 0, false), 0);
+	d->cpu_load[4] = 273;
+	assert_int_equal(wake(&f, t, 0, false), 4);
+	fake_close(&f);
+}
+
+static void sync_takes_the_waker_off_its_load(void **state)
+{
+	struct fake f;
+	struct domain *d = open_as(&f, "numa-4x4", "domain");
+	int t = sleeper(&f, 4, 0);
+
+	hogs(&f, 4, 1);
+	hogs(&f, 0, 1);
+	d->cpu_load[0] = d->cpu_load[4] = 128;
+	assert_int_equal(wake(&f, t, 0, false), 4);
+	assert_int_equal(wake(&f, t, 0, true), 0);
+	fake_close(&f);
+}
+
+static void cold_task_is_not_pulled_from_an_idle_cpu_to_a_busy_one(void **state)
+{
+	struct fake f;
+	int t;
+
+	open_as(&f, "core-4", "domain");
+	hogs(&f, 0, 1);
+	t = sleeper(&f, 1, 1000 * (int64_t)MS);
+	assert_int_equal(wake(&f, t, 0, false), 1);
+	fake_close(&f);
+}
+
+static void busy_cpu_gives_way_to_an_idle_sibling(void **state)
+{
+	struct fake f;
+
+	open_as(&f, "smt-2x2", "domain");
+	hogs(&f, 0, 1);
+	assert_int_equal(wake(&f, sleeper(&f, 0, 0), 0, false), 1);
+	fake_close(&f);
+}
+
+static void without_siblings_a_wake_seeks_no_idle_cpu(void **state)
+{
+	struct fake f;
+
+	open_as(&f, "core-4", "domain");
+	hogs(&f, 0, 1);
+	assert_int_equal(wake(&f, sleeper(&f, 0, 0), 0, false), 0);
+	fake_close(&f);
+}
+
+static void tables_of_2_6_10_seek_an_idle_cpu_in_the_node(void **state)
+{
+	struct fake f;
+
+	open_as(&f, "core-4", "domain:tables=2.6.10");
+	hogs(&f, 0, 1);
+	hogs(&f, 1, 1);
+	assert_int_equal(wake(&f, sleeper(&f, 0, 0), 0, false), 2);
+	fake_close(&f);
+}
+
+static void wake_respects_affinity(void **state)
+{
+	struct fake f;
+	struct sr_cpumask mask = { { 0x2 } };
+	int t;
+
+	open_busy(&f, "core-4", "domain", 0, 1);
+	t = sleeper(&f, 1, 1000 * (int64_t)MS);
+	f.task[t].allowed = &mask;
+	assert_int_equal(wake(&f, t, 0, false), 1);
+	fake_close(&f);
+}
+
+/* ---- find_busiest_group, by hand ---- */
+
+static int busiest(struct fake *f, unsigned cpu, unsigned level, enum idle idle, unsigned *n)
+{
+	struct domain *d = f->state;
+	const struct sd *sd = sd_of(d, cpu, level);
+	const struct group *g;
+
+	/* Loads that have settled. */
+	for (unsigned i = 0; i < f->m->ncpus; i++)
+		d->cpu_load[i] = f->cpu[i].n * SCALE;
+	g = find_busiest_group(&f->e, d, sd, idle, n);
+	return g ? g->cpu[0] : -1;
+}
+
+static void equal_loads_are_balanced(void **state)
+{
+	struct fake f;
+	unsigned n;
+
+	open_as(&f, "pack:2 core:1 pu:1", "domain");
+	hogs(&f, 0, 2);
+	hogs(&f, 1, 2);
+	assert_int_equal(busiest(&f, 0, 0, NOT_IDLE, &n), -1);
+	fake_close(&f);
+}
+
+/* 0 and 512: average 256, 256 to move, (256 + 1) / 128 = 2 tasks. */
+static void half_the_difference_is_moved(void **state)
+{
+	struct fake f;
+	unsigned n;
+
+	open_as(&f, "pack:2 core:1 pu:1", "domain");
+	hogs(&f, 1, 4);
+	assert_int_equal(busiest(&f, 0, 0, IDLE, &n), 1);
+	assert_int_equal(n, 2);
+	fake_close(&f);
+}
+
+/* 512 and 640: 100 * 640 is not more than 125 * 512. 384 and 640: it is, but 128 to move is one task. */
+static void difference_within_imbalance_pct_is_let_be(void **state)
+{
+	struct fake f;
+	unsigned n;
+
+	open_as(&f, "pack:2 core:1 pu:1", "domain");
+	hogs(&f, 0, 4);
+	hogs(&f, 1, 5);
+	assert_int_equal(busiest(&f, 0, 0, NOT_IDLE, &n), -1);
+	fake_stop(&f, f.cpu[0].v[0]);
+	assert_int_equal(busiest(&f, 0, 0, NOT_IDLE, &n), 1);
+	assert_int_equal(n, 1);
+	fake_close(&f);
+}
+
+/* Two tasks on a core of two threads weigh 256 * 128 / 140 = 234; average 117; 117 * 140 / 128 = 127: one task. */
+static void two_hogs_on_one_core_are_one_too_many(void **state)
+{
+	struct fake f;
+	unsigned n;
+
+	open_as(&f, "smt-2x2", "domain");
+	hogs(&f, 0, 1);
+	hogs(&f, 1, 1);
+	assert_int_equal(busiest(&f, 2, 1, NOT_IDLE, &n), 0);
+	assert_int_equal(n, 1);
+	fake_close(&f);
+}
+
+/* Three cores of two threads: 85 to move is less than a task, but 140 -> 255 is worth more than 16. */
+static void less_than_a_task_is_moved_when_throughput_gains(void **state)
+{
+	struct fake f;
+	unsigned n;
+
+	open_as(&f, "pack:3 core:1 pu:2", "domain");
+	hogs(&f, 0, 1);
+	hogs(&f, 1, 1);
+	assert_int_equal(busiest(&f, 2, 1, NOT_IDLE, &n), 0);
+	assert_int_equal(n, 1);
+	fake_close(&f);
+}
+
+/* Four CPUs, one with three tasks: 96 to move, but the difference is 384, at least two tasks. */
+static void less_than_a_task_is_moved_when_two_tasks_apart(void **state)
+{
+	struct fake f;
+	unsigned n;
+
+	open_as(&f, "core-4", "domain");
+	hogs(&f, 2, 3);
+	assert_int_equal(busiest(&f, 0, 0, NOT_IDLE, &n), 2);
+	assert_int_equal(n, 1);
+	fake_close(&f);
+}
+
+/* One task on four CPUs: moving it gains nothing. A cpu about to idle takes it all the same, if it can. */
+static void single_task_is_let_be_except_by_a_newly_idle_cpu(void **state)
+{
+	struct fake f;
+	unsigned n;
+
+	open_as(&f, "core-4", "domain");
+	hogs(&f, 2, 1);
+	assert_int_equal(busiest(&f, 0, 0, NOT_IDLE, &n), -1);
+	assert_int_equal(busiest(&f, 0, 0, IDLE, &n), -1);
+	assert_int_equal(busiest(&f, 0, 0, NEWLY_IDLE, &n), 2);
+	fake_close(&f);
+}
+
+/* 120 against 129 is balanced for a busy cpu; an idle one helps a group that has more than one task. */
+static void idle_cpu_takes_from_a_group_of_more_than_one_task(void **state)
+{
+	struct fake f;
+	struct domain *d = open_as(&f, "core-4", "domain");
+	const struct sd *sd = sd_of(d, 0, 0);
+	unsigned n;
+
+	hogs(&f, 1, 2);
+	hogs(&f, 2, 2);
+	hogs(&f, 3, 2);
+	d->cpu_load[1] = 129;
+	d->cpu_load[2] = d->cpu_load[3] = 128;
+	d->cpu_load[0] = 120; /* was busy a tick ago */
+	assert_null(find_busiest_group(&f.e, d, sd, NOT_IDLE, &n));
+	assert_non_null(find_busiest_group(&f.e, d, sd, IDLE, &n));
+	d->cpu_load[1] = 128;
+	assert_null(find_busiest_group(&f.e, d, sd, IDLE, &n));
+	fake_close(&f);
+}
+
+static void ties_go_to_the_group_after_ones_own(void **state)
+{
+	struct fake f;
+	unsigned n;
+
+	open_as(&f, "core-4", "domain");
+	hogs(&f, 0, 3);
+	hogs(&f, 3, 3);
+	assert_int_equal(busiest(&f, 2, 0, IDLE, &n), 3);
+	assert_int_equal(busiest(&f, 1, 0, IDLE, &n), 3);
+	fake_close(&f);
+}
+
+/* ---- load_balance ---- */
+
+static void interval_doubles_while_balanced_and_shrinks_when_not(void **state)
+{
+	struct fake f;
+	struct domain *d = open_as(&f, "pack:2 core:1 pu:1", "domain");
+	struct sd *sd = sd_of(d, 0, 0);
+	static const unsigned want[] = { 2, 4, 4 };
+
+	for (size_t i = 0; i < 3; i++) {
+		load_balance(&f.e, d, 0, sd, IDLE);
+		assert_int_equal(sd->interval_ms, want[i]);
+	}
+	hogs(&f, 1, 4);
+	d->cpu_load[1] = 512;
+	f.last_tick_ns[1] = f.now_ns + 3 * MS; /* so that none is hot */
+	assert_int_equal(load_balance(&f.e, d, 0, sd, IDLE), 2);
+	assert_int_equal(sd->interval_ms, 1);
+	assert_int_equal(f.cpu[0].n, 2);
+	fake_close(&f);
+}
+
+static void busy_cpu_balances_64_times_more_seldom(void **state)
+{
+	struct fake f;
+	struct domain *d = open_as(&f, "numa-2x8x2", "domain");
+
+	assert_int_equal(interval(d, sd_of(d, 0, 0), NOT_IDLE), 8);
+	assert_int_equal(interval(d, sd_of(d, 0, 1), IDLE), 1);
+	assert_int_equal(interval(d, sd_of(d, 0, 1), NOT_IDLE), 64);
+	assert_int_equal(interval(d, sd_of(d, 0, 2), NOT_IDLE), 32);
+	fake_close(&f);
+	d = open_as(&f, "numa-2x8x2", "domain:tick=4ms");
+	assert_int_equal(f.e.tick_ns, 4 * MS);
+	assert_int_equal(interval(d, sd_of(d, 0, 1), IDLE), 1);
+	assert_int_equal(interval(d, sd_of(d, 0, 1), NOT_IDLE), 16);
+	fake_close(&f);
+}
+
+/* All tasks of cpu 1 may run there only. */
+static void make_pinned(struct fake *f, unsigned n, const struct sr_cpumask *mask)
+{
+	struct domain *d = f->state;
+
+	hogs(f, 1, n);
+	for (unsigned i = 0; i < n; i++)
+		f->task[f->cpu[1].v[i]].allowed = mask;
+	d->cpu_load[1] = n * SCALE;
+}
+
+static void failures_are_counted_to_the_fourth_at_cpu_level(void **state)
+{
+	static const unsigned want[] = { 1, 2, 3, 1, 2, 3, 1 };
+	struct sr_cpumask mask = { { 0x2 } };
+	struct fake f;
+	struct domain *d = open_as(&f, "pack:2 core:1 pu:1", "domain");
+
+	make_pinned(&f, 4, &mask);
+	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+		load_balance(&f.e, d, 0, sd_of(d, 0, 0), IDLE);
+		assert_int_equal(sd_of(d, 0, 0)->failed, want[i]);
+	}
+	assert_int_equal(f.cpu[1].n, 4);
+	fake_close(&f);
+}
+
+static void failures_are_counted_to_the_third_at_sibling_level(void **state)
+{
+	static const unsigned want[] = { 1, 2, 0, 1, 2, 0 };
+	struct sr_cpumask mask = { { 0x2 } };
+	struct fake f;
+	struct domain *d = open_as(&f, "smt-2x2", "domain");
+
+	make_pinned(&f, 4, &mask);
+	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
+		load_balance(&f.e, d, 0, sd_of(d, 0, 0), IDLE);
+		assert_int_equal(sd_of(d, 0, 0)->failed, want[i]);
+	}
+	fake_close(&f);
+}
+
+static void failing_resets_the_interval_unless_it_is_to_grow(void **state)
+{
+	struct sr_cpumask mask = { { 0x2 } };
+	struct fake f;
+	struct domain *d = open_as(&f, "pack:2 core:1 pu:1", "domain");
+
+	make_pinned(&f, 4, &mask);
+	sd_of(d, 0, 0)->interval_ms = 2;
+	load_balance(&f.e, d, 0, sd_of(d, 0, 0), IDLE);
+	assert_int_equal(sd_of(d, 0, 0)->interval_ms, 1);
+	fake_close(&f);
+	d = open_as(&f, "pack:2 core:1 pu:1", "domain:failed=grow");
+	make_pinned(&f, 4, &mask);
+	sd_of(d, 0, 0)->interval_ms = 2;
+	load_balance(&f.e, d, 0, sd_of(d, 0, 0), IDLE);
+	assert_int_equal(sd_of(d, 0, 0)->interval_ms, 3);
+	fake_close(&f);
+}
+
+static void running_task_is_pushed_at_the_fourth_failure(void **state)
+{
+	struct fake f;
+	struct domain *d = open_as(&f, "smt-2x2", "domain");
+
+	hogs(&f, 0, 1);
+	hogs(&f, 1, 1);
+	d->cpu_load[0] = d->cpu_load[1] = 128;
+	for (int i = 0; i < 3; i++)
+		load_balance(&f.e, d, 2, sd_of(d, 2, 1), IDLE);
+	assert_int_equal(f.moved[SR_CAUSE_ACTIVE], 0);
+	load_balance(&f.e, d, 2, sd_of(d, 2, 1), IDLE);
+	assert_int_equal(f.moved[SR_CAUSE_ACTIVE], 1);
+	assert_int_equal(f.cpu[3].n, 1); /* the idle package's last cpu */
+	fake_close(&f);
+}
+
+static void nothing_is_pushed_into_a_package_that_is_not_all_idle(void **state)
+{
+	struct fake f;
+	struct domain *d = open_as(&f, "smt-2x2", "domain");
+
+	hogs(&f, 0, 1);
+	hogs(&f, 1, 1);
+	hogs(&f, 2, 1);
+	active_balance(&f.e, d, 0, 3);
+	assert_int_equal(f.moved[SR_CAUSE_ACTIVE], 0);
+	fake_close(&f);
+}
+
+static void nothing_is_pushed_where_it_is_switched_off_or_impossible(void **state)
+{
+	for (int off = 0; off < 2; off++) {
+		struct fake f;
+
+		open_as(&f, "smt-2x2", off ? "domain:push=no" : "domain");
+		if (!off)
+			f.e.caps &= ~(unsigned)RPL_CAN_PUSH;
+		hogs(&f, 0, 1);
+		hogs(&f, 1, 1);
+		for (int i = 0; i < 200; i++)
+			fake_tick(&f);
+		assert_int_equal(f.moved[SR_CAUSE_ACTIVE], 0);
+		assert_int_equal(f.cpu[0].n + f.cpu[1].n, 2);
+		fake_close(&f);
+	}
+}
+
+static void two_hogs_of_one_package_end_up_on_two(void **state)
+{
+	static const char *const names[] = { "domain", "domain:hot=267" };
+
+	for (size_t n = 0; n < 2; n++) {
+		struct fake f;
+		int ticks = 0;
+
+		open_as(&f, "smt-2x2", names[n]);
+		hogs(&f, 0, 1);
+		hogs(&f, 1, 1);
+		while (f.cpu[0].n + f.cpu[1].n == 2 && ticks < 1000) {
+			fake_tick(&f);
+			ticks++;
+		}
+		assert_true(ticks < 50);
+		for (int i = 0; i < 1000; i++)
+			fake_tick(&f);
+		assert_int_equal(f.cpu[0].n + f.cpu[1].n, 1);
+		assert_int_equal(f.cpu[2].n + f.cpu[3].n, 1);
+		assert_int_equal(f.moved[SR_CAUSE_ACTIVE], 1);
+		fake_close(&f);
+	}
+}
+
+static void tick_spreads_what_waits(void **state)
+{
+	struct fake f;
+
+	open_as(&f, "numa-2x8x2", "domain");
+	hogs(&f, 0, 32);
+	for (int i = 0; i < 2000; i++)
+		fake_tick(&f);
+	for (unsigned i = 0; i < 32; i++)
+		assert_int_equal(f.cpu[i].n, 1);
+	fake_close(&f);
+}
+
+/* ---- newidle and what is moved ---- */
+
+static void newidle_takes_a_cold_waiting_task(void **state)
+{
+	struct fake f;
+	struct domain *d = open_as(&f, "core-4", "domain");
+
+	hogs(&f, 1, 3);
+	d->cpu_load[1] = 384;
+	f.last_tick_ns[1] = f.now_ns + 3 * MS;
+	domain_newidle(&f.e, d, 0);
+	assert_int_equal(f.moved[SR_CAUSE_NEWIDLE], 1);
+	assert_int_equal(f.cpu[0].n, 1);
+	fake_close(&f);
+}
+
+static void newidle_leaves_hot_tasks(void **state)
+{
+	struct fake f;
+	struct domain *d = open_as(&f, "core-4", "domain");
+
+	hogs(&f, 1, 3);
+	d->cpu_load[1] = 384;
+	f.last_tick_ns[1] = f.now_ns;
+	domain_newidle(&f.e, d, 0);
+	assert_int_equal(f.cpu[0].n, 0);
+	fake_close(&f);
+}
+
+static void newidle_stays_within_the_node(void **state)
+{
+	struct fake f;
+	struct domain *d = open_as(&f, "numa-4x4", "domain");
+
+	hogs(&f, 4, 3);
+	d->cpu_load[4] = 384;
+	f.last_tick_ns[4] = f.now_ns + 20 * MS;
+	domain_newidle(&f.e, d, 0);
+	assert_int_equal(f.moved[SR_CAUSE_NEWIDLE], 0);
+	domain_newidle(&f.e, d, 5);
+	assert_int_equal(f.moved[SR_CAUSE_NEWIDLE], 1);
+	fake_close(&f);
+}
+
+static void last_in_the_queue_goes_first(void **state)
+{
+	struct fake f;
+	struct domain *d = open_as(&f, "pack:2 core:1 pu:1", "domain");
+	int last;
+
+	hogs(&f, 1, 3);
+	last = fake_hog(&f, 1);
+	move_tasks(&f.e, d, sd_of(d, 0, 0), 1, 0, 1, NEWLY_IDLE, SR_CAUSE_NEWIDLE);
+	assert_int_equal(f.cpu[0].n, 0); /* all hot */
+	sd_of(d, 0, 0)->failed = 1;
+	move_tasks(&f.e, d, sd_of(d, 0, 0), 1, 0, 1, IDLE, SR_CAUSE_TICK);
+	assert_int_equal(f.cpu[0].v[0], last);
+	fake_close(&f);
+}
+
+static void best_priority_goes_before_the_last(void **state)
+{
+	struct fake f;
+	struct domain *d = open_as(&f, "pack:2 core:1 pu:1", "domain");
+	int urgent;
+
+	fake_hog(&f, 1);
+	urgent = fake_task(&f, 110);
+	fake_start(&f, urgent, 1);
+	hogs(&f, 1, 3);
+	sd_of(d, 0, 0)->failed = 1;
+	move_tasks(&f.e, d, sd_of(d, 0, 0), 1, 0, 1, IDLE, SR_CAUSE_TICK);
+	assert_int_equal(f.cpu[0].v[0], urgent);
+	fake_close(&f);
+}
+
+/* ---- the clock ---- */
+
+static void ticks_of_different_cpus_are_out_of_phase(void **state)
+{
+	struct fake f;
+	struct domain *d = open_as(&f, "core-4", "domain");
+
+	assert_int_equal(jiffies(&f.e, d, 1) - jiffies(&f.e, d, 0), 250);
+	fake_close(&f);
+}
+
+static void no_catching_up_after_a_late_start(void **state)
+{
+	struct fake f;
+	struct domain *d = open_as(&f, "core-4", "domain");
+
+	f.now_ns += 3600000ull * MS;
+	fake_tick(&f);
+	for (unsigned i = 0; i < 4; i++)
+		assert_true(jiffies(&f.e, d, i) - sd_of(d, i, 0)->last_balance <= 64);
+	fake_close(&f);
+}
+
+static void wrong_options_are_refused(void **state)
+{
+	static const char *const wrong[] = { "domain:hot=maybe", "domain:tick=1", "domain:tick=1s", "domain:tick=1us",
+		"domain:colour=red", "domain:hot", "domain:=1", "domain:tables=2.4", "domain:push=", "domain:failed=x",
+		"domain:hot-time=2s" };
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		struct sr_error err = { 0 };
+		struct fake f;
+
+		assert_int_equal(fake_open(&f, "core-4", wrong[i], &err), -1);
+		assert_int_equal(err.status, SR_USAGE);
+		assert_non_null(strstr(err.text, "domain"));
+		fake_close(&f);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(power_of_a_core_with_two_threads_is_140),
+		cmocka_unit_test(power_of_a_core_with_four_threads_is_166),
+		cmocka_unit_test(power_of_a_single_cpu_is_128),
+		cmocka_unit_test(power_of_a_node_is_the_sum_of_its_cores),
+		cmocka_unit_test(power_goes_with_capacity),
+		cmocka_unit_test(levels_are_sibling_node_machine),
+		cmocka_unit_test(a_level_of_single_groups_stays),
+		cmocka_unit_test(load_has_a_half_life_of_one_tick),
+		cmocka_unit_test(source_load_is_the_low_guess_and_target_load_the_high_one),
+		cmocka_unit_test(plain_fork_stays),
+		cmocka_unit_test(fork_of_a_thread_goes_to_the_idlest),
+		cmocka_unit_test(fork_of_a_thread_looks_beyond_the_node),
+		cmocka_unit_test(fork_threshold_is_112),
+		cmocka_unit_test(exec_stays_when_alone),
+		cmocka_unit_test(exec_moves_when_not_alone),
+		cmocka_unit_test(tables_of_2_6_10_do_not_balance_clones),
+		cmocka_unit_test(cold_task_is_pulled_to_its_waker),
+		cmocka_unit_test(hot_task_stays),
+		cmocka_unit_test(hot_time_can_be_set),
+		cmocka_unit_test(in_2_6_7_a_task_that_has_just_slept_counts_as_cold),
+		cmocka_unit_test(cold_task_of_another_node_is_not_pulled),
+		cmocka_unit_test(wake_balance_threshold_is_137),
+		cmocka_unit_test(sync_takes_the_waker_off_its_load),
+		cmocka_unit_test(cold_task_is_not_pulled_from_an_idle_cpu_to_a_busy_one),
+		cmocka_unit_test(busy_cpu_gives_way_to_an_idle_sibling),
+		cmocka_unit_test(without_siblings_a_wake_seeks_no_idle_cpu),
+		cmocka_unit_test(tables_of_2_6_10_seek_an_idle_cpu_in_the_node),
+		cmocka_unit_test(wake_respects_affinity),
+		cmocka_unit_test(equal_loads_are_balanced),
+		cmocka_unit_test(half_the_difference_is_moved),
+		cmocka_unit_test(difference_within_imbalance_pct_is_let_be),
+		cmocka_unit_test(two_hogs_on_one_core_are_one_too_many),
+		cmocka_unit_test(less_than_a_task_is_moved_when_throughput_gains),
+		cmocka_unit_test(less_than_a_task_is_moved_when_two_tasks_apart),
+		cmocka_unit_test(single_task_is_let_be_except_by_a_newly_idle_cpu),
+		cmocka_unit_test(idle_cpu_takes_from_a_group_of_more_than_one_task),
+		cmocka_unit_test(ties_go_to_the_group_after_ones_own),
+		cmocka_unit_test(interval_doubles_while_balanced_and_shrinks_when_not),
+		cmocka_unit_test(busy_cpu_balances_64_times_more_seldom),
+		cmocka_unit_test(failures_are_counted_to_the_fourth_at_cpu_level),
+		cmocka_unit_test(failures_are_counted_to_the_third_at_sibling_level),
+		cmocka_unit_test(failing_resets_the_interval_unless_it_is_to_grow),
+		cmocka_unit_test(running_task_is_pushed_at_the_fourth_failure),
+		cmocka_unit_test(nothing_is_pushed_into_a_package_that_is_not_all_idle),
+		cmocka_unit_test(nothing_is_pushed_where_it_is_switched_off_or_impossible),
+		cmocka_unit_test(two_hogs_of_one_package_end_up_on_two),
+		cmocka_unit_test(tick_spreads_what_waits),
+		cmocka_unit_test(newidle_takes_a_cold_waiting_task),
+		cmocka_unit_test(newidle_leaves_hot_tasks),
+		cmocka_unit_test(newidle_stays_within_the_node),
+		cmocka_unit_test(last_in_the_queue_goes_first),
+		cmocka_unit_test(best_priority_goes_before_the_last),
+		cmocka_unit_test(ticks_of_different_cpus_are_out_of_phase),
+		cmocka_unit_test(no_catching_up_after_a_late_start),
+		cmocka_unit_test(wrong_options_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
