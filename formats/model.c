@@ -753,6 +753,7 @@ struct sr_model *sr_model_build(struct srz_reader *r, const struct sr_model_opti
 	if (!b.repair || copy_starts(&b.m->starts, srz_get_tasks(r), err) < 0 ||
 	    sr_task_table_init(&b.table, &b.m->starts, err) < 0)
 		goto out;
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): b.m is freed below, or returned. */
 	if (build_all(&b) < 0 || finish(&b) < 0)
 		goto out;
 	judge_softirq(&b);

@@ -122,7 +122,7 @@ bool srz_deflate(z_stream *z, int level, int strategy, const void *in, size_t le
 
 bool srz_inflate(z_stream *z, const void *in, size_t stored, void *out, size_t len)
 {
-	uint8_t none;
+	uint8_t none = 0;
 	int rc;
 
 	if (inflateReset(z) != Z_OK)

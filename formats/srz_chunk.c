@@ -470,7 +470,8 @@ static void decode_runs(struct srz_view *v, struct head *h)
 			v->bad = "counts its events by cpu wrongly";
 			return;
 		}
-		h->run[i] = (struct run){ .cpu = (uint16_t)cpu++, .pos = pos, .end = pos + (uint32_t)count };
+		h->run[i] = (struct run){ .cpu = (uint16_t)cpu, .pos = pos, .end = pos + (uint32_t)count };
+		cpu++;
 		pos += (uint32_t)count;
 		left -= count;
 	}

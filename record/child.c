@@ -41,7 +41,8 @@ static void __attribute__((noreturn)) held_child(const struct rec_session *s, ch
 		_exit(127);
 	execvp(argv[0], argv);
 	error = errno;
-	n = write(fail_fd, &error, sizeof(error));
+	if (write(fail_fd, &error, sizeof(error)) < 0)
+		_exit(126);
 	_exit(error == ENOENT ? 127 : 126);
 }
 
@@ -128,11 +129,10 @@ static void close_pipes(struct rec_child *c)
 int rec_child_go(struct rec_child *c, const char *name, int *status, struct sr_error *err)
 {
 	int error = 0;
-	ssize_t n;
 
 	if (write(c->go_fd, "g", 1) != 1)
 		error = errno;
-	while (!error && (n = read(c->fail_fd, &error, sizeof(error))) < 0 && errno == EINTR)
+	while (!error && read(c->fail_fd, &error, sizeof(error)) < 0 && errno == EINTR)
 		;
 	close_pipes(c);
 	if (!error)

@@ -222,7 +222,8 @@ static int take_common(struct rec_formats *f, struct tep_event *event, struct sr
 		if (take_field(tep_find_common_field(event, common_rows[i].name), &common_rows[i], event->name, &got,
 			       err))
 			return -1;
-		if (common[i]->type && memcmp(common[i], &got, sizeof(got)))
+		if (common[i]->type &&
+		    (common[i]->type != got.type || common[i]->offset != got.offset || common[i]->size != got.size))
 			return sr_fail(err, SR_ENVIRONMENT, "this kernel's events differ in their common fields");
 		*common[i] = got;
 	}

@@ -111,7 +111,7 @@ int rec_merge_queue(struct rec_merge *m, unsigned cpu, const struct rec_item *it
 
 	if (q->n == q->cap) {
 		size_t cap = q->cap ? q->cap * 2 : 1024;
-		struct rec_item *v = malloc(cap * sizeof(*v));
+		struct rec_item *v = calloc(cap, sizeof(*v));
 
 		if (!v)
 			return no_memory(err);

@@ -89,9 +89,11 @@ uint64_t rec_proc_start_ticks(int pid)
 	char path[64], text[2048];
 	struct sr_task_start ignored = { 0 };
 	uint64_t ticks;
+	size_t len;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	return rec_proc_parse_stat(text, read_small(path, text, sizeof(text)), &ignored, &ticks) ? 0 : ticks;
+	len = read_small(path, text, sizeof(text));
+	return rec_proc_parse_stat(text, len, &ignored, &ticks) ? 0 : ticks;
 }
 
 /* sched_getaffinity on a kernel of any size; -1: the task is gone. */
@@ -117,9 +119,11 @@ int rec_proc_task(struct sr_task_starts *out, int tgid, int tid, unsigned flags,
 	char path[64], text[2048];
 	struct sr_task_start t = { .tid = tid, .tgid = tgid };
 	struct sr_cpumask allowed;
+	size_t len;
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", tgid, tid);
-	if (rec_proc_parse_stat(text, read_small(path, text, sizeof(text)), &t, NULL) || allowed_cpus(tid, &allowed))
+	len = read_small(path, text, sizeof(text));
+	if (rec_proc_parse_stat(text, len, &t, NULL) || allowed_cpus(tid, &allowed))
 		return 0;
 	t.flags |= (uint8_t)flags;
 	return sr_task_starts_add(out, &t, &allowed, err) ? -1 : 1;

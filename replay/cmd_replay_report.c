@@ -97,7 +97,7 @@ static void print_row(const struct replay_series *s, const char *name, bool fide
 		else
 			snprintf(cell, sizeof(cell), "%s", num);
 		/* The plus-minus sign is two bytes and one column. */
-		printf(" %*s", 19 + (strchr(cell, '\302') ? 1 : 0), cell);
+		printf(" %*s", 19 + (strchr(cell, 0xc2) ? 1 : 0), cell);
 	}
 	putchar('\n');
 	free(v);

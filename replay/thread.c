@@ -92,7 +92,7 @@ static void keep_order(struct rthread *t, const struct sr_op *op)
 	if (v & W_ARRIVED || !(v & W_COUNT))
 		return;
 	t->counts.order_waits++;
-	from = now = mono_ns();
+	from = mono_ns();
 	there = atomic_load_explicit(&target->on_cpu, memory_order_relaxed);
 	if (there < 0 || there == sched_getcpu()) {
 		/* It waits for this CPU, or is on its way to another. */
