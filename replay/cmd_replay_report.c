@@ -57,7 +57,12 @@ static const char *format_value(char *buf, size_t len, const char *name, const c
 	return buf;
 }
 
-static void print_row(const struct replay_series *s, const char *name, bool fidelity)
+/* Columns: three policies fit a line of 100; more come in further tables. */
+#define NAME_WIDTH 26
+#define CELL_WIDTH 18
+#define ARMS_A_TABLE 3
+
+static void print_row(const struct replay_series *s, size_t first, const char *name, bool fidelity)
 {
 	const char *unit = unit_of(s, name);
 	double *v, recorded;
@@ -69,20 +74,20 @@ static void print_row(const struct replay_series *s, const char *name, bool fide
 	v = calloc(s->arm[0].n + 1, sizeof(*v));
 	if (!v)
 		return;
-	printf("%-28s", fidelity ? name + strlen("fidelity.") : name);
+	printf("%-*s", NAME_WIDTH, fidelity ? name + strlen("fidelity.") : name);
 	if (fidelity)
-		printf(" %13s", "");
+		printf(" %12s", "");
 	else if (ana_get(&s->recorded, name, &recorded))
-		printf(" %13s", format_value(num, sizeof(num), name, unit, recorded));
+		printf(" %12s", format_value(num, sizeof(num), name, unit, recorded));
 	else
-		printf(" %13s", "-");
-	for (a = 0; a < s->narms; a++) {
+		printf(" %12s", "-");
+	for (a = first; a < s->narms && a < first + ARMS_A_TABLE; a++) {
 		size_t n = values_of(&s->arm[a], name, v), i;
 		double lo, hi, median;
 		char cell[80];
 
 		if (!n) {
-			printf(" %19s", "-");
+			printf(" %*s", CELL_WIDTH, "-");
 			continue;
 		}
 		lo = hi = v[0];
@@ -97,26 +102,26 @@ static void print_row(const struct replay_series *s, const char *name, bool fide
 		else
 			snprintf(cell, sizeof(cell), "%s", num);
 		/* The plus-minus sign is two bytes and one column. */
-		printf(" %*s", 19 + (strchr(cell, 0xc2) ? 1 : 0), cell);
+		printf(" %*s", CELL_WIDTH + (strchr(cell, 0xc2) ? 1 : 0), cell);
 	}
 	putchar('\n');
 	free(v);
 }
 
-static void print_head(const struct replay_series *s, const char *first, const char *second)
+static void print_head(const struct replay_series *s, size_t first, const char *name, const char *second)
 {
 	size_t a;
 
-	printf("%-28s %13s", first, second);
-	for (a = 0; a < s->narms; a++)
-		printf(" %19.19s", s->arm[a].name);
+	printf("%-*s %12s", NAME_WIDTH, name, second);
+	for (a = first; a < s->narms && a < first + ARMS_A_TABLE; a++)
+		printf(" %*.*s", CELL_WIDTH, CELL_WIDTH, s->arm[a].name);
 	putchar('\n');
 }
 
 void replay_report_table(const struct replay_series *s)
 {
 	char num[4][32];
-	size_t i;
+	size_t i, a;
 
 	printf("%s: %s tasks, %s of work, %s wakes by tasks, %s sleeps\n", s->trace,
 	       sr_format_count(num[0], 32, s->model->ntasks), sr_format_time(num[1], 32, s->model->run_ns),
@@ -127,13 +132,17 @@ void replay_report_table(const struct replay_series *s)
 	       s->arm[0].n, s->arm[0].n == 1 ? "" : "s", s->self ? "; the replay recorded itself" : "");
 	if (!s->arm[0].n)
 		return;
-	print_head(s, "metric", "recorded");
-	for (i = 0; shown[i]; i++)
-		print_row(s, shown[i], false);
-	putchar('\n');
-	print_head(s, "fidelity to the recording", "");
-	for (i = 0; shown_fidelity[i]; i++)
-		print_row(s, shown_fidelity[i], true);
+	for (a = 0; a < s->narms; a += ARMS_A_TABLE) {
+		if (a)
+			putchar('\n');
+		print_head(s, a, "metric", "recorded");
+		for (i = 0; shown[i]; i++)
+			print_row(s, a, shown[i], false);
+		putchar('\n');
+		print_head(s, a, "fidelity to the recording", "");
+		for (i = 0; shown_fidelity[i]; i++)
+			print_row(s, a, shown_fidelity[i], true);
+	}
 }
 
 static void json_metrics(struct cmd_json *j, const struct ana_result *r)
