@@ -292,6 +292,8 @@ static void in_2_6_7_a_task_that_has_just_slept_counts_as_cold(void **state)
 
 	open_busy(&f, "core-4", "domain:hot=267", 0, 1);
 	assert_int_equal(wake(&f, sleeper(&f, 1, -1000), 0, false), 0);
+	assert_int_equal(wake(&f, sleeper(&f, 1, 2500000), 0, false), 0);
+	assert_int_equal(wake(&f, sleeper(&f, 1, 2499999), 0, false), 1);
 	fake_close(&f);
 	open_busy(&f, "core-4", "domain", 0, 1);
 	assert_int_equal(wake(&f, sleeper(&f, 1, -1000), 0, false), 1);
@@ -347,6 +349,40 @@ static void cold_task_is_not_pulled_from_an_idle_cpu_to_a_busy_one(void **state)
 	hogs(&f, 0, 1);
 	t = sleeper(&f, 1, 1000 * (int64_t)MS);
 	assert_int_equal(wake(&f, t, 0, false), 1);
+	fake_close(&f);
+}
+
+/* Half a task is the bound: 64. */
+static void what_is_an_idle_cpu_is_told_by_half_a_task(void **state)
+{
+	struct fake f;
+	struct domain *d = open_as(&f, "core-4", "domain");
+	int t = sleeper(&f, 1, 1000 * (int64_t)MS);
+
+	hogs(&f, 0, 1);
+	hogs(&f, 1, 1);
+	d->cpu_load[1] = 63;
+	assert_int_equal(wake(&f, t, 0, false), 1);
+	d->cpu_load[1] = 64;
+	assert_int_equal(wake(&f, t, 0, false), 0);
+	fake_close(&f);
+}
+
+static void unknown_cpus_mean_the_lowest_allowed(void **state)
+{
+	static const enum sr_cause why[] = { SR_CAUSE_FORK, SR_CAUSE_EXEC, SR_CAUSE_WAKE };
+	struct sr_cpumask mask = { { 0xc } };
+	struct fake f;
+	int t;
+
+	open_as(&f, "core-4", "domain");
+	t = fake_task(&f, 120);
+	f.task[t].allowed = &mask;
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(fake_place(&f, why[i], t, -1, -1), 2);
+		assert_int_equal(fake_place(&f, why[i], t, 4000, -1), 2);
+		assert_int_equal(fake_place(&f, why[i], t, -1, 3), 3);
+	}
 	fake_close(&f);
 }
 
@@ -725,6 +761,20 @@ static void tick_spreads_what_waits(void **state)
 	fake_close(&f);
 }
 
+static void busy_cpu_pulls_too_within_64_ticks(void **state)
+{
+	struct fake f;
+	int ticks = 0;
+
+	open_as(&f, "pack:2 core:1 pu:1", "domain");
+	hogs(&f, 0, 1);
+	hogs(&f, 1, 5);
+	for (; f.cpu[0].n == 1 && ticks < 200; ticks++)
+		fake_tick(&f);
+	assert_in_range(ticks, 1, 65);
+	fake_close(&f);
+}
+
 /* ---- newidle and what is moved ---- */
 
 static void newidle_takes_a_cold_waiting_task(void **state)
@@ -868,6 +918,8 @@ int main(void)
 		cmocka_unit_test(wake_balance_threshold_is_137),
 		cmocka_unit_test(sync_takes_the_waker_off_its_load),
 		cmocka_unit_test(cold_task_is_not_pulled_from_an_idle_cpu_to_a_busy_one),
+		cmocka_unit_test(what_is_an_idle_cpu_is_told_by_half_a_task),
+		cmocka_unit_test(unknown_cpus_mean_the_lowest_allowed),
 		cmocka_unit_test(busy_cpu_gives_way_to_an_idle_sibling),
 		cmocka_unit_test(without_siblings_a_wake_seeks_no_idle_cpu),
 		cmocka_unit_test(tables_of_2_6_10_seek_an_idle_cpu_in_the_node),
@@ -891,6 +943,7 @@ int main(void)
 		cmocka_unit_test(nothing_is_pushed_where_it_is_switched_off_or_impossible),
 		cmocka_unit_test(two_hogs_of_one_package_end_up_on_two),
 		cmocka_unit_test(tick_spreads_what_waits),
+		cmocka_unit_test(busy_cpu_pulls_too_within_64_ticks),
 		cmocka_unit_test(newidle_takes_a_cold_waiting_task),
 		cmocka_unit_test(newidle_leaves_hot_tasks),
 		cmocka_unit_test(newidle_stays_within_the_node),
