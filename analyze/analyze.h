@@ -72,11 +72,12 @@ struct ana_metric {
 
 struct ana_task_row { /* one a task that ran; waits and sleeps are completed ones */
 	int32_t tid, tgid;
-	uint32_t index;      /* in the stream's sr_task_table */
-	uint32_t source;     /* in a replay: index in the source recording's table, else UINT32_MAX */
+	uint32_t index;  /* in the stream's sr_task_table */
+	uint32_t source; /* in a replay: index in the source recording's table, else UINT32_MAX */
 	char comm[SR_COMM_LEN];
 	uint64_t cpu_ns, wait_ns, sleep_ns, wakeups, voluntary, involuntary, migrations;
-	uint64_t latency_ns, latencies, max_latency_ns, max_latency_at; /* wakeup latencies: sum, number, longest and its end */
+	uint64_t latency_ns, latencies, max_latency_ns,
+		max_latency_at; /* wakeup latencies: sum, number, longest and its end */
 };
 
 struct ana_cpu_row { /* one a cpu that the stream names; of the scope's tasks, but for all_ns */
@@ -94,16 +95,16 @@ struct ana_result {
 	struct ana_cpu_row *cpus;
 	size_t ncpus;
 	uint64_t lost, repaired, censored; /* lost: events, one for each place where their number is not known */
-	uint64_t first_ns, last_ns; /* of the kernel's events; in a replay that recorded itself, of its own */
+	uint64_t first_ns, last_ns;        /* of the kernel's events; in a replay that recorded itself, of its own */
 	bool whole_system, self;
 };
 
 /* Which tasks count. */
 enum ana_scope {
-	ANA_ALL,    /* every task but the idle task and the recorder */
-	ANA_TREE,   /* the recorded command's tree (or, without one, all user tasks) */
-	ANA_BOUND,  /* a replay: the tasks that replay one of the source recording (SR_EV_BIND), from then on */
-	ANA_AUTO,   /* ANA_BOUND for a replay or simulation (meta engine), else ANA_TREE */
+	ANA_ALL,   /* every task but the idle task and the recorder */
+	ANA_TREE,  /* the recorded command's tree (or, without one, all user tasks) */
+	ANA_BOUND, /* a replay: the tasks that replay one of the source recording (SR_EV_BIND), from then on */
+	ANA_AUTO,  /* ANA_BOUND for a replay or simulation (meta engine), else ANA_TREE */
 };
 
 /* One stretch of a scope's task on a cpu, told when it ends. */
@@ -111,11 +112,11 @@ struct ana_slice {
 	uint64_t start_ns, end_ns;
 	uint64_t slept_ns, delay_ns; /* before it: asleep; waiting on a run queue; UINT64_MAX: not known */
 	unsigned cpu;
-	uint32_t index;      /* in the stream's sr_task_table */
+	uint32_t index; /* in the stream's sr_task_table */
 	int32_t tid;
-	const char *comm;    /* valid during the call */
-	uint8_t left;        /* enum sr_state */
-	bool cut;            /* its start or end is not known exactly */
+	const char *comm; /* valid during the call */
+	uint8_t left;     /* enum sr_state */
+	bool cut;         /* its start or end is not known exactly */
 };
 typedef int (*ana_slice_fn)(void *arg, const struct ana_slice *s, struct sr_error *err); /* -1 (with *err) ends it */
 
@@ -206,11 +207,11 @@ const char *ana_verdict_name(enum ana_verdict v);
  * run, or matches nothing else.
  */
 struct ana_compare_options {
-	double margin;              /* practical margin, relative; at least the noise between the base's rounds is used */
+	double margin; /* practical margin, relative; at least the noise between the base's rounds is used */
 	const char *const *metrics; /* globs; nmetrics 0: the default set. fidelity.* is never compared. */
 	size_t nmetrics;
 };
-struct ana_cell { /* one a (trace, metric) that both arms have */
+struct ana_cell {    /* one a (trace, metric) that both arms have */
 	char *trace; /* its name */
 	char metric[56], unit[8];
 	double base, cand; /* medians over the rounds */

@@ -16,30 +16,57 @@ struct options {
 };
 
 static const struct sr_option rows[] = {
-	{ .name = "view", .letter = 'v', .type = SR_OPT_CHOICE, .offset = offsetof(struct options, view), .arg = "VIEW",
-	  .choices = "summary|latency|timehist|map|cpu|tasks|fidelity", .deflt = "summary",
-	  .help = "what to show: all metrics; each task's wakeup latencies; each stretch on a cpu; what ran where over time;"
+	{ .name = "view",
+	  .letter = 'v',
+	  .type = SR_OPT_CHOICE,
+	  .offset = offsetof(struct options, view),
+	  .arg = "VIEW",
+	  .choices = "summary|latency|timehist|map|cpu|tasks|fidelity",
+	  .deflt = "summary",
+	  .help = "what to show: all metrics; each task's wakeup latencies; each stretch on a cpu; what ran where over "
+		  "time;"
 		  " each cpu; each task; a replay beside its recording" },
-	{ .name = "against", .type = SR_OPT_STRING, .offset = offsetof(struct options, against), .arg = "FILE",
+	{ .name = "against",
+	  .type = SR_OPT_STRING,
+	  .offset = offsetof(struct options, against),
+	  .arg = "FILE",
 	  .help = "the recording that each FILE is a replay of (or a second run of): adds the fidelity metrics" },
-	{ .name = "all", .letter = 'a', .type = SR_OPT_FLAG, .offset = offsetof(struct options, all),
+	{ .name = "all",
+	  .letter = 'a',
+	  .type = SR_OPT_FLAG,
+	  .offset = offsetof(struct options, all),
 	  .help = "count every task of the file, not only the recorded command's or the replay's" },
-	{ .name = "db", .type = SR_OPT_STRING, .offset = offsetof(struct options, db), .arg = "DB",
+	{ .name = "db",
+	  .type = SR_OPT_STRING,
+	  .offset = offsetof(struct options, db),
+	  .arg = "DB",
 	  .help = "store each file as a run in this SQLite database, made where there is none" },
-	{ .name = "label", .letter = 'l', .type = SR_OPT_STRING, .offset = offsetof(struct options, label), .arg = "L",
+	{ .name = "label",
+	  .letter = 'l',
+	  .type = SR_OPT_STRING,
+	  .offset = offsetof(struct options, label),
+	  .arg = "L",
 	  .help = "label of the stored run; by default the file's own" },
-	{ .name = "json", .type = SR_OPT_FLAG, .offset = offsetof(struct options, json),
+	{ .name = "json",
+	  .type = SR_OPT_FLAG,
+	  .offset = offsetof(struct options, json),
 	  .help = "write JSON: an array with one object a file" },
-	{ .name = "csv", .type = SR_OPT_FLAG, .offset = offsetof(struct options, csv),
+	{ .name = "csv",
+	  .type = SR_OPT_FLAG,
+	  .offset = offsetof(struct options, csv),
 	  .help = "write CSV with a head line; times in ns" },
 	{ 0 },
 };
 
 static const char *const examples[] = {
-	"schedrec analyze build.srz", "all metrics of a recording",
-	"schedrec analyze build.srz --view latency", "who waited longest for a cpu after a wake",
-	"schedrec analyze run.srz --against build.srz --view fidelity", "how close a replay came to its recording",
-	"schedrec analyze build.srz --db runs.db --label v6.12", "keep the metrics for `schedrec compare`",
+	"schedrec analyze build.srz",
+	"all metrics of a recording",
+	"schedrec analyze build.srz --view latency",
+	"who waited longest for a cpu after a wake",
+	"schedrec analyze run.srz --against build.srz --view fidelity",
+	"how close a replay came to its recording",
+	"schedrec analyze build.srz --db runs.db --label v6.12",
+	"keep the metrics for `schedrec compare`",
 	NULL,
 };
 
@@ -66,22 +93,31 @@ static int number_of(const struct srz_reader *r, const char *key)
 	return v < 0 || v > 1000000000 ? 0 : (int)v;
 }
 
-static int store(const struct options *o, const struct analyze_file *f, const struct srz_reader *r, struct sr_error *err)
+static int store(const struct options *o, const struct analyze_file *f, const struct srz_reader *r,
+		 struct sr_error *err)
 {
 	const char *slash = strrchr(f->path, '/'), *engine = meta(r, "engine", "recorded");
-	const char *started = srz_get_meta(r, "start.realtime_ns"), *label = o->label ? o->label : srz_get_meta(r, "label");
+	const char *started = srz_get_meta(r, "start.realtime_ns"),
+		   *label = o->label ? o->label : srz_get_meta(r, "label");
 	bool recorded = !strcmp(engine, "recorded");
 	char sha[SR_SHA256_TEXT], when[32];
 	size_t len;
 	const char *xml = srz_get_section(r, SRZ_SEC_MACHINE, &len);
 	struct sr_machine *machine = xml ? sr_machine_from_xml(xml, len, err) : NULL;
 	struct ana_run run = {
-		.trace_sha256 = srz_get_meta(r, "replay.source_sha256"), .trace_name = srz_get_meta(r, "replay.source_name"),
-		.label = label, .engine = engine, .policy = meta(r, "replay.policy", "kernel"),
-		.policy_options = srz_get_meta(r, "replay.policy_options"), .kernel = srz_get_meta(r, "kernel.release"),
-		.machine = machine ? machine->summary : NULL, .work = srz_get_meta(r, "replay.work"),
-		.timing = srz_get_meta(r, "replay.timing"), .schedrec_version = SCHEDREC_VERSION,
-		.repeat = number_of(r, "replay.repeat"), .order_slot = number_of(r, "replay.slot"),
+		.trace_sha256 = srz_get_meta(r, "replay.source_sha256"),
+		.trace_name = srz_get_meta(r, "replay.source_name"),
+		.label = label,
+		.engine = engine,
+		.policy = meta(r, "replay.policy", "kernel"),
+		.policy_options = srz_get_meta(r, "replay.policy_options"),
+		.kernel = srz_get_meta(r, "kernel.release"),
+		.machine = machine ? machine->summary : NULL,
+		.work = srz_get_meta(r, "replay.work"),
+		.timing = srz_get_meta(r, "replay.timing"),
+		.schedrec_version = SCHEDREC_VERSION,
+		.repeat = number_of(r, "replay.repeat"),
+		.order_slot = number_of(r, "replay.slot"),
 		.lost_events = f->result.lost,
 	};
 	struct ana_db *db;
@@ -113,7 +149,8 @@ static const char *scope_text(const struct options *o, const struct srz_reader *
 {
 	if (o->all)
 		return "every task";
-	return strcmp(meta(r, "engine", "recorded"), "recorded") ? "the replayed tasks" : "the recorded command's tasks";
+	return strcmp(meta(r, "engine", "recorded"), "recorded") ? "the replayed tasks" :
+								   "the recorded command's tasks";
 }
 
 /* What the numbers rest on; it comes last where the rows come as the file is read. */
@@ -138,8 +175,10 @@ static void told(const struct analyze_file *f, const struct options *o, const st
 		cmd_json_bool(j, "whole_system", res->whole_system);
 		cmd_json_bool(j, "self_recorded", res->self);
 	} else if (f->table->form == TABLE_AS_TEXT) {
-		printf("%s: %s over %s, %s events; %s (%s)%s%s\n", printable(name, sizeof(name), f->path),
-		       meta(r, "replay.policy", "recorded"),
+		const char *policy = srz_get_meta(r, "replay.policy");
+
+		printf("%s: %s%s of %s, %s events; %s (%s)%s%s\n", printable(name, sizeof(name), f->path),
+		       policy ? "run under " : "recording", policy ? policy : "",
 		       sr_format_time(text[0], 32, (double)(res->last_ns - res->first_ns)),
 		       sr_format_count(text[1], 32, info->events), scope_text(o, r),
 		       sr_format_count(text[2], 32, res->ntasks), res->self ? "; the replay recorded itself" : "",
@@ -147,6 +186,8 @@ static void told(const struct analyze_file *f, const struct options *o, const st
 		printf("%s events lost, %s switches repaired, %s intervals cut and left out\n",
 		       sr_format_count(text[2], 32, res->lost), sr_format_count(text[3], 32, res->repaired),
 		       sr_format_count(text[4], 32, res->censored));
+		if (!res->ntasks)
+			puts("none of these tasks ran: nothing is known of them");
 	}
 }
 
@@ -186,7 +227,8 @@ static int show(struct analyze_file *f, const char *view, struct map *map, struc
 static int one_file(const struct options *o, struct analyze_file *f, struct sr_error *err)
 {
 	enum ana_scope scope = o->all ? ANA_ALL : ANA_AUTO;
-	bool text = f->table->form == TABLE_AS_TEXT, hist = !strcmp(o->view, "timehist"), is_map = !strcmp(o->view, "map");
+	bool text = f->table->form == TABLE_AS_TEXT, hist = !strcmp(o->view, "timehist"),
+	     is_map = !strcmp(o->view, "map");
 	struct srz_reader *r = srz_open(f->path, err);
 	struct map *map = NULL;
 	int ret = -1;
@@ -199,8 +241,10 @@ static int one_file(const struct options *o, struct analyze_file *f, struct sr_e
 	else
 		ret = ana_file(f->path, scope, &f->result, err);
 	if (ret == 0 && (is_map || hist) && f->result.self)
-		ret = sr_fail(err, SR_USAGE, "%s: a replay that only recorded itself does not tell when its tasks were on a"
-			      " cpu: no %s", f->path, o->view);
+		ret = sr_fail(err, SR_USAGE,
+			      "%s: a replay that only recorded itself does not tell when its tasks were on a"
+			      " cpu: no %s",
+			      f->path, o->view);
 	if (ret == 0 && o->against)
 		ret = ana_fidelity_sides(o->against, f->path, &f->result, &f->recorded, &f->replayed, err);
 	if (ret < 0)
@@ -227,8 +271,11 @@ static int run(const void *options, int nargs, char **args, struct sr_error *err
 	const struct options *o = options;
 	bool csv_begun = false;
 	struct cmd_json json;
-	struct table table = { .json = &json, .csv_begun = &csv_begun,
-			       .form = o->json ? TABLE_AS_JSON : o->csv ? TABLE_AS_CSV : TABLE_AS_TEXT };
+	struct table table = { .json = &json,
+			       .csv_begun = &csv_begun,
+			       .form = o->json ? TABLE_AS_JSON :
+				       o->csv  ? TABLE_AS_CSV :
+						 TABLE_AS_TEXT };
 	int ret = 0;
 
 	if (nargs == 0)
@@ -263,15 +310,19 @@ const struct cmd cmd_analyze = {
 	.name = "analyze",
 	.summary = "metrics and views of recordings and replays",
 	.operands = "FILE...",
-	.description =
-		"Reads recordings, replays and simulations alike, and prints what they say: wakeup latencies (from the wake to "
-		"the switch-in), waits on run queues, slices, switches, migrations and the rest. What cannot be known from a file "
-		"is absent, never 0. Intervals that lost events, a repaired switch or the recording's ends cut are counted and "
-		"left out, never extrapolated.\n\n"
-		"Of a recording, the recorded command and its descendants count (without a command: all user tasks); of a "
-		"replay, the tasks that it replayed.\n\n"
-		"In a recording of one command only (without -a) nothing is known of what else the cpus did: the metrics of whole "
-		"cpus are absent there.",
+	.description = "Reads recordings, replays and simulations alike, and prints what they say: wakeup latencies "
+		       "(from the wake to "
+		       "the switch-in), waits on run queues, slices, switches, migrations and the rest. What cannot be "
+		       "known from a file "
+		       "is absent, never 0. Intervals that lost events, a repaired switch or the recording's ends cut "
+		       "are counted and "
+		       "left out, never extrapolated.\n\n"
+		       "Of a recording, the recorded command and its descendants count (without a command: all user "
+		       "tasks); of a "
+		       "replay, the tasks that it replayed.\n\n"
+		       "In a recording of one command only (without -a) nothing is known of what else the cpus did: "
+		       "the metrics of whole "
+		       "cpus are absent there.",
 	.examples = examples,
 	.options = rows,
 	.options_size = sizeof(struct options),

@@ -8,8 +8,8 @@
 
 enum table_type {
 	TABLE_TEXT,
-	TABLE_TIME,  /* ns; text: with a unit */
-	TABLE_AT,    /* ns since the first event; text: seconds with six decimals */
+	TABLE_TIME, /* ns; text: with a unit */
+	TABLE_AT,   /* ns since the first event; text: seconds with six decimals */
 	TABLE_COUNT,
 	TABLE_ID,    /* a number without separators */
 	TABLE_RATIO, /* text: per cent */
@@ -20,7 +20,7 @@ struct table_column {
 	const char *key;   /* in JSON and CSV */
 	const char *title; /* of the text's column; NULL: not in the text */
 	enum table_type type;
-	int width;         /* of the text's column; negative: to the left */
+	int width; /* of the text's column; negative: to the left */
 };
 
 struct table_cell {
@@ -36,8 +36,8 @@ struct table {
 	struct cmd_json *json;
 	const struct table_column *columns;
 	size_t ncolumns;
-	const char *file;  /* CSV's first field */
-	bool *csv_begun;   /* the head line is out; shared by the tables of a document */
+	const char *file; /* CSV's first field */
+	bool *csv_begun;  /* the head line is out; shared by the tables of a document */
 };
 
 void table_begin(const struct table *t, const char *key); /* key of the array in JSON */
@@ -67,7 +67,7 @@ const char *printable(char *buf, size_t len, const char *text);
 /* One file of the command line, as far as every view needs it. */
 struct analyze_file {
 	const char *path;
-	struct table *table;       /* form, json, file, csv_begun are set */
+	struct table *table;                          /* form, json, file, csv_begun are set */
 	struct ana_result result, recorded, replayed; /* the latter two: with --against */
 	bool against;
 };

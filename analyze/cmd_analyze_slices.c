@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STEPS 88           /* of the map: with the cpu's number the line is 96 columns */
-#define LEAST_SHARE 0.05   /* a step in which less ran is shown as idle */
+#define STEPS 88         /* of the map: with the cpu's number the line is 96 columns */
+#define LEAST_SHARE 0.05 /* a step in which less ran is shown as idle */
 
 static const char state_letters[] = "RRSDTtXZPI?";
 
@@ -14,9 +14,9 @@ void timehist_begin(struct timehist *h)
 {
 	static const struct table_column columns[] = {
 		{ "time_ns", "time (s)", TABLE_AT, 13 }, { "cpu", "cpu", TABLE_ID, 5 },
-		{ "comm", "task", TABLE_TEXT, -15 }, { "tid", "tid", TABLE_ID, 8 },
+		{ "comm", "task", TABLE_TEXT, -15 },     { "tid", "tid", TABLE_ID, 10 },
 		{ "slept_ns", "slept", TABLE_TIME, 10 }, { "delay_ns", "waited", TABLE_TIME, 10 },
-		{ "run_ns", "ran", TABLE_TIME, 10 }, { "left", "left", TABLE_TEXT, -4 },
+		{ "run_ns", "ran", TABLE_TIME, 10 },     { "left", "left", TABLE_TEXT, -4 },
 	};
 
 	h->table->columns = columns;
@@ -32,11 +32,11 @@ int timehist_slice(void *arg, const struct ana_slice *s, struct sr_error *err)
 
 	if (s->left == SR_STATE_PREEMPTED)
 		left[1] = '+';
-	table_row(h->table, (struct table_cell[]){
-		cell_number((double)at), cell_number(s->cpu), cell_text(s->comm), cell_number(s->tid),
-		cell_if(s->slept_ns != UINT64_MAX, (double)s->slept_ns),
-		cell_if(s->delay_ns != UINT64_MAX, (double)s->delay_ns),
-		cell_number((double)(s->end_ns - s->start_ns)), cell_text(left) });
+	table_row(h->table,
+		  (struct table_cell[]){ cell_number((double)at), cell_number(s->cpu), cell_text(s->comm),
+					 cell_number(s->tid), cell_if(s->slept_ns != UINT64_MAX, (double)s->slept_ns),
+					 cell_if(s->delay_ns != UINT64_MAX, (double)s->delay_ns),
+					 cell_number((double)(s->end_ns - s->start_ns)), cell_text(left) });
 	if (ferror(stdout))
 		return sr_fail_errno(err, SR_ENVIRONMENT, "cannot write to standard output");
 	return 0;
@@ -180,7 +180,8 @@ static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvw
 #define NLETTERS (sizeof(letters) - 1)
 
 /* The rows are sorted by CPU time: the first ones have letters of their own. */
-static const struct ana_task_row *row_of(const struct ana_result *r, const uint32_t *row, uint32_t nrows, uint32_t index)
+static const struct ana_task_row *row_of(const struct ana_result *r, const uint32_t *row, uint32_t nrows,
+					 uint32_t index)
 {
 	return index < nrows && row[index] ? &r->tasks[row[index] - 1] : NULL;
 }
@@ -218,8 +219,9 @@ static void text_map(const struct map *m, const struct ana_result *r, const uint
 static void table_map(const struct map *m, struct analyze_file *f, const uint32_t *row, uint32_t nrows)
 {
 	static const struct table_column columns[] = {
-		{ "cpu", NULL, TABLE_ID, 0 }, { "time_ns", NULL, TABLE_AT, 0 }, { "step_ns", NULL, TABLE_TIME, 0 },
-		{ "busy_ns", NULL, TABLE_TIME, 0 }, { "comm", NULL, TABLE_TEXT, 0 }, { "tid", NULL, TABLE_ID, 0 },
+		{ "cpu", NULL, TABLE_ID, 0 },       { "time_ns", NULL, TABLE_AT, 0 },
+		{ "step_ns", NULL, TABLE_TIME, 0 }, { "busy_ns", NULL, TABLE_TIME, 0 },
+		{ "comm", NULL, TABLE_TEXT, 0 },    { "tid", NULL, TABLE_ID, 0 },
 		{ "run_ns", NULL, TABLE_TIME, 0 },
 	};
 
@@ -231,11 +233,12 @@ static void table_map(const struct map *m, struct analyze_file *f, const uint32_
 			const struct ana_task_row *t = row_of(&f->result, row, nrows, m->cpus[c]->steps[i].index);
 
 			if (t)
-				table_row(f->table, (struct table_cell[]){
-					cell_number(c), cell_number((double)(i * m->step_ns)),
-					cell_number((double)m->step_ns), cell_number((double)m->cpus[c]->steps[i].busy_ns),
-					cell_text(t->comm), cell_number(t->tid),
-					cell_number((double)m->cpus[c]->steps[i].ns) });
+				table_row(f->table,
+					  (struct table_cell[]){ cell_number(c), cell_number((double)(i * m->step_ns)),
+								 cell_number((double)m->step_ns),
+								 cell_number((double)m->cpus[c]->steps[i].busy_ns),
+								 cell_text(t->comm), cell_number(t->tid),
+								 cell_number((double)m->cpus[c]->steps[i].ns) });
 		}
 	}
 	table_end(f->table);

@@ -21,17 +21,24 @@ static bool is_distribution(const char *name)
 static void distributions(const struct ana_result *r)
 {
 	static const struct table_column columns[] = {
-		{ "", "distribution", TABLE_TEXT, -18 }, { "", "number", TABLE_COUNT, 11 },
-		{ "", "mean", TABLE_TIME, 8 }, { "", "p50", TABLE_TIME, 8 }, { "", "p90", TABLE_TIME, 8 },
-		{ "", "p95", TABLE_TIME, 8 }, { "", "p99", TABLE_TIME, 8 }, { "", "p99.9", TABLE_TIME, 8 },
+		{ "", "distribution", TABLE_TEXT, -18 },
+		{ "", "number", TABLE_COUNT, 11 },
+		{ "", "mean", TABLE_TIME, 8 },
+		{ "", "p50", TABLE_TIME, 8 },
+		{ "", "p90", TABLE_TIME, 8 },
+		{ "", "p95", TABLE_TIME, 8 },
+		{ "", "p99", TABLE_TIME, 8 },
+		{ "", "p99.9", TABLE_TIME, 8 },
 		{ "", "max", TABLE_TIME, 8 },
 	};
 	const struct {
 		const char *name;
 		const struct ana_hist *h;
 	} hists[] = {
-		{ "wakeup_latency_ns", r->wakeup_latency }, { "run_delay_ns", r->run_delay },
-		{ "preempt_wait_ns", r->preempt_wait }, { "slice_ns", r->slice },
+		{ "wakeup_latency_ns", r->wakeup_latency },
+		{ "run_delay_ns", r->run_delay },
+		{ "preempt_wait_ns", r->preempt_wait },
+		{ "slice_ns", r->slice },
 	};
 	struct table t = { .form = TABLE_AS_TEXT };
 	bool begun = false;
@@ -48,17 +55,19 @@ static void distributions(const struct ana_result *r)
 		}
 		begun = true;
 		table_row(&t, (struct table_cell[]){
-			cell_text(hists[i].name), cell_number((double)h->n), cell_number((double)h->sum / (double)h->n),
-			cell_number(ana_hist_quantile(h, 0.5)), cell_number(ana_hist_quantile(h, 0.9)),
-			cell_number(ana_hist_quantile(h, 0.95)), cell_number(ana_hist_quantile(h, 0.99)),
-			cell_number(ana_hist_quantile(h, 0.999)), cell_number((double)h->max) });
+				      cell_text(hists[i].name), cell_number((double)h->n),
+				      cell_number((double)h->sum / (double)h->n),
+				      cell_number(ana_hist_quantile(h, 0.5)), cell_number(ana_hist_quantile(h, 0.9)),
+				      cell_number(ana_hist_quantile(h, 0.95)), cell_number(ana_hist_quantile(h, 0.99)),
+				      cell_number(ana_hist_quantile(h, 0.999)), cell_number((double)h->max) });
 	}
 }
 
 void view_summary(struct analyze_file *f)
 {
 	static const struct table_column columns[] = {
-		{ "metric", "metric", TABLE_TEXT, -40 }, { "unit", "unit", TABLE_TEXT, -6 },
+		{ "metric", "metric", TABLE_TEXT, -40 },
+		{ "unit", "unit", TABLE_TEXT, -6 },
 		{ "value", "value", TABLE_REAL, 20 },
 	};
 	const struct ana_result *r = &f->result;
@@ -75,9 +84,9 @@ void view_summary(struct analyze_file *f)
 		COLUMNS(f->table, columns);
 		table_begin(f->table, NULL);
 		for (size_t i = 0; i < r->nmetrics; i++)
-			table_row(f->table, (struct table_cell[]){ cell_text(r->metrics[i].name),
-								   cell_text(r->metrics[i].unit),
-								   cell_number(r->metrics[i].value) });
+			table_row(f->table,
+				  (struct table_cell[]){ cell_text(r->metrics[i].name), cell_text(r->metrics[i].unit),
+							 cell_number(r->metrics[i].value) });
 		return;
 	}
 	for (size_t i = 0; i < r->nmetrics; i++)
@@ -109,10 +118,14 @@ static int by_cpu_time(const void *x, const void *y)
 void view_latency(struct analyze_file *f)
 {
 	static const struct table_column columns[] = {
-		{ "comm", "task", TABLE_TEXT, -15 }, { "tid", "tid", TABLE_ID, 8 },
-		{ "cpu_ns", "cpu time", TABLE_TIME, 9 }, { "switches", "switches", TABLE_COUNT, 10 },
-		{ "wakeups", "wakeups", TABLE_COUNT, 9 }, { "mean_latency_ns", "mean lat.", TABLE_TIME, 9 },
-		{ "max_latency_ns", "max lat.", TABLE_TIME, 9 }, { "max_latency_at_ns", "max at (s)", TABLE_AT, 12 },
+		{ "comm", "task", TABLE_TEXT, -15 },
+		{ "tid", "tid", TABLE_ID, 10 },
+		{ "cpu_ns", "cpu time", TABLE_TIME, 9 },
+		{ "switches", "switches", TABLE_COUNT, 10 },
+		{ "wakeups", "wakeups", TABLE_COUNT, 9 },
+		{ "mean_latency_ns", "mean lat.", TABLE_TIME, 9 },
+		{ "max_latency_ns", "max lat.", TABLE_TIME, 9 },
+		{ "max_latency_at_ns", "max at (s)", TABLE_AT, 12 },
 		{ "wait_ns", "waited", TABLE_TIME, 9 },
 	};
 	struct ana_result *r = &f->result;
@@ -124,12 +137,15 @@ void view_latency(struct analyze_file *f)
 		const struct ana_task_row *t = &r->tasks[i];
 		bool some = t->latencies != 0;
 
-		table_row(f->table, (struct table_cell[]){
-			cell_text(t->comm), cell_number(t->tid), cell_if(!r->self, (double)t->cpu_ns),
-			cell_if(!r->self, (double)(t->voluntary + t->involuntary)), cell_number((double)t->wakeups),
-			cell_if(some, some ? (double)t->latency_ns / (double)t->latencies : 0),
-			cell_if(some, (double)t->max_latency_ns),
-			cell_if(some, (double)(t->max_latency_at - r->first_ns)), cell_if(!r->self, (double)t->wait_ns) });
+		table_row(f->table,
+			  (struct table_cell[]){ cell_text(t->comm), cell_number(t->tid),
+						 cell_if(!r->self, (double)t->cpu_ns),
+						 cell_if(!r->self, (double)(t->voluntary + t->involuntary)),
+						 cell_number((double)t->wakeups),
+						 cell_if(some, some ? (double)t->latency_ns / (double)t->latencies : 0),
+						 cell_if(some, (double)t->max_latency_ns),
+						 cell_if(some, (double)(t->max_latency_at - r->first_ns)),
+						 cell_if(!r->self, (double)t->wait_ns) });
 	}
 	table_end(f->table);
 }
@@ -137,11 +153,17 @@ void view_latency(struct analyze_file *f)
 void view_tasks(struct analyze_file *f)
 {
 	static const struct table_column columns[] = {
-		{ "comm", "task", TABLE_TEXT, -15 }, { "tid", "tid", TABLE_ID, 8 }, { "tgid", "tgid", TABLE_ID, 8 },
-		{ "source", NULL, TABLE_ID, 0 }, { "cpu_ns", "cpu time", TABLE_TIME, 9 },
-		{ "wait_ns", "waited", TABLE_TIME, 9 }, { "sleep_ns", "slept", TABLE_TIME, 9 },
-		{ "wakeups", "wakeups", TABLE_COUNT, 9 }, { "switches_voluntary", "volunt.", TABLE_COUNT, 9 },
-		{ "switches_involuntary", "involunt.", TABLE_COUNT, 9 }, { "migrations", "migr.", TABLE_COUNT, 6 },
+		{ "comm", "task", TABLE_TEXT, -15 },
+		{ "tid", "tid", TABLE_ID, 10 },
+		{ "tgid", "tgid", TABLE_ID, 10 },
+		{ "source", NULL, TABLE_ID, 0 },
+		{ "cpu_ns", "cpu time", TABLE_TIME, 9 },
+		{ "wait_ns", "waited", TABLE_TIME, 9 },
+		{ "sleep_ns", "slept", TABLE_TIME, 9 },
+		{ "wakeups", NULL, TABLE_COUNT, 0 },
+		{ "switches_voluntary", "volunt.", TABLE_COUNT, 9 },
+		{ "switches_involuntary", "involunt.", TABLE_COUNT, 9 },
+		{ "migrations", "migr.", TABLE_COUNT, 6 },
 	};
 	struct ana_result *r = &f->result;
 
@@ -151,12 +173,14 @@ void view_tasks(struct analyze_file *f)
 	for (size_t i = 0; i < r->ntasks; i++) {
 		const struct ana_task_row *t = &r->tasks[i];
 
-		table_row(f->table, (struct table_cell[]){
-			cell_text(t->comm), cell_number(t->tid), cell_if(t->tgid != 0, t->tgid),
-			cell_if(t->source != UINT32_MAX, t->source), cell_if(!r->self, (double)t->cpu_ns),
-			cell_if(!r->self, (double)t->wait_ns), cell_number((double)t->sleep_ns),
-			cell_number((double)t->wakeups), cell_number((double)t->voluntary),
-			cell_if(!r->self, (double)t->involuntary), cell_if(!r->self, (double)t->migrations) });
+		table_row(f->table,
+			  (struct table_cell[]){
+				  cell_text(t->comm), cell_number(t->tid), cell_if(t->tgid != 0, t->tgid),
+				  cell_if(t->source != UINT32_MAX, t->source), cell_if(!r->self, (double)t->cpu_ns),
+				  cell_if(!r->self, (double)t->wait_ns), cell_number((double)t->sleep_ns),
+				  cell_number((double)t->wakeups), cell_number((double)t->voluntary),
+				  cell_if(!r->self, (double)t->involuntary),
+				  cell_if(!r->self, (double)t->migrations) });
 	}
 	table_end(f->table);
 }
@@ -164,10 +188,14 @@ void view_tasks(struct analyze_file *f)
 void view_cpu(struct analyze_file *f)
 {
 	static const struct table_column columns[] = {
-		{ "cpu", "cpu", TABLE_ID, 5 }, { "busy_ns", "busy", TABLE_TIME, 10 },
-		{ "busy_share", "share", TABLE_RATIO, 8 }, { "all_ns", "all tasks", TABLE_TIME, 10 },
-		{ "all_share", "share", TABLE_RATIO, 8 }, { "switches", "switches", TABLE_COUNT, 12 },
-		{ "migrations_in", "migrations in", TABLE_COUNT, 14 }, { "migrations_out", "out", TABLE_COUNT, 12 },
+		{ "cpu", "cpu", TABLE_ID, 5 },
+		{ "busy_ns", "busy", TABLE_TIME, 10 },
+		{ "busy_share", "share", TABLE_RATIO, 8 },
+		{ "all_ns", "all tasks", TABLE_TIME, 10 },
+		{ "all_share", "share", TABLE_RATIO, 8 },
+		{ "switches", "switches", TABLE_COUNT, 12 },
+		{ "migrations_in", "migrations in", TABLE_COUNT, 14 },
+		{ "migrations_out", "out", TABLE_COUNT, 12 },
 	};
 	const struct ana_result *r = &f->result;
 	double span = (double)(r->last_ns - r->first_ns);
@@ -179,10 +207,12 @@ void view_cpu(struct analyze_file *f)
 		bool all = r->whole_system;
 
 		table_row(f->table, (struct table_cell[]){
-			cell_number(c->cpu), cell_number((double)c->busy_ns),
-			cell_if(span > 0, span > 0 ? (double)c->busy_ns / span : 0), cell_if(all, (double)c->all_ns),
-			cell_if(all && span > 0, span > 0 ? (double)c->all_ns / span : 0), cell_number((double)c->switches),
-			cell_number((double)c->migrations_in), cell_number((double)c->migrations_out) });
+					    cell_number(c->cpu), cell_number((double)c->busy_ns),
+					    cell_if(span > 0, span > 0 ? (double)c->busy_ns / span : 0),
+					    cell_if(all, (double)c->all_ns),
+					    cell_if(all && span > 0, span > 0 ? (double)c->all_ns / span : 0),
+					    cell_number((double)c->switches), cell_number((double)c->migrations_in),
+					    cell_number((double)c->migrations_out) });
 	}
 	table_end(f->table);
 }
@@ -197,8 +227,9 @@ static void fidelity_row(const struct analyze_file *f, const char *name, const c
 	if (!has_a && !has_b)
 		return;
 	if (f->table->form != TABLE_AS_TEXT) {
-		table_row(f->table, (struct table_cell[]){ cell_text(name), cell_text(unit), cell_if(has_a, a),
-							   cell_if(has_b, b), cell_if(error, error ? (b - a) / a : 0) });
+		table_row(f->table,
+			  (struct table_cell[]){ cell_text(name), cell_text(unit), cell_if(has_a, a), cell_if(has_b, b),
+						 cell_if(error, error ? (b - a) / a : 0) });
 		return;
 	}
 	snprintf(change, sizeof(change), "%+.1f %%", error ? (b - a) / a * 100 : 0);
@@ -210,18 +241,28 @@ static void fidelity_row(const struct analyze_file *f, const char *name, const c
 void view_fidelity(struct analyze_file *f)
 {
 	static const struct table_column columns[] = {
-		{ "metric", "metric", TABLE_TEXT, -36 }, { "unit", "unit", TABLE_TEXT, -6 },
+		{ "metric", "metric", TABLE_TEXT, -36 },    { "unit", "unit", TABLE_TEXT, -6 },
 		{ "recorded", "recorded", TABLE_REAL, 16 }, { "replayed", "replayed", TABLE_REAL, 16 },
 		{ "value", "value", TABLE_REAL, 12 },
 	};
 	static const struct {
 		const char *name, *unit;
 	} shown[] = {
-		{ "makespan_ns", "ns" }, { "cpu_time_ns", "ns" }, { "switches_voluntary", "count" },
-		{ "switches_involuntary", "count" }, { "wakeups", "count" }, { "migrations.total", "count" },
-		{ "wakeup_latency_ns.mean", "ns" }, { "wakeup_latency_ns.p50", "ns" }, { "wakeup_latency_ns.p90", "ns" },
-		{ "wakeup_latency_ns.p95", "ns" }, { "wakeup_latency_ns.p99", "ns" }, { "wakeup_latency_ns.max", "ns" },
-		{ "run_delay_ns.mean", "ns" }, { "preempt_wait_ns.mean", "ns" }, { "slice_ns.mean", "ns" },
+		{ "makespan_ns", "ns" },
+		{ "cpu_time_ns", "ns" },
+		{ "switches_voluntary", "count" },
+		{ "switches_involuntary", "count" },
+		{ "wakeups", "count" },
+		{ "migrations.total", "count" },
+		{ "wakeup_latency_ns.mean", "ns" },
+		{ "wakeup_latency_ns.p50", "ns" },
+		{ "wakeup_latency_ns.p90", "ns" },
+		{ "wakeup_latency_ns.p95", "ns" },
+		{ "wakeup_latency_ns.p99", "ns" },
+		{ "wakeup_latency_ns.max", "ns" },
+		{ "run_delay_ns.mean", "ns" },
+		{ "preempt_wait_ns.mean", "ns" },
+		{ "slice_ns.mean", "ns" },
 	};
 	bool text = f->table->form == TABLE_AS_TEXT;
 	char value[48];
@@ -241,10 +282,12 @@ void view_fidelity(struct analyze_file *f)
 		if (strncmp(m->name, "fidelity.", 9))
 			continue;
 		if (text)
-			printf("%-36s %16s\n", m->name, format_metric(value, sizeof(value), m->name, m->unit, m->value));
+			printf("%-36s %16s\n", m->name,
+			       format_metric(value, sizeof(value), m->name, m->unit, m->value));
 		else
-			table_row(f->table, (struct table_cell[]){ cell_text(m->name), cell_text(m->unit), cell_if(false, 0),
-								   cell_if(false, 0), cell_number(m->value) });
+			table_row(f->table,
+				  (struct table_cell[]){ cell_text(m->name), cell_text(m->unit), cell_if(false, 0),
+							 cell_if(false, 0), cell_number(m->value) });
 	}
 	table_end(f->table);
 }

@@ -12,25 +12,44 @@ struct options {
 };
 
 static const struct sr_option rows[] = {
-	{ .name = "db", .type = SR_OPT_STRING, .offset = offsetof(struct options, db), .arg = "DB",
+	{ .name = "db",
+	  .type = SR_OPT_STRING,
+	  .offset = offsetof(struct options, db),
+	  .arg = "DB",
 	  .help = "the database that `replay --db` or `analyze --db` wrote" },
-	{ .name = "metric", .letter = 'm', .type = SR_OPT_LIST, .offset = offsetof(struct options, metrics), .arg = "GLOB",
+	{ .name = "metric",
+	  .letter = 'm',
+	  .type = SR_OPT_LIST,
+	  .offset = offsetof(struct options, metrics),
+	  .arg = "GLOB",
 	  .help = "compare the metrics that match, in place of the usual ones; may be given several times" },
-	{ .name = "margin", .type = SR_OPT_REAL, .offset = offsetof(struct options, margin), .arg = "PERCENT",
-	  .min = 0.01, .max = 1000, .deflt = "5",
+	{ .name = "margin",
+	  .type = SR_OPT_REAL,
+	  .offset = offsetof(struct options, margin),
+	  .arg = "PERCENT",
+	  .min = 0.01,
+	  .max = 1000,
+	  .deflt = "5",
 	  .help = "a change up to this many per cent does not matter; the noise between the base's own rounds is used"
 		  " where it is larger" },
-	{ .name = "strict", .type = SR_OPT_FLAG, .offset = offsetof(struct options, strict),
+	{ .name = "strict",
+	  .type = SR_OPT_FLAG,
+	  .offset = offsetof(struct options, strict),
 	  .help = "unknown verdicts end with status 1 too" },
-	{ .name = "json", .type = SR_OPT_FLAG, .offset = offsetof(struct options, json),
+	{ .name = "json",
+	  .type = SR_OPT_FLAG,
+	  .offset = offsetof(struct options, json),
 	  .help = "write JSON: an array with one object a trace and metric" },
 	{ 0 },
 };
 
 static const char *const examples[] = {
-	"schedrec compare --db runs.db policy=kernel policy=bld", "is bld worse than the kernel's own placement?",
-	"schedrec compare --db runs.db policy=kernel,label=v6.11 policy=kernel,label=v6.12", "two kernels",
-	"schedrec compare --db runs.db -m 'wakeup_latency_ns.*' run=3 run=4", "two single runs",
+	"schedrec compare --db runs.db policy=kernel policy=bld",
+	"is bld worse than the kernel's own placement?",
+	"schedrec compare --db runs.db policy=kernel,label=v6.11 policy=kernel,label=v6.12",
+	"two kernels",
+	"schedrec compare --db runs.db -m 'wakeup_latency_ns.*' run=3 run=4",
+	"two single runs",
 	NULL,
 };
 
@@ -87,8 +106,8 @@ static void print_cell(const struct ana_cell *c)
 		snprintf(verdict, sizeof(verdict), "unknown, +%zu", c->s.needs_more);
 	printf("%-25s %9s %9s %8s %17s %6.3f %3zu  %s\n", c->metric,
 	       format_metric(base, sizeof(base), c->metric, c->unit, c->base),
-	       format_metric(cand, sizeof(cand), c->metric, c->unit, c->cand), per_cent(shift, sizeof(shift), c->s.shift),
-	       interval, c->s.p_adjusted, c->s.rounds, verdict);
+	       format_metric(cand, sizeof(cand), c->metric, c->unit, c->cand),
+	       per_cent(shift, sizeof(shift), c->s.shift), interval, c->s.p_adjusted, c->s.rounds, verdict);
 }
 
 static void print_table(const struct ana_comparison *c, const char *base, const char *cand)
@@ -103,8 +122,8 @@ static void print_table(const struct ana_comparison *c, const char *base, const 
 	for (size_t i = 0; i < c->ncells; i++) {
 		if (i == 0 || strcmp(c->cells[i].trace, c->cells[i - 1].trace)) {
 			printf("\n%s\n", printable(name, sizeof(name), c->cells[i].trace));
-			printf("%-25s %9s %9s %8s %17s %6s %3s  %s\n", "metric", "base", "cand.", "shift %", "95 %", "p", "n",
-			       "verdict");
+			printf("%-25s %9s %9s %8s %17s %6s %3s  %s\n", "metric", "base", "cand.", "shift %", "95 %",
+			       "p", "n", "verdict");
 		}
 		print_cell(&c->cells[i]);
 		counts[c->cells[i].s.verdict]++;
@@ -123,7 +142,9 @@ static void print_table(const struct ana_comparison *c, const char *base, const 
 static int run(const void *options, int nargs, char **args, struct sr_error *err)
 {
 	const struct options *o = options;
-	struct ana_compare_options how = { .margin = o->margin / 100, .metrics = o->metrics.v, .nmetrics = o->metrics.n };
+	struct ana_compare_options how = { .margin = o->margin / 100,
+					   .metrics = o->metrics.v,
+					   .nmetrics = o->metrics.n };
 	struct ana_comparison c;
 	struct ana_db *db;
 	int ret;
@@ -155,14 +176,20 @@ const struct cmd cmd_compare = {
 	.summary = "is one arm of stored runs worse than another?",
 	.operands = "BASE CANDIDATE",
 	.description =
-		"BASE and CANDIDATE are selectors: KEY=VALUE[,KEY=VALUE...] with policy, options, label, run, trace (a name or the "
-		"beginning of its sha256), engine, machine, kernel, work or timing as KEY; a comma within a value is written "
+		"BASE and CANDIDATE are selectors: KEY=VALUE[,KEY=VALUE...] with policy, options, label, run, trace (a "
+		"name or the "
+		"beginning of its sha256), engine, machine, kernel, work or timing as KEY; a comma within a value is "
+		"written "
 		"as \\,.\n\n"
-		"Runs of both arms are paired by trace and round. For each trace and metric the shift is the Hodges-Lehmann "
-		"estimate of the relative differences, with its exact 95 % signed-rank interval; p is adjusted for the number of "
+		"Runs of both arms are paired by trace and round. For each trace and metric the shift is the "
+		"Hodges-Lehmann "
+		"estimate of the relative differences, with its exact 95 % signed-rank interval; p is adjusted for the "
+		"number of "
 		"comparisons (Benjamini-Hochberg).\n\n"
-		"Verdicts: regressed and improved are significant and beyond the margin; same: the whole interval is within the "
-		"margin; identical: equal in every round; unknown: the rounds do not tell, and about how many more would. Fewer "
+		"Verdicts: regressed and improved are significant and beyond the margin; same: the whole interval is "
+		"within the "
+		"margin; identical: equal in every round; unknown: the rounds do not tell, and about how many more "
+		"would. Fewer "
 		"than 6 rounds never tell.\n\n"
 		"The status is 1 when something regressed (with --strict also when something is unknown), else 0.",
 	.examples = examples,

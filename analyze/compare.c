@@ -19,24 +19,25 @@ static const struct {
 };
 
 static const char *const default_metrics[] = {
-	"makespan_ns", "cpu_time_ns", "wakeup_latency_ns.mean", "wakeup_latency_ns.p50", "wakeup_latency_ns.p95",
-	"wakeup_latency_ns.p99", "switches_voluntary", "switches_involuntary", "migrations.total",
+	"makespan_ns",           "cpu_time_ns",           "wakeup_latency_ns.mean",
+	"wakeup_latency_ns.p50", "wakeup_latency_ns.p95", "wakeup_latency_ns.p99",
+	"switches_voluntary",    "switches_involuntary",  "migrations.total",
 };
 
 /* The words of a selector, and the columns that they mean. */
 static const struct {
 	const char *word, *column;
 } keys[] = {
-	{ "policy", "policy" }, { "options", "policy_options" }, { "label", "label" }, { "run", "id" },
-	{ "trace", "trace" }, { "engine", "engine" }, { "machine", "machine" }, { "kernel", "kernel" },
-	{ "work", "work" }, { "timing", "timing" },
+	{ "policy", "policy" }, { "options", "policy_options" }, { "label", "label" },     { "run", "id" },
+	{ "trace", "trace" },   { "engine", "engine" },          { "machine", "machine" }, { "kernel", "kernel" },
+	{ "work", "work" },     { "timing", "timing" },
 };
 #define NKEYS (sizeof(keys) / sizeof(keys[0]))
 
 struct arm {
 	const char *what; /* "base", "candidate" */
 	const char *selector;
-	char *text;       /* the terms point into it */
+	char *text; /* the terms point into it */
 	struct ana_db_term terms[MAX_TERMS];
 	size_t nterms;
 	bool by_engine_or_run;
@@ -88,15 +89,18 @@ static int parse_selector(struct arm *a, struct sr_error *err)
 		while (k < NKEYS && strcmp(keys[k].word, part))
 			k++;
 		if (!value || k == NKEYS)
-			return sr_fail(err, SR_USAGE, "%s selector '%s': '%s' is not KEY=VALUE with policy, options, label,"
-				       " run, trace, engine, machine, kernel, work or timing as KEY", a->what, a->selector, part);
+			return sr_fail(err, SR_USAGE,
+				       "%s selector '%s': '%s' is not KEY=VALUE with policy, options, label,"
+				       " run, trace, engine, machine, kernel, work or timing as KEY",
+				       a->what, a->selector, part);
 		if (a->nterms == MAX_TERMS)
 			return sr_fail(err, SR_USAGE, "%s selector '%s' has too many parts", a->what, a->selector);
 		*t = (struct ana_db_term){ .column = keys[k].column, .value = value };
 		if (!strcmp(t->column, "id")) {
 			t->number = strtoll(value, &end, 10);
 			if (end == value || *end || t->number <= 0)
-				return sr_fail(err, SR_USAGE, "%s selector: run=%s is not a run's number", a->what, value);
+				return sr_fail(err, SR_USAGE, "%s selector: run=%s is not a run's number", a->what,
+					       value);
 		}
 		if (!strcmp(t->column, "id") || !strcmp(t->column, "engine"))
 			a->by_engine_or_run = true;
@@ -148,9 +152,12 @@ static int nothing_matches(struct ana_db *db, const struct arm *a, struct sr_err
 	    ana_db_values(db, "trace_name", traces, sizeof(traces), err) < 0)
 		return -1;
 	if (!*policies)
-		return sr_fail(err, SR_USAGE, "no run matches the %s '%s': the database has no runs", a->what, a->selector);
-	return sr_fail(err, SR_USAGE, "no run matches the %s '%s'; there are policies: %s; labels: %s; engines: %s; traces: %s",
-		       a->what, a->selector, policies, *labels ? labels : "(none)", engines, *traces ? traces : "(none)");
+		return sr_fail(err, SR_USAGE, "no run matches the %s '%s': the database has no runs", a->what,
+			       a->selector);
+	return sr_fail(err, SR_USAGE,
+		       "no run matches the %s '%s'; there are policies: %s; labels: %s; engines: %s; traces: %s",
+		       a->what, a->selector, policies, *labels ? labels : "(none)", engines,
+		       *traces ? traces : "(none)");
 }
 
 static const char *or_none(const char *text)
@@ -161,8 +168,8 @@ static const char *or_none(const char *text)
 /* An arm is one thing: one policy, one label, ... */
 static int check_unmixed(const struct arm *a, struct sr_error *err)
 {
-	static const char *const words[ANA_IDENTITIES] = { "policy", "options", "label", "engine", "machine", "kernel",
-							   "work", "timing" };
+	static const char *const words[ANA_IDENTITIES] = { "policy",  "options", "label", "engine",
+							   "machine", "kernel",  "work",  "timing" };
 
 	for (size_t k = 0; k < ANA_IDENTITIES; k++) {
 		const char *first = or_none(a->runs.v[0].identity[k]);
@@ -171,8 +178,10 @@ static int check_unmixed(const struct arm *a, struct sr_error *err)
 			const char *other = or_none(a->runs.v[i].identity[k]);
 
 			if (strcmp(first, other))
-				return sr_fail(err, SR_USAGE, "the %s '%s' matches runs that differ: %s=%s and %s=%s; add one of"
-					       " them", a->what, a->selector, words[k], first, words[k], other);
+				return sr_fail(err, SR_USAGE,
+					       "the %s '%s' matches runs that differ: %s=%s and %s=%s; add one of"
+					       " them",
+					       a->what, a->selector, words[k], first, words[k], other);
 		}
 	}
 	return 0;
@@ -246,7 +255,8 @@ static struct run_key *sort_runs(const struct ana_db_runs *runs)
 
 /* Pairs the runs by trace and round; where a round is there several times (the replay was repeated as a whole), the
  * first with the first. Rounds come out in the order of their trace. */
-static int pair_rounds(const struct arm *base, const struct arm *cand, struct round **out, size_t *n, struct sr_error *err)
+static int pair_rounds(const struct arm *base, const struct arm *cand, struct round **out, size_t *n,
+		       struct sr_error *err)
 {
 	struct run_key *a = sort_runs(&base->runs), *b = sort_runs(&cand->runs);
 	struct round *v = calloc(base->runs.n + 1, sizeof(*v));
@@ -296,7 +306,8 @@ static bool lower_is_better(const char *metric)
 
 /* One metric over the rounds of one trace, into a new cell; rounds in which an arm lacks it do not count. */
 static int add_cell(struct ana_comparison *out, size_t *cap, const struct arm *base, const struct arm *cand,
-		    const struct round *rounds, size_t n, const struct ana_metric *m, double margin, struct sr_error *err)
+		    const struct round *rounds, size_t n, const struct ana_metric *m, double margin,
+		    struct sr_error *err)
 {
 	const struct ana_db_run *run = &base->runs.v[rounds[0].base];
 	double *b = malloc(2 * n * sizeof(*b)), *c = b ? b + n : NULL, noise;
@@ -318,7 +329,8 @@ static int add_cell(struct ana_comparison *out, size_t *cap, const struct arm *b
 	}
 	cell = &out->cells[out->ncells];
 	noise = ana_noise(b, pairs);
-	if (ana_compare_paired(b, c, pairs, noise > margin ? noise : margin, lower_is_better(m->name), &cell->s, err) < 0)
+	if (ana_compare_paired(b, c, pairs, noise > margin ? noise : margin, lower_is_better(m->name), &cell->s, err) <
+	    0)
 		goto out;
 	cell->base = ana_median(b, pairs);
 	cell->cand = ana_median(c, pairs);
@@ -383,8 +395,8 @@ static int compare_arms(const struct arm *base, const struct arm *cand, const st
 	for (size_t i = 0; i < base->runs.n; i++)
 		for (size_t k = 0; k < cand->runs.n; k++)
 			if (base->runs.v[i].id == cand->runs.v[k].id)
-				return sr_fail(err, SR_USAGE, "base '%s' and candidate '%s' both match run %lld", base->selector,
-					       cand->selector, (long long)base->runs.v[i].id);
+				return sr_fail(err, SR_USAGE, "base '%s' and candidate '%s' both match run %lld",
+					       base->selector, cand->selector, (long long)base->runs.v[i].id);
 	if (pair_rounds(base, cand, &rounds, &n, err) < 0)
 		goto out;
 	out->base_runs = base->runs.n;
@@ -404,8 +416,8 @@ static int compare_arms(const struct arm *base, const struct arm *cand, const st
 			goto out;
 	}
 	if (out->ncells == 0)
-		sr_fail(err, SR_USAGE, "no metric that was asked for is in the runs of both '%s' and '%s'", base->selector,
-			cand->selector);
+		sr_fail(err, SR_USAGE, "no metric that was asked for is in the runs of both '%s' and '%s'",
+			base->selector, cand->selector);
 	else
 		ret = judge_cells(out, err);
 out:

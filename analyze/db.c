@@ -60,8 +60,9 @@ static int failed(struct ana_db *db, const char *doing, struct sr_error *err)
 		return sr_fail(err, SR_DAMAGED, "%s: the database is damaged (%s)", db->path, sqlite3_errmsg(db->sql));
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
-		return sr_fail(err, SR_ENVIRONMENT, "%s: cannot %s: another process has kept the database locked for %d s",
-			       db->path, doing, BUSY_MS / 1000);
+		return sr_fail(err, SR_ENVIRONMENT,
+			       "%s: cannot %s: another process has kept the database locked for %d s", db->path, doing,
+			       BUSY_MS / 1000);
 	case SQLITE_NOMEM:
 		return ana_no_memory(err);
 	case SQLITE_ERROR:
@@ -133,7 +134,8 @@ static int check(struct ana_db *db, bool create, struct sr_error *err)
 		return -1;
 	if (version == 0 && application == 0 && tables == 0) {
 		if (!create)
-			return sr_fail(err, SR_DAMAGED, "%s: an empty database: nothing was ever stored in it", db->path);
+			return sr_fail(err, SR_DAMAGED, "%s: an empty database: nothing was ever stored in it",
+				       db->path);
 		/* Not on every file system; it works without, only with less concurrency. */
 		sqlite3_exec(db->sql, "PRAGMA journal_mode = WAL", NULL, NULL, NULL);
 		return migrate(db, err);
@@ -159,7 +161,8 @@ struct ana_db *ana_db_open(const char *path, bool create, struct sr_error *err)
 		sr_fail(err, SR_USAGE, "the database's name is empty");
 		goto fail;
 	}
-	if (sqlite3_open_v2(path, &db->sql, SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0), NULL) != SQLITE_OK) {
+	if (sqlite3_open_v2(path, &db->sql, SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0), NULL) !=
+	    SQLITE_OK) {
 		failed(db, create ? "open or create it" : "open it", err);
 		goto fail;
 	}
@@ -214,7 +217,8 @@ static int replace_recorded(struct ana_db *db, struct ana_run *run, struct sr_er
 	run->id = 0;
 	if (!run->engine || strcmp(run->engine, "recorded") || !run->trace_sha256)
 		return 0;
-	st = prepare(db, "DELETE FROM run WHERE engine = 'recorded' AND trace_sha256 = ?1 AND label IS ?2 RETURNING id", err);
+	st = prepare(db, "DELETE FROM run WHERE engine = 'recorded' AND trace_sha256 = ?1 AND label IS ?2 RETURNING id",
+		     err);
 	if (!st)
 		return -1;
 	sqlite3_bind_text(st, 1, run->trace_sha256, -1, SQLITE_STATIC);
@@ -231,15 +235,27 @@ static int replace_recorded(struct ana_db *db, struct ana_run *run, struct sr_er
 
 static int insert_run(struct ana_db *db, struct ana_run *run, const struct ana_result *r, struct sr_error *err)
 {
-	const char *texts[] = { run->trace_sha256, run->trace_name, run->label,
-				run->engine ? run->engine : "recorded", run->policy ? run->policy : "kernel",
-				run->policy_options, run->machine, run->kernel, run->sched_ext, run->work, run->timing,
-				run->host, run->started_at, run->schedrec_version };
+	const char *texts[] = { run->trace_sha256,
+				run->trace_name,
+				run->label,
+				run->engine ? run->engine : "recorded",
+				run->policy ? run->policy : "kernel",
+				run->policy_options,
+				run->machine,
+				run->kernel,
+				run->sched_ext,
+				run->work,
+				run->timing,
+				run->host,
+				run->started_at,
+				run->schedrec_version };
 	const int ntexts = sizeof(texts) / sizeof(texts[0]);
-	sqlite3_stmt *st = prepare(db, "INSERT INTO run (trace_sha256, trace_name, label, engine, policy, policy_options,"
-				       " machine, kernel, sched_ext, work, timing, host, started_at, schedrec_version,"
-				       " repeat, order_slot, lost_events, repaired, censored, id) VALUES"
-				       " (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", err);
+	sqlite3_stmt *st = prepare(db,
+				   "INSERT INTO run (trace_sha256, trace_name, label, engine, policy, policy_options,"
+				   " machine, kernel, sched_ext, work, timing, host, started_at, schedrec_version,"
+				   " repeat, order_slot, lost_events, repaired, censored, id) VALUES"
+				   " (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+				   err);
 	int ret;
 
 	if (!st)
@@ -302,8 +318,10 @@ static int insert_hist(struct ana_db *db, sqlite3_stmt *st, int64_t id, const ch
 
 static int insert_hists(struct ana_db *db, int64_t id, const struct ana_result *r, struct sr_error *err)
 {
-	sqlite3_stmt *st = prepare(db, "INSERT INTO histogram (run_id, name, bucket_lo, bucket_hi, count)"
-				       " VALUES (?,?,?,?,?)", err);
+	sqlite3_stmt *st = prepare(db,
+				   "INSERT INTO histogram (run_id, name, bucket_lo, bucket_hi, count)"
+				   " VALUES (?,?,?,?,?)",
+				   err);
 	int ret = -1;
 
 	if (st && insert_hist(db, st, id, "wakeup_latency_ns", r->wakeup_latency, err) == 0 &&
@@ -317,9 +335,11 @@ static int insert_hists(struct ana_db *db, int64_t id, const struct ana_result *
 
 static int insert_tasks(struct ana_db *db, int64_t id, const struct ana_result *r, struct sr_error *err)
 {
-	sqlite3_stmt *st = prepare(db, "INSERT INTO task (run_id, tid, tgid, comm, source, sleep_ns, wakeups,"
-				       " switches_voluntary, max_latency_ns, cpu_ns, wait_ns, switches_involuntary,"
-				       " migrations) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)", err);
+	sqlite3_stmt *st = prepare(db,
+				   "INSERT INTO task (run_id, tid, tgid, comm, source, sleep_ns, wakeups,"
+				   " switches_voluntary, max_latency_ns, cpu_ns, wait_ns, switches_involuntary,"
+				   " migrations) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+				   err);
 	int ret = st ? 0 : -1;
 
 	for (size_t i = 0; ret == 0 && i < r->ntasks; i++) {
@@ -408,8 +428,8 @@ static int read_runs(struct ana_db *db, sqlite3_stmt *st, struct ana_db_runs *ou
 	return rc == SQLITE_DONE ? 0 : failed(db, "read its runs", err);
 }
 
-const char *const ana_identity_columns[ANA_IDENTITIES] = { "policy", "policy_options", "label", "engine", "machine",
-							    "kernel", "work", "timing" };
+const char *const ana_identity_columns[ANA_IDENTITIES] = { "policy",  "policy_options", "label", "engine",
+							   "machine", "kernel",         "work",  "timing" };
 
 int ana_db_select(struct ana_db *db, const struct ana_db_term *terms, size_t n, struct ana_db_runs *out,
 		  struct sr_error *err)
@@ -420,17 +440,20 @@ int ana_db_select(struct ana_db *db, const struct ana_db_term *terms, size_t n, 
 	int ret;
 
 	memset(out, 0, sizeof(*out));
-	len = (size_t)snprintf(sql, sizeof(sql), "SELECT id, repeat, trace_sha256, trace_name, %s, %s, %s, %s, %s, %s, %s,"
-			       " %s FROM run WHERE 1", ana_identity_columns[0], ana_identity_columns[1],
-			       ana_identity_columns[2], ana_identity_columns[3], ana_identity_columns[4],
-			       ana_identity_columns[5], ana_identity_columns[6], ana_identity_columns[7]);
+	len = (size_t)snprintf(sql, sizeof(sql),
+			       "SELECT id, repeat, trace_sha256, trace_name, %s, %s, %s, %s, %s, %s, %s,"
+			       " %s FROM run WHERE 1",
+			       ana_identity_columns[0], ana_identity_columns[1], ana_identity_columns[2],
+			       ana_identity_columns[3], ana_identity_columns[4], ana_identity_columns[5],
+			       ana_identity_columns[6], ana_identity_columns[7]);
 	for (size_t i = 0; i < n && len < sizeof(sql); i++) {
 		int k = (int)i + 1;
 
 		if (!strcmp(terms[i].column, "trace"))
 			len += (size_t)snprintf(sql + len, sizeof(sql) - len,
 						" AND (trace_name = ?%d OR (length(?%d) >= 4 AND"
-						" substr(trace_sha256, 1, length(?%d)) = ?%d))", k, k, k, k);
+						" substr(trace_sha256, 1, length(?%d)) = ?%d))",
+						k, k, k, k);
 		else
 			len += (size_t)snprintf(sql + len, sizeof(sql) - len, " AND coalesce(%s, '') = ?%d",
 						terms[i].column, k);
@@ -490,7 +513,8 @@ int ana_db_values(struct ana_db *db, const char *column, char *buf, size_t len, 
 	size_t used = 0;
 	int rc;
 
-	snprintf(sql, sizeof(sql), "SELECT %s, count(*) FROM run WHERE %s IS NOT NULL GROUP BY 1 ORDER BY 1", column, column);
+	snprintf(sql, sizeof(sql), "SELECT %s, count(*) FROM run WHERE %s IS NOT NULL GROUP BY 1 ORDER BY 1", column,
+		 column);
 	buf[0] = '\0';
 	st = prepare(db, sql, err);
 	if (!st)

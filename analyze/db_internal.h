@@ -6,13 +6,22 @@
 #include "analyze/internal.h"
 
 /* What tells one arm from another, by column. */
-enum { ANA_ID_POLICY, ANA_ID_OPTIONS, ANA_ID_LABEL, ANA_ID_ENGINE, ANA_ID_MACHINE, ANA_ID_KERNEL, ANA_ID_WORK, ANA_ID_TIMING,
-       ANA_IDENTITIES };
+enum {
+	ANA_ID_POLICY,
+	ANA_ID_OPTIONS,
+	ANA_ID_LABEL,
+	ANA_ID_ENGINE,
+	ANA_ID_MACHINE,
+	ANA_ID_KERNEL,
+	ANA_ID_WORK,
+	ANA_ID_TIMING,
+	ANA_IDENTITIES
+};
 extern const char *const ana_identity_columns[ANA_IDENTITIES];
 
 struct ana_db_run {
 	int64_t id, repeat;
-	char *trace_sha256, *trace_name;   /* owned; NULL: not stored */
+	char *trace_sha256, *trace_name; /* owned; NULL: not stored */
 	char *identity[ANA_IDENTITIES];
 };
 struct ana_db_runs {

@@ -50,19 +50,19 @@ uint64_t ana_load_busy_ns(const struct ana_load *l, unsigned cpu);
 enum ana_source { ANA_SOURCE_KERNEL, ANA_SOURCE_SELF };
 
 struct ana_pass_config {
-	enum ana_scope scope;      /* not ANA_AUTO */
+	enum ana_scope scope; /* not ANA_AUTO */
 	enum ana_source source;
-	bool whole_system;         /* every task of the machine is in the stream */
-	unsigned cpus;             /* the machine's, where there is no machine description */
+	bool whole_system;                   /* every task of the machine is in the stream */
+	unsigned cpus;                       /* the machine's, where there is no machine description */
 	const struct sr_task_starts *starts; /* NULL: none. The three are borrowed until ana_pass_free. */
 	const struct sr_machine *machine;    /* NULL: not known */
-	const uint8_t *members;    /* in place of scope: nonzero for each task index that counts; NULL: by scope */
+	const uint8_t *members; /* in place of scope: nonzero for each task index that counts; NULL: by scope */
 	size_t nmembers;
-	sr_name_fn name;           /* NULL: names are not looked up */
+	sr_name_fn name; /* NULL: names are not looked up */
 	void *name_arg;
-	ana_slice_fn slice;        /* NULL: nobody wants them */
+	ana_slice_fn slice; /* NULL: nobody wants them */
 	void *slice_arg;
-	bool pairs;                /* count who woke whom, and the runnable tasks over time */
+	bool pairs; /* count who woke whom, and the runnable tasks over time */
 };
 
 struct ana_pass;
@@ -76,13 +76,13 @@ void ana_pass_free(struct ana_pass *p);
 const struct ana_pairs *ana_pass_pairs(const struct ana_pass *p);
 const uint64_t *ana_pass_runnable(const struct ana_pass *p, size_t *n);
 
-/* Feeds a file to a pass; cfg's members above, but for what the file says itself. *pass (where wanted) is the caller's. */
+/* Feeds a file to a pass: cfg gets what the file itself says. *pass (where wanted) is the caller's. */
 int ana_read(struct srz_reader *r, struct ana_pass_config *cfg, struct ana_result *out, struct ana_pass **pass,
 	     struct sr_error *err);
 
-bool ana_is_replay(const struct srz_reader *r); /* or a simulation */
+bool ana_is_replay(const struct srz_reader *r);                               /* or a simulation */
 bool ana_meta_number(const struct srz_reader *r, const char *key, double *v); /* false: not there, or no number */
-double ana_ks_distance(const struct ana_hist *a, const struct ana_hist *b); /* neither is empty */
+double ana_ks_distance(const struct ana_hist *a, const struct ana_hist *b);   /* neither is empty */
 
 /* Of d[0..n): the Hodges-Lehmann shift, its exact interval of at least 1 - alpha (NAN where n is too small for one)
  * and the two-sided signed-rank p (stats.c). */

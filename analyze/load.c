@@ -28,17 +28,17 @@ struct ana_load {
 	unsigned online;
 	struct sr_cpumask empty; /* idle cpus with nothing queued */
 	unsigned nempty;
-	unsigned noverloaded;    /* cpus with two or more runnable tasks, one of the waiting ones free to go anywhere */
+	unsigned noverloaded; /* cpus with two or more runnable tasks, one of the waiting ones free to go anywhere */
 	struct held *held;
 	size_t nheld, held_cap;
-	bool *everywhere;        /* masks that leave out no cpu of the machine */
-	uint32_t *cpus_with;     /* [n]: cpus that have n runnable tasks, so that the maximum is always known */
+	bool *everywhere;    /* masks that leave out no cpu of the machine */
+	uint32_t *cpus_with; /* [n]: cpus that have n runnable tasks, so that the maximum is always known */
 	size_t with_cap;
 	uint32_t most;
-	uint64_t runnable;       /* sum over cpus */
+	uint64_t runnable; /* sum over cpus */
 	uint64_t start_ns, last_ns, idle_ns;
 	double imbalance;
-	bool failed;             /* out of memory on the way: told by finish */
+	bool failed; /* out of memory on the way: told by finish */
 };
 
 static unsigned nr_of(const struct load_cpu *c)

@@ -213,9 +213,16 @@ int ana_pass_hand_out(struct ana_pass *p, const struct subject *s, uint64_t end,
 {
 	const struct sr_task *t = &p->table.v[s->row.index];
 	struct ana_slice slice = {
-		.start_ns = s->since_ns, .end_ns = end, .slept_ns = s->slept_ns, .delay_ns = s->delay_ns,
-		.cpu = (unsigned)s->cpu, .index = s->row.index, .tid = t->tid, .comm = t->comm,
-		.left = left, .cut = cut,
+		.start_ns = s->since_ns,
+		.end_ns = end,
+		.slept_ns = s->slept_ns,
+		.delay_ns = s->delay_ns,
+		.cpu = (unsigned)s->cpu,
+		.index = s->row.index,
+		.tid = t->tid,
+		.comm = t->comm,
+		.left = left,
+		.cut = cut,
 	};
 
 	if (!p->cfg.slice || !s->in_scope || self(p))
@@ -402,7 +409,7 @@ static void migrated(struct ana_pass *p, struct subject *s, unsigned from, unsig
 		count_cause(p, s->decided_cause);
 	else
 		count_cause(p, s->wait == WAIT_WAKE && s->placed >= 0 && s->placed != (int)from ? SR_CAUSE_WAKE :
-			       SR_CAUSE_KERNEL);
+												  SR_CAUSE_KERNEL);
 }
 
 /* A wait on a run queue ends with a switch-in; the moment of a repaired one is not known. */

@@ -28,20 +28,20 @@ struct subject {
 	struct ana_task_row row; /* the accumulators, and who it is */
 	uint8_t state, wait;
 	bool in_scope, ran;
-	bool cut;            /* the beginning of the present interval is not known exactly */
-	bool decided;        /* since it last ran, a policy named decided_to */
+	bool cut;     /* the beginning of the present interval is not known exactly */
+	bool decided; /* since it last ran, a policy named decided_to */
 	uint8_t decided_cause;
-	int cpu;             /* where it runs or last ran; -1: nowhere yet */
-	int home;            /* where it was when it was forked; -1: not known */
-	int placed;          /* cpu named by sched_wakeup; -1: not told */
-	int queue;           /* cpu on whose queue it is for ana_load; -1: none */
+	int cpu;    /* where it runs or last ran; -1: nowhere yet */
+	int home;   /* where it was when it was forked; -1: not known */
+	int placed; /* cpu named by sched_wakeup; -1: not told */
+	int queue;  /* cpu on whose queue it is for ana_load; -1: none */
 	int decided_to;
 	int mask;
-	uint64_t since_ns;   /* of the present state */
+	uint64_t since_ns;             /* of the present state */
 	uint64_t waking_ns, queued_ns; /* WAITING after a wake; NOT_KNOWN: not seen */
 	uint64_t slept_ns, delay_ns;   /* before the present stretch; NOT_KNOWN */
-	uint64_t losses;     /* p->losses when the present wait began */
-	uint64_t early_ns;   /* a wake that came while it was still running; NOT_KNOWN: none */
+	uint64_t losses;               /* p->losses when the present wait began */
+	uint64_t early_ns;             /* a wake that came while it was still running; NOT_KNOWN: none */
 	uint32_t early_waker;
 };
 
@@ -58,7 +58,7 @@ struct ana_pass {
 	struct sr_task_table table;
 	struct subject *subjects; /* [0]: the idle task, never counted */
 	size_t nsubjects, subjects_cap;
-	uint32_t *subject_of;     /* by task index; 0: none yet */
+	uint32_t *subject_of; /* by task index; 0: none yet */
 	size_t subject_of_cap;
 	struct pass_cpu *cpus;
 	size_t ncpus, cpus_cap;

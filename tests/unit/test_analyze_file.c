@@ -293,12 +293,17 @@ static void test_a_slice_taker_can_end_it(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_scopes_of_a_recording), T(test_the_scope_of_a_replay_is_what_it_bound), T(test_a_perfect_replay),
-		T(test_errors_are_signed_and_relative_to_the_recording), T(test_wakes_too_many_cost_precision),
-		T(test_errors_of_tasks_do_not_cancel), T(test_concurrency_is_how_many_tasks_too_many),
+		T(test_scopes_of_a_recording),
+		T(test_the_scope_of_a_replay_is_what_it_bound),
+		T(test_a_perfect_replay),
+		T(test_errors_are_signed_and_relative_to_the_recording),
+		T(test_wakes_too_many_cost_precision),
+		T(test_errors_of_tasks_do_not_cancel),
+		T(test_concurrency_is_how_many_tasks_too_many),
 		T(test_a_second_run_is_joined_by_name),
 		T(test_a_self_recorded_replay_takes_its_cpu_time_from_the_engine),
-		T(test_a_missing_file_is_the_environments_fault), T(test_a_slice_taker_can_end_it),
+		T(test_a_missing_file_is_the_environments_fault),
+		T(test_a_slice_taker_can_end_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,14 +35,26 @@ static void feed(struct sr_event ev)
 
 static void sw(uint64_t at, unsigned cpu, int32_t prev, unsigned state, int32_t next)
 {
-	feed((struct sr_event){ .time_ns = at, .cpu = (uint16_t)cpu, .kind = SR_EV_SWITCH, .ctx = prev,
-		.u.sw = { .prev = prev, .next = next, .prev_prio = 120, .next_prio = 120, .prev_state = (uint8_t)state } });
+	feed((struct sr_event){ .time_ns = at,
+				.cpu = (uint16_t)cpu,
+				.kind = SR_EV_SWITCH,
+				.ctx = prev,
+				.u.sw = { .prev = prev,
+					  .next = next,
+					  .prev_prio = 120,
+					  .next_prio = 120,
+					  .prev_state = (uint8_t)state } });
 }
 
-static void wake_kind(unsigned kind, uint64_t at, unsigned cpu, int32_t ctx, int32_t tid, unsigned flags, unsigned target)
+static void wake_kind(unsigned kind, uint64_t at, unsigned cpu, int32_t ctx, int32_t tid, unsigned flags,
+		      unsigned target)
 {
-	feed((struct sr_event){ .time_ns = at, .cpu = (uint16_t)cpu, .kind = (uint8_t)kind, .ctx = ctx, .flags = (uint8_t)flags,
-		.u.wake = { .tid = tid, .prio = 120, .target_cpu = (uint16_t)target } });
+	feed((struct sr_event){ .time_ns = at,
+				.cpu = (uint16_t)cpu,
+				.kind = (uint8_t)kind,
+				.ctx = ctx,
+				.flags = (uint8_t)flags,
+				.u.wake = { .tid = tid, .prio = 120, .target_cpu = (uint16_t)target } });
 }
 
 static void waking(uint64_t at, unsigned cpu, int32_t ctx, int32_t tid)
@@ -57,8 +69,11 @@ static void wakeup(uint64_t at, unsigned cpu, int32_t ctx, int32_t tid, unsigned
 
 static void forked(uint64_t at, unsigned cpu, int32_t parent, int32_t child, unsigned target)
 {
-	feed((struct sr_event){ .time_ns = at, .cpu = (uint16_t)cpu, .kind = SR_EV_FORK, .ctx = parent,
-		.u.fork = { .parent = parent, .child = child } });
+	feed((struct sr_event){ .time_ns = at,
+				.cpu = (uint16_t)cpu,
+				.kind = SR_EV_FORK,
+				.ctx = parent,
+				.u.fork = { .parent = parent, .child = child } });
 	wake_kind(SR_EV_WAKEUP_NEW, at, cpu, parent, child, 0, target);
 }
 
@@ -69,8 +84,13 @@ static void bind_to(uint64_t at, int32_t tid, uint32_t source)
 
 static void decision(uint64_t at, int32_t tid, int from, int to, unsigned cause, uint32_t cost)
 {
-	feed((struct sr_event){ .time_ns = at, .kind = SR_EV_DECISION,
-		.u.decision = { .tid = tid, .from = (int16_t)from, .to = (int16_t)to, .cause = (uint8_t)cause, .cost_ns = cost } });
+	feed((struct sr_event){ .time_ns = at,
+				.kind = SR_EV_DECISION,
+				.u.decision = { .tid = tid,
+						.from = (int16_t)from,
+						.to = (int16_t)to,
+						.cause = (uint8_t)cause,
+						.cost_ns = cost } });
 }
 
 static void lost(uint64_t at, unsigned cpu, uint64_t count)
@@ -398,7 +418,7 @@ static void test_migrations_and_their_causes(void **state)
 	wakeup(116, 1, 20, 10, 1); /* placed on the other cpu */
 	sw(120, 1, 20, P, 10);
 	sw(130, 1, 10, P, 0);
-	sw(140, 0, 0, R, 10);      /* pulled */
+	sw(140, 0, 0, R, 10); /* pulled */
 	sw(150, 0, 10, P, 0);
 	decision(151, 10, 0, 1, SR_CAUSE_TICK, 50);
 	sw(160, 1, 0, R, 10);
@@ -465,7 +485,9 @@ static void test_levels_come_from_the_machine(void **state)
 	finish();
 	assert_true(get("migrations.total") == 2);
 	assert_true(get("migrations.smt") == 1);
-	assert_true(get("migrations.smt") + get("migrations.llc") + get("migrations.package") + get("migrations.node") == 2);
+	assert_true(get("migrations.smt") + get("migrations.llc") + get("migrations.package") +
+			    get("migrations.node") ==
+		    2);
 	sr_machine_free(m);
 }
 
@@ -733,26 +755,44 @@ static void test_a_cpu_beyond_the_limit_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(test_wakeup_latency_is_from_waking_to_switch_in), T(test_run_delay_is_from_wakeup_to_switch_in),
-		T(test_counts_and_times_of_a_sleep), T(test_preemption_is_no_sleep),
-		T(test_the_last_switch_of_an_exit_is_not_voluntary), T(test_early_wake_counts_from_the_switch_out),
-		T(test_early_wake_without_a_wakeup_event_ends_the_sleep), T(test_early_wake_gives_way_to_a_later_one),
-		T(test_a_wakeup_of_a_running_task_ends_its_early_wake), T(test_a_wake_of_a_preempted_task_is_none),
-		T(test_a_task_that_runs_at_the_start_counts_from_there), T(test_a_wait_at_the_end_is_cut_not_counted),
-		T(test_a_loss_censors_the_waits_that_cross_it), T(test_a_loss_cuts_the_slice_on_its_cpu_only),
+		T(test_wakeup_latency_is_from_waking_to_switch_in),
+		T(test_run_delay_is_from_wakeup_to_switch_in),
+		T(test_counts_and_times_of_a_sleep),
+		T(test_preemption_is_no_sleep),
+		T(test_the_last_switch_of_an_exit_is_not_voluntary),
+		T(test_early_wake_counts_from_the_switch_out),
+		T(test_early_wake_without_a_wakeup_event_ends_the_sleep),
+		T(test_early_wake_gives_way_to_a_later_one),
+		T(test_a_wakeup_of_a_running_task_ends_its_early_wake),
+		T(test_a_wake_of_a_preempted_task_is_none),
+		T(test_a_task_that_runs_at_the_start_counts_from_there),
+		T(test_a_wait_at_the_end_is_cut_not_counted),
+		T(test_a_loss_censors_the_waits_that_cross_it),
+		T(test_a_loss_cuts_the_slice_on_its_cpu_only),
 		T(test_a_repaired_switch_that_a_wake_follows_was_a_sleep),
-		T(test_a_wait_that_ends_in_a_repaired_switch_is_cut), T(test_new_tasks_wait_but_have_no_wakeup_latency),
-		T(test_a_reused_tid_is_another_task), T(test_migrations_and_their_causes),
-		T(test_decisions_are_counted_in_any_order), T(test_without_decisions_their_metrics_are_absent),
-		T(test_levels_come_from_the_machine), T(test_idle_while_overloaded),
-		T(test_a_task_placed_on_the_idle_cpu_itself_is_no_overload), T(test_affinity_decides_what_is_overload),
-		T(test_busy_shares_and_imbalance), T(test_a_filtered_recording_knows_no_whole_cpus),
-		T(test_the_tree_is_what_counts), T(test_without_a_command_kernel_threads_do_not_count),
-		T(test_bound_tasks_count_from_their_bind), T(test_a_thread_that_is_bound_again_is_two_tasks),
-		T(test_runnable_tasks_over_time), T(test_interrupts_are_nobodys_wakes),
+		T(test_a_wait_that_ends_in_a_repaired_switch_is_cut),
+		T(test_new_tasks_wait_but_have_no_wakeup_latency),
+		T(test_a_reused_tid_is_another_task),
+		T(test_migrations_and_their_causes),
+		T(test_decisions_are_counted_in_any_order),
+		T(test_without_decisions_their_metrics_are_absent),
+		T(test_levels_come_from_the_machine),
+		T(test_idle_while_overloaded),
+		T(test_a_task_placed_on_the_idle_cpu_itself_is_no_overload),
+		T(test_affinity_decides_what_is_overload),
+		T(test_busy_shares_and_imbalance),
+		T(test_a_filtered_recording_knows_no_whole_cpus),
+		T(test_the_tree_is_what_counts),
+		T(test_without_a_command_kernel_threads_do_not_count),
+		T(test_bound_tasks_count_from_their_bind),
+		T(test_a_thread_that_is_bound_again_is_two_tasks),
+		T(test_runnable_tasks_over_time),
+		T(test_interrupts_are_nobodys_wakes),
 		T(test_pairs_are_counted_by_waker_and_wakee),
-		T(test_a_self_recorded_replay_tells_only_what_its_threads_saw), T(test_no_event_gives_no_metric),
-		T(test_slices_tell_what_came_before_them), T(test_a_cpu_beyond_the_limit_is_refused),
+		T(test_a_self_recorded_replay_tells_only_what_its_threads_saw),
+		T(test_no_event_gives_no_metric),
+		T(test_slices_tell_what_came_before_them),
+		T(test_a_cpu_beyond_the_limit_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

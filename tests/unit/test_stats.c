@@ -220,7 +220,8 @@ static void test_interval_and_test_agree(void **state)
 		assert_int_equal(ana_signed_rank(d, 12, 0.05, &shift, &lo, &hi, &p, &err), 0);
 		assert_true(lo < shift && shift < hi);
 		for (int side = 0; side < 2; side++) {
-			double edge = side ? hi : lo, in = edge + (side ? -1e-7 : 1e-7), out = edge + (side ? 1e-7 : -1e-7);
+			double edge = side ? hi : lo, in = edge + (side ? -1e-7 : 1e-7),
+			       out = edge + (side ? 1e-7 : -1e-7);
 
 			for (size_t i = 0; i < 12; i++)
 				moved[i] = d[i] - in;
@@ -355,8 +356,14 @@ static void test_many_cells_are_judged_together(void **state)
 	struct ana_shift cells[10], *at[10];
 
 	for (size_t i = 0; i < 10; i++) {
-		cells[i] = (struct ana_shift){ .p = 0.5, .shift = 0.2, .lo = -0.1, .hi = 0.5, .rounds = 10, .margin = 0.05,
-					       .lower_is_better = true, .verdict = ANA_UNKNOWN };
+		cells[i] = (struct ana_shift){ .p = 0.5,
+					       .shift = 0.2,
+					       .lo = -0.1,
+					       .hi = 0.5,
+					       .rounds = 10,
+					       .margin = 0.05,
+					       .lower_is_better = true,
+					       .verdict = ANA_UNKNOWN };
 		at[i] = &cells[i];
 	}
 	cells[3].p = 0.01;
@@ -424,18 +431,24 @@ static void test_noise_is_what_an_a_a_comparison_shows(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_every_value_lies_in_its_bucket), cmocka_unit_test(test_quantiles_are_within_one_64th),
-		cmocka_unit_test(test_small_values_are_exact), cmocka_unit_test(test_an_empty_histogram_has_no_quantile),
-		cmocka_unit_test(test_a_sum_that_overflows_stays_at_the_top), cmocka_unit_test(test_median_and_quartiles),
-		cmocka_unit_test(test_p_is_the_share_of_all_sign_assignments), cmocka_unit_test(test_critical_values),
+		cmocka_unit_test(test_every_value_lies_in_its_bucket),
+		cmocka_unit_test(test_quantiles_are_within_one_64th),
+		cmocka_unit_test(test_small_values_are_exact),
+		cmocka_unit_test(test_an_empty_histogram_has_no_quantile),
+		cmocka_unit_test(test_a_sum_that_overflows_stays_at_the_top),
+		cmocka_unit_test(test_median_and_quartiles),
+		cmocka_unit_test(test_p_is_the_share_of_all_sign_assignments),
+		cmocka_unit_test(test_critical_values),
 		cmocka_unit_test(test_the_smallest_p_halves_with_each_round),
 		cmocka_unit_test(test_the_shift_is_the_median_of_all_pair_means),
 		cmocka_unit_test(test_interval_and_test_agree),
 		cmocka_unit_test(test_ties_and_zeros_do_not_make_p_smaller),
 		cmocka_unit_test(test_many_rounds_go_over_to_the_normal_distribution),
-		cmocka_unit_test(test_shifts_are_relative_to_the_base), cmocka_unit_test(test_verdicts),
+		cmocka_unit_test(test_shifts_are_relative_to_the_base),
+		cmocka_unit_test(test_verdicts),
 		cmocka_unit_test(test_below_six_rounds_nothing_is_known),
-		cmocka_unit_test(test_unknown_asks_for_about_enough_rounds), cmocka_unit_test(test_a_base_of_zero),
+		cmocka_unit_test(test_unknown_asks_for_about_enough_rounds),
+		cmocka_unit_test(test_a_base_of_zero),
 		cmocka_unit_test(test_many_cells_are_judged_together),
 		cmocka_unit_test(test_drift_gives_no_more_false_positives_than_it_may),
 		cmocka_unit_test(test_noise_is_what_an_a_a_comparison_shows),

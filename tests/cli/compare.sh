@@ -1,0 +1,115 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# compare: verdicts, statuses, selectors
+. tests/lib.sh
+
+db=$T/runs.db
+command -v sqlite3 >/dev/null || {
+	t_case "comparison of stored runs"
+	t_skip "sqlite3 is not installed"
+	t_done
+	exit
+}
+
+# The tables are schedrec's own; the rows are written here. arm POLICY LABEL ROUNDS MAKESPAN MIGRATIONS: values are SQL
+# with the round as i.
+"$SCHEDREC" analyze tests/golden/all-kinds.srz --db "$db" >/dev/null
+arm() {
+	sqlite3 "$db" "
+	create temp table made(run_id, i);
+	create temp trigger t after insert on run begin insert into made values (new.id, new.repeat); end;
+	with recursive n(i) as (select 0 union all select i + 1 from n where i + 1 < $3)
+	insert into run(engine, policy, label, trace_sha256, trace_name, repeat, order_slot, lost_events, repaired, censored)
+		select 'live', '$1', '$2', 'abcdef0123', 'build.srz', i, i, 0, 0, 0 from n;
+	insert into metric select run_id, 'makespan_ns', 'ns', $4 from made;
+	insert into metric select run_id, 'migrations.total', 'count', $5 from made;
+	insert into metric select run_id, 'fidelity.makespan_error', 'ratio', $4 from made;"
+}
+arm kernel a 12 '1e9 + 1e6 * (i * 7 % 5)' 100
+arm slow a 12 '1.3e9 + 1e6 * (i * 3 % 5)' 100
+arm fast a 12 '0.7e9 + 1e6 * (i * 3 % 5)' 100
+arm close a 12 '1.001e9 + 1e6 * (i * 3 % 5)' 100
+arm few a 4 '1.3e9' 100
+arm wild a 12 '1e9 * (1 + (i * 5 % 7) / 5.0 - 0.5)' '100 * (i % 5)'
+
+# field METRIC FIELD: out of $T/out
+field() {
+	sqlite3 :memory: "select json_extract(value, '\$.$2') from json_each(readfile('$T/out'))
+		where json_extract(value, '\$.metric') = '$1'"
+}
+
+t_case "a regression is status 1, told in the table"
+t_status 1 "$SCHEDREC" compare --db "$db" policy=kernel policy=slow
+t_match '^makespan_ns .*regressed$' "$T/out" && t_match '^migrations.total .*identical$' "$T/out"
+t_match '^build.srz$' "$T/out" && t_no_match '^.{101}' "$T/out"
+t_ok
+
+t_case "JSON: one object a trace and metric"
+t_status 1 "$SCHEDREC" compare --db "$db" --json policy=kernel policy=slow
+t_equal regressed "$(field makespan_ns verdict)"
+t_equal 12 "$(field makespan_ns rounds)"
+t_equal build.srz "$(field makespan_ns trace)"
+t_equal 1 "$(sqlite3 :memory: "select $(field makespan_ns lo) < 0.3 and $(field makespan_ns hi) > 0.29
+	and $(field makespan_ns shift) between $(field makespan_ns lo) and $(field makespan_ns hi)")"
+t_equal 2 "$(sqlite3 :memory: "select json_array_length(readfile('$T/out'))")"
+t_ok
+
+t_case "an improvement is status 0"
+t_status 0 "$SCHEDREC" compare --db "$db" --json --strict policy=kernel policy=fast
+t_equal improved "$(field makespan_ns verdict)"
+t_ok
+
+t_case "what is within the margin is the same"
+t_status 0 "$SCHEDREC" compare --db "$db" --json --strict policy=kernel policy=close
+t_equal same "$(field makespan_ns verdict)"
+t_ok
+
+t_case "a smaller margin makes the same change count"
+t_status 1 "$SCHEDREC" compare --db "$db" --json --margin 20 policy=kernel policy=slow
+t_status 0 "$SCHEDREC" compare --db "$db" --json --margin 40 policy=kernel policy=slow
+t_equal same "$(field makespan_ns verdict)"
+t_ok
+
+t_case "four rounds tell nothing, and say how many more"
+t_status 0 "$SCHEDREC" compare --db "$db" policy=kernel policy=few
+t_match '^makespan_ns .*unknown, \+2$' "$T/out" && t_match '8 runs have no counterpart' "$T/out"
+t_status 0 "$SCHEDREC" compare --db "$db" --json policy=kernel policy=few
+t_equal unknown "$(field makespan_ns verdict)"
+t_equal 2 "$(field makespan_ns needs)"
+t_equal '' "$(field makespan_ns lo)"
+t_ok
+
+t_case "--strict: unknown is status 1"
+t_status 1 "$SCHEDREC" compare --db "$db" --strict policy=kernel policy=few
+t_status 1 "$SCHEDREC" compare --db "$db" --strict policy=kernel policy=wild
+t_ok
+
+t_case "--metric picks, and fidelity is never compared"
+t_status 0 "$SCHEDREC" compare --db "$db" --json --metric 'migr*' policy=kernel policy=slow
+t_equal 1 "$(sqlite3 :memory: "select json_array_length(readfile('$T/out'))")"
+t_status 1 "$SCHEDREC" compare --db "$db" --json --metric '*' policy=kernel policy=slow
+t_no_match fidelity "$T/out"
+t_status 2 "$SCHEDREC" compare --db "$db" --metric 'fidelity.*' policy=kernel policy=slow
+t_ok
+
+t_case "a selector that matches nothing: status 2, and what there is"
+t_status 2 "$SCHEDREC" compare --db "$db" policy=kernel policy=none
+t_one_line "$T/err" && t_match 'close, fast, few, kernel, slow, wild' "$T/err" && t_match 'labels: a' "$T/err"
+t_ok
+
+t_case "a wrong command line: status 2"
+t_status 2 "$SCHEDREC" compare --db "$db" policy=kernel && t_match 'two selectors' "$T/err"
+t_status 2 "$SCHEDREC" compare policy=kernel policy=slow && t_match '[-]-db' "$T/err"
+t_status 2 "$SCHEDREC" compare --db "$db" policy=kernel slow && t_match "'slow'" "$T/err"
+t_ok
+
+t_case "a database that is not there, or none, or empty"
+t_status 3 "$SCHEDREC" compare --db "$T/none.db" policy=a policy=b && t_one_line "$T/err"
+t_true "it was not made" test ! -e "$T/none.db"
+echo text >"$T/text.db"
+t_status 4 "$SCHEDREC" compare --db "$T/text.db" policy=a policy=b && t_one_line "$T/err"
+: >"$T/empty.db"
+t_status 4 "$SCHEDREC" compare --db "$T/empty.db" policy=a policy=b && t_one_line "$T/err"
+t_ok
+
+t_done
