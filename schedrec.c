@@ -48,6 +48,11 @@ static void on_signal(int sig)
 	cmd_signal = sig;
 }
 
+/* For SIGPIPE: the write fails instead. Not SIG_IGN, which commands that are run would inherit. */
+static void do_nothing(int sig)
+{
+}
+
 void cmd_catch_signals(void)
 {
 	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP };
@@ -769,15 +774,22 @@ static void open_standard_files(void)
 			_exit(SR_ENVIRONMENT);
 }
 
+/* A write to a closed pipe fails with EPIPE, which is told; it does not kill. */
+static void on_broken_pipe(int sig)
+{
+}
+
 int main(int argc, char **argv)
 {
 	struct sr_error err = { .status = SR_BUG };
 	const struct cmd *cmd = NULL;
 	char prefix[64] = "schedrec";
+	struct sigaction old;
 	int status, failed;
 
 	open_standard_files();
-	signal(SIGPIPE, SIG_IGN);
+	if (signal(SIGPIPE, do_nothing) == SIG_IGN)
+		signal(SIGPIPE, SIG_IGN);
 	status = run(argc, argv, &cmd, &err);
 	if (cmd)
 		snprintf(prefix, sizeof(prefix), "schedrec %s", cmd->name);

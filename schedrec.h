@@ -35,7 +35,7 @@ struct cmd {
 	size_t options_size;             /* sizeof the struct that the rows fill */
 	unsigned flags;
 	/* Exit status, or -1 with *err filled: main prints "schedrec NAME: TEXT" on stderr, exits with its status.
-	 * main also flushes stdout, and a stdout that fails is status 3 with its one line; SIGPIPE is ignored, so
+	 * main also flushes stdout, and a stdout that fails is status 3 with its one line; SIGPIPE ends nothing, so
 	 * whoever prints much stops when ferror(stdout) says so. */
 	int (*run)(const void *options, int nargs, char **args, struct sr_error *err);
 };

@@ -410,6 +410,8 @@ int sr_options_parse(const struct sr_option *rows, void *members, int argc, char
 	while (i < argc)
 		argv[n++] = argv[i++];
 	*operands = n;
+	if (n < argc)
+		argv[n] = NULL;
 	/* A list that was given replaces its default; any other option overwrote it above. */
 	for (const struct sr_option *o = rows; o->name; o++)
 		if (o->deflt && o->type == SR_OPT_LIST && ((struct sr_strings *)member(o, members))->n == 0 &&

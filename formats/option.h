@@ -43,7 +43,7 @@ struct sr_option {
 
 /* Sets defaults, then parses argv[0..argc) (without the command's own name). Options may stand between operands
  * until "--"; with stop_at_operand the first operand ends them (for `record CMD -x`). Operands are moved to
- * the front of argv in order; *operands is their number. A long name may be cut short while it stays unique.
+ * the front of argv in order; *operands is their number, and a NULL follows them. A long name may be cut short while it stays unique.
  * Unknown, ambiguous, out-of-bounds and malformed options are SR_USAGE with the option named.
  * --name=value, --name value, -xvalue, -x value, -xy for two flags. Pointers into argv stay. */
 int sr_options_parse(const struct sr_option *rows, void *members, int argc, char **argv, int stop_at_operand,

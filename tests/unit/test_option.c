@@ -140,6 +140,7 @@ static void operands_move_to_the_front_in_order(void **state)
 	assert_string_equal(words[3], "three");
 	assert_string_equal(words[4], "-q");
 	assert_string_equal(words[5], "--");
+	assert_null(words[6]);
 	assert_true(m.all && !m.quiet);
 }
 
