@@ -479,7 +479,7 @@ static int prepare(struct job *j, struct sr_error *err)
 static int run(const void *opts, int nargs, char **args, struct sr_error *err)
 {
 	const struct record_options *o = opts;
-	struct job j = { .o = o, .argv = nargs ? args : NULL, .signal_fd = -1, .pid_fd = -1 };
+	struct job j = { .o = o, .signal_fd = -1, .pid_fd = -1 };
 	struct sr_error second;
 	char what[32];
 	int rc;
@@ -490,6 +490,12 @@ static int run(const void *opts, int nargs, char **args, struct sr_error *err)
 		return sr_fail(err, SR_USAGE, "--pid records a running process: no command goes with it");
 	if (!o->all && !o->pid && !nargs)
 		return sr_fail(err, SR_USAGE, "what is to be recorded? A command, --pid PID or --all");
+	if (nargs) { /* args does not end in NULL */
+		j.argv = calloc((size_t)nargs + 1, sizeof(*j.argv));
+		if (!j.argv)
+			return sr_fail(err, SR_ENVIRONMENT, "out of memory");
+		memcpy(j.argv, args, (size_t)nargs * sizeof(*args));
+	}
 	snprintf(what, sizeof(what), "pid%d", (int)o->pid);
 	j.what = nargs ? args[0] : o->pid ? what : "system";
 	choose_path(&j);
@@ -501,6 +507,7 @@ static int run(const void *opts, int nargs, char **args, struct sr_error *err)
 		summary(&j);
 	if (rec_close(j.session, rc ? &second : err))
 		rc = -1;
+	free(j.argv);
 	if (j.pid_fd >= 0)
 		close(j.pid_fd);
 	if (j.signal_fd >= 0)
