@@ -92,10 +92,10 @@ static void domain_alone_ticks(void **state)
 	assert_int_equal(rpl_policy_domain.tick_ns, 1000000);
 }
 
-static void kernel_pins_nothing(void **state)
+static void kernel_alone_pins_nothing(void **state)
 {
-	assert_false(rpl_policy_kernel.pins);
-	assert_false(rpl_policy_kernel.ticks);
+	for (size_t i = 0; rpl_policies[i]; i++)
+		assert_int_equal(rpl_policies[i]->pins, rpl_policies[i] != &rpl_policy_kernel);
 }
 
 static void recorded_is_the_recorded_cpu(void **state)
@@ -201,7 +201,7 @@ int main(void)
 		cmocka_unit_test(list_is_cut_at_policies_not_at_options),
 		cmocka_unit_test(policies_without_options_refuse_any),
 		cmocka_unit_test(domain_alone_ticks),
-		cmocka_unit_test(kernel_pins_nothing),
+		cmocka_unit_test(kernel_alone_pins_nothing),
 		cmocka_unit_test(recorded_is_the_recorded_cpu),
 		cmocka_unit_test(recorded_cpus_fold_onto_a_smaller_machine),
 		cmocka_unit_test(recorded_gives_way_to_affinity),
