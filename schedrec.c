@@ -774,17 +774,11 @@ static void open_standard_files(void)
 			_exit(SR_ENVIRONMENT);
 }
 
-/* A write to a closed pipe fails with EPIPE, which is told; it does not kill. */
-static void on_broken_pipe(int sig)
-{
-}
-
 int main(int argc, char **argv)
 {
 	struct sr_error err = { .status = SR_BUG };
 	const struct cmd *cmd = NULL;
 	char prefix[64] = "schedrec";
-	struct sigaction old;
 	int status, failed;
 
 	open_standard_files();
