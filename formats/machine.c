@@ -18,22 +18,32 @@ static const struct sr_machine_preset presets[] = {
 	{ .name = "core-4", .help = "one package, 4 cores under one L3", .synthetic = "pack:1 l3:1 core:4 pu:1" },
 	{ .name = "core-8", .help = "one package, 8 cores under one L3", .synthetic = "pack:1 l3:1 core:8 pu:1" },
 	{ .name = "smp-4", .help = "4 packages of one core, nothing shared", .synthetic = "pack:4 l2:1 core:1 pu:1" },
-	{ .name = "smt-2x2", .help = "2 packages of one core with 2 threads: two hyper-threading Xeons of 2004",
+	{ .name = "smt-2x2",
+	  .help = "2 packages of one core with 2 threads: two hyper-threading Xeons of 2004",
 	  .synthetic = "pack:2 l2:1 core:1 pu:2" },
-	{ .name = "smt-8x2", .help = "one package, 8 cores of 2 threads under one L3: a desktop",
+	{ .name = "smt-8x2",
+	  .help = "one package, 8 cores of 2 threads under one L3: a desktop",
 	  .synthetic = "pack:1 l3:1 l2:8 core:1 pu:2" },
-	{ .name = "ccx-2x4x2", .help = "one package, two L3s with 4 cores of 2 threads each",
+	{ .name = "ccx-2x4x2",
+	  .help = "one package, two L3s with 4 cores of 2 threads each",
 	  .synthetic = "pack:1 l3:2 l2:4 core:1 pu:2" },
-	{ .name = "numa-2x8x2", .help = "2 nodes of 8 cores of 2 threads, distance 21",
-	  .synthetic = "pack:2 [numa] l3:1 l2:8 core:1 pu:2", .distance = "10,21,21,10" },
-	{ .name = "numa-4x4", .help = "4 nodes of 4 cores in a ring: distances 16 and 22",
+	{ .name = "numa-2x8x2",
+	  .help = "2 nodes of 8 cores of 2 threads, distance 21",
+	  .synthetic = "pack:2 [numa] l3:1 l2:8 core:1 pu:2",
+	  .distance = "10,21,21,10" },
+	{ .name = "numa-4x4",
+	  .help = "4 nodes of 4 cores in a ring: distances 16 and 22",
 	  .synthetic = "pack:4 [numa] l3:1 l2:4 core:1 pu:1",
 	  .distance = "10,16,22,16, 16,10,16,22, 22,16,10,16, 16,22,16,10" },
-	{ .name = "biglittle-4+4", .help = "two clusters under an L2 each: 4 little cores (capacity 446), 4 big ones",
-	  .synthetic = "pack:1 l2:2 core:4 pu:1", .capacity = "446x4,1024x4" },
-	{ .name = "hybrid-4x2+4", .help = "4 fast cores of 2 threads, 4 slow ones (capacity 640)",
+	{ .name = "biglittle-4+4",
+	  .help = "two clusters under an L2 each: 4 little cores (capacity 446), 4 big ones",
+	  .synthetic = "pack:1 l2:2 core:4 pu:1",
+	  .capacity = "446x4,1024x4" },
+	{ .name = "hybrid-4x2+4",
+	  .help = "4 fast cores of 2 threads, 4 slow ones (capacity 640)",
 	  .synthetic = "pack:1 l3:1 core:8 pu:2(indexes=0,1,2,3,4,5,6,7,8,12,9,13,10,14,11,15)",
-	  .capacity = "1024x8,640x4", .cpus = 12 },
+	  .capacity = "1024x8,640x4",
+	  .cpus = 12 },
 	{ .name = NULL },
 };
 
@@ -133,7 +143,8 @@ static struct sr_machine *load_this(struct sr_error *err)
 		return NULL;
 	}
 	if (!hwloc_topology_is_thissystem(t)) {
-		sr_fail(err, SR_ENVIRONMENT, "the environment tells hwloc of another machine (HWLOC_XMLFILE, "
+		sr_fail(err, SR_ENVIRONMENT,
+			"the environment tells hwloc of another machine (HWLOC_XMLFILE, "
 			"HWLOC_SYNTHETIC, HWLOC_FSROOT): unset it, or name the machine with --machine");
 		hwloc_topology_destroy(t);
 		return NULL;
@@ -233,8 +244,10 @@ static hwloc_topology_t load_synthetic(const char *string, struct sr_error *err)
 	}
 	t = topology_new(0, err);
 	if (t && (hwloc_topology_set_synthetic(t, string) || hwloc_topology_load(t))) {
-		sr_fail(err, SR_USAGE, "machine '%s': not a synthetic string that hwloc understands, such as "
-			"'pack:2 core:4 pu:2'", string);
+		sr_fail(err, SR_USAGE,
+			"machine '%s': not a synthetic string that hwloc understands, such as "
+			"'pack:2 core:4 pu:2'",
+			string);
 		hwloc_topology_destroy(t);
 		t = NULL;
 	}
@@ -334,8 +347,10 @@ struct sr_machine *sr_machine_load(const char *spec, struct sr_error *err)
 
 		return t ? machine_of(t, err) : NULL;
 	}
-	sr_fail(err, SR_USAGE, "no machine '%s': give 'this', a file of hwloc XML, an hwloc synthetic string such as "
-		"'pack:2 core:4 pu:2', or one of:%s", spec, names);
+	sr_fail(err, SR_USAGE,
+		"no machine '%s': give 'this', a file of hwloc XML, an hwloc synthetic string such as "
+		"'pack:2 core:4 pu:2', or one of:%s",
+		spec, names);
 	return NULL;
 }
 

@@ -13,25 +13,25 @@
 #include "formats/task.h"
 
 struct sr_cpu {
-	uint16_t os;        /* the kernel's number */
-	uint16_t core;      /* dense index of its core: same core = SMT siblings */
-	uint16_t llc;       /* dense index of the last-level cache it shares (its core's own when it shares none) */
-	uint16_t cluster;   /* dense index (the kernel's cluster, else a cache between core and llc); else as llc */
-	uint16_t package;   /* dense index; one package where the firmware names none */
-	uint16_t node;      /* dense index of its NUMA node: nodes without a cpu are not counted */
-	uint16_t capacity;  /* 1..1024, relative to the machine's fastest; 1024 where unknown */
-	uint8_t online;     /* in the machine and usable by this process where the machine is this one */
+	uint16_t os;       /* the kernel's number */
+	uint16_t core;     /* dense index of its core: same core = SMT siblings */
+	uint16_t llc;      /* dense index of the last-level cache it shares (its core's own when it shares none) */
+	uint16_t cluster;  /* dense index (the kernel's cluster, else a cache between core and llc); else as llc */
+	uint16_t package;  /* dense index; one package where the firmware names none */
+	uint16_t node;     /* dense index of its NUMA node: nodes without a cpu are not counted */
+	uint16_t capacity; /* 1..1024, relative to the machine's fastest; 1024 where unknown */
+	uint8_t online;    /* in the machine and usable by this process where the machine is this one */
 };
 #define SR_NO_CORE UINT16_MAX /* core of a hole: a number that names no cpu that is switched on */
 
 struct sr_machine {
-	unsigned ncpus;        /* highest os number + 1, at most SR_MAX_CPUS; v[] is indexed by os number */
+	unsigned ncpus; /* highest os number + 1, at most SR_MAX_CPUS; v[] is indexed by os number */
 	struct sr_cpu *v;
 	unsigned ncores, nllcs, nclusters, npackages, nnodes;
-	uint32_t *distance;    /* nnodes x nnodes, NUMA distances as the firmware gives them (10 = local); 10 and 20
+	uint32_t *distance; /* nnodes x nnodes, NUMA distances as the firmware gives them (10 = local); 10 and 20
 				* where it gives none */
-	char *summary;         /* one line: "2 cores, 2 CPUs, 1 package, 1 node" */
-	char *xml;             /* hwloc XML, scrubbed of host name, addresses and the like; for SRZ_SEC_MACHINE */
+	char *summary;      /* one line: "2 cores, 2 CPUs, 1 package, 1 node" */
+	char *xml;          /* hwloc XML, scrubbed of host name, addresses and the like; for SRZ_SEC_MACHINE */
 };
 
 /*
@@ -56,10 +56,10 @@ void sr_machine_free(struct sr_machine *m); /* NULL is allowed */
 
 struct sr_machine_preset {
 	const char *name, *help;
-	const char *synthetic;  /* the machine as hwloc's synthetic string, before the members below */
-	const char *capacity;   /* what the string cannot say: "446x4,1024x4", cpus in logical order; NULL: all 1024 */
-	const char *distance;   /* NUMA distances, row by row, "10,20,20,10"; NULL: 10 and 20 */
-	unsigned cpus;          /* only the cpus below this number exist; 0: all of the string */
+	const char *synthetic; /* the machine as hwloc's synthetic string, before the members below */
+	const char *capacity;  /* what the string cannot say: "446x4,1024x4", cpus in logical order; NULL: all 1024 */
+	const char *distance;  /* NUMA distances, row by row, "10,20,20,10"; NULL: 10 and 20 */
+	unsigned cpus;         /* only the cpus below this number exist; 0: all of the string */
 };
 const struct sr_machine_preset *sr_machine_presets(void); /* ended by a NULL name */
 

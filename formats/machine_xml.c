@@ -38,10 +38,10 @@ static const struct {
 	const char *name;
 	enum type type;
 } types[] = {
-	{ "Machine", T_MACHINE }, { "Package", T_PACKAGE }, { "Die", T_DIE },         { "Core", T_CORE },
-	{ "PU", T_PU },           { "L2Cache", T_CACHE },   { "L3Cache", T_CACHE },   { "L4Cache", T_CACHE },
-	{ "L5Cache", T_CACHE },   { "Group", T_GROUP },     { "NUMANode", T_NODE },   { "MemCache", T_MEMCACHE },
-	{ "L1Cache", T_ELIDE },   { "L1iCache", T_ELIDE },  { "L2iCache", T_ELIDE },  { "L3iCache", T_ELIDE },
+	{ "Machine", T_MACHINE }, { "Package", T_PACKAGE }, { "Die", T_DIE },        { "Core", T_CORE },
+	{ "PU", T_PU },           { "L2Cache", T_CACHE },   { "L3Cache", T_CACHE },  { "L4Cache", T_CACHE },
+	{ "L5Cache", T_CACHE },   { "Group", T_GROUP },     { "NUMANode", T_NODE },  { "MemCache", T_MEMCACHE },
+	{ "L1Cache", T_ELIDE },   { "L1iCache", T_ELIDE },  { "L2iCache", T_ELIDE }, { "L3iCache", T_ELIDE },
 	{ NULL, T_SKIP }, /* I/O, misc, and what is not known */
 };
 
@@ -52,9 +52,26 @@ static const char *const allowed_infos[] = {
 	NULL,
 };
 static const char *const object_attrs[] = {
-	"type",       "os_index", "cpuset", "complete_cpuset", "allowed_cpuset",  "nodeset",             "complete_nodeset",
-	"allowed_nodeset", "gp_index", "subtype", "cache_size",  "depth", "cache_linesize", "cache_associativity",
-	"cache_type", "kind",     "subkind", "dont_merge",     "local_memory",    NULL,
+	"type",
+	"os_index",
+	"cpuset",
+	"complete_cpuset",
+	"allowed_cpuset",
+	"nodeset",
+	"complete_nodeset",
+	"allowed_nodeset",
+	"gp_index",
+	"subtype",
+	"cache_size",
+	"depth",
+	"cache_linesize",
+	"cache_associativity",
+	"cache_type",
+	"kind",
+	"subkind",
+	"dont_merge",
+	"local_memory",
+	NULL,
 };
 static const char *const kind_attrs[] = { "cpuset", "forced_efficiency", NULL };
 static const char *const info_attrs[] = { "name", "value", NULL };
@@ -90,7 +107,7 @@ struct reader {
 
 	struct object *objects;
 	uint32_t nobjects, objects_cap;
-	uint32_t pu[SR_MAX_CPUS]; /* os number -> object */
+	uint32_t pu[SR_MAX_CPUS];    /* os number -> object */
 	uint16_t order[SR_MAX_CPUS]; /* os numbers in logical order */
 	unsigned npus;
 	struct node *nodes;
@@ -535,7 +552,8 @@ static int parse(struct reader *r)
 	int rc;
 
 	fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE topology SYSTEM \"hwloc2.dtd\">\n"
-	      "<topology version=\"2.0\">\n", r->out);
+	      "<topology version=\"2.0\">\n",
+	      r->out);
 	while ((rc = next_tag(r, &t)) > 0)
 		if (t.closes ? close_tag(r, &t) : open_tag(r, &t))
 			return -1;
@@ -612,8 +630,13 @@ static int build_cpus(struct reader *r, struct sr_machine *m)
 	if (!m->v)
 		return no_memory(r);
 	for (unsigned i = 0; i < m->ncpus; i++)
-		m->v[i] = (struct sr_cpu){ .os = (uint16_t)i, .core = SR_NO_CORE, .llc = SR_NO_CORE,
-			.cluster = SR_NO_CORE, .package = SR_NO_CORE, .node = SR_NO_CORE, .capacity = 1024 };
+		m->v[i] = (struct sr_cpu){ .os = (uint16_t)i,
+					   .core = SR_NO_CORE,
+					   .llc = SR_NO_CORE,
+					   .cluster = SR_NO_CORE,
+					   .package = SR_NO_CORE,
+					   .node = SR_NO_CORE,
+					   .capacity = 1024 };
 	for (uint32_t i = r->nobjects; i-- > 0;)
 		if (r->objects[i].parent != UINT32_MAX)
 			r->objects[r->objects[i].parent].npus += r->objects[i].npus;
@@ -654,7 +677,8 @@ static void emit_distances(struct reader *r, const struct sr_machine *m, const u
 	char text[32];
 	size_t len = 0;
 
-	fprintf(r->out, "  <distances2 type=\"NUMANode\" nbobjs=\"%u\" kind=\"5\" name=\"NUMALatency\" indexing=\"os\">\n",
+	fprintf(r->out,
+		"  <distances2 type=\"NUMANode\" nbobjs=\"%u\" kind=\"5\" name=\"NUMALatency\" indexing=\"os\">\n",
 		m->nnodes);
 	for (unsigned i = 0; i < m->nnodes; i++)
 		len += (size_t)snprintf(text, sizeof(text), "%u ", os[i]);

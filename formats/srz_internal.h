@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <zlib.h>
 
 #include "formats/error.h"
@@ -148,8 +149,9 @@ static inline struct srz_key srz_key_of(const struct sr_event *ev)
 struct srz_chunk {
 	uint64_t offset; /* of the section's header */
 	struct srz_key first, last;
-	uint32_t stored; /* bytes of its payload */
-	uint32_t events; /* with those of kinds that this reader does not know */
+	struct srz_key from; /* reading: of this and all later chunks of the stream the first */
+	uint32_t stored;     /* bytes of its payload */
+	uint32_t events;     /* with those of kinds that this reader does not know */
 	uint8_t stream;
 };
 
@@ -161,7 +163,7 @@ struct srz_totals {
 };
 
 /*
- * The chunk codec (srz_chunk.c), for any number of chunks in one direction. Its memory: about 100 bytes an event
+ * The chunk codec (srz_encode.c, srz_decode.c), for any number of chunks in one direction. Its memory: about 100 bytes an event
  * of the biggest chunk seen when it decodes, 200 when it encodes.
  */
 #define SRZ_LEVEL 6
@@ -189,11 +191,30 @@ int srz_tasks_encode(const struct sr_task_starts *t, struct srz_buf *out, struct
 const char *srz_tasks_decode(const uint8_t *p, size_t len,
 			     struct sr_task_starts *t); /* t as in a failed state: release it */
 
+/* The file being written (srz_part.c): PATH.part, locked, in its directory wherever that moves. */
+struct srz_part {
+	int fd, dir_fd;
+	char *path, *part;            /* as given, for messages */
+	const char *base, *part_base; /* their last components */
+	uint64_t offset;              /* behind the last whole section */
+	bool failed;                  /* a write did not succeed */
+};
+
+/* After a failure, too, srz_part_release is due. */
+int srz_part_open(struct srz_part *p, const char *path, struct sr_error *err);
+/* All of iov[0..n) behind what there is, or nothing. */
+int srz_part_write(struct srz_part *p, struct iovec *iov, int n, struct sr_error *err);
+/* Blocks for so many bytes more, where the file system can; fails when there are none. */
+int srz_part_reserve(struct srz_part *p, size_t len, struct sr_error *err);
+int srz_part_finish(struct srz_part *p, struct sr_error *err); /* on the disk, and under its own name */
+void srz_part_remove(struct srz_part *p);
+void srz_part_release(struct srz_part *p);
+
 /*
  * The reader. srz_open.c fills it; srz_next.c merges the chunks of all streams.
  *
  * Of each stream at most two chunks are decoded at a time: a chunk may begin before its predecessor ends, but not
- * before the end of the one before that (srz_open has checked it).
+ * before the end of the one before that (srz_open has checked it). It may even begin before its predecessor does.
  */
 struct srz_loaded {
 	struct sr_event *ev;

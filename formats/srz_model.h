@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Private to srz_chunk.c: how the fields of an event turn into bytes of columns, and back.
+ * Private to the chunk codec: how the fields of an event turn into bytes of columns, and back.
  *
  * Both directions are one function, srz_model_event(), compiled twice (enc constant), so that they cannot drift
  * apart. Fields are coded against what the events before them in this chunk (in stream order) foretell; a

@@ -94,8 +94,8 @@ static uint64_t others_from(const struct srz_reader *r, const struct srz_loaded 
 			if (l != but && l->pos < l->n && l->ev[l->pos].time_ns < t)
 				t = l->ev[l->pos].time_ns;
 		}
-		if (cur->next < r->nchunks && r->chunk[cur->next].first.time_ns < t)
-			t = r->chunk[cur->next].first.time_ns;
+		if (cur->next < r->nchunks && r->chunk[cur->next].from.time_ns < t)
+			t = r->chunk[cur->next].from.time_ns;
 	}
 	return t;
 }
@@ -114,7 +114,7 @@ static int pick(struct srz_reader *r, struct sr_error *err)
 
 			if (cur->next == r->nchunks)
 				continue;
-			if (r->run && !before(r->chunk[cur->next].first, s, key_at(r->run), stream))
+			if (r->run && !before(r->chunk[cur->next].from, s, key_at(r->run), stream))
 				continue;
 			if (load(r, s, err)) {
 				r->run = NULL;

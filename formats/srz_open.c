@@ -273,8 +273,10 @@ static int body_section(struct srz_reader *r, uint64_t offset, const struct srz_
 
 	if (!known_section(s->id) && s->id & SRZ_MUST)
 		return sr_fail(err, SR_DAMAGED,
-			       "%s: section %u at offset %" PRIu64 " must be understood and is not known to this version of "
-			       "schedrec", r->path, s->id & ~SRZ_MUST, offset);
+			       "%s: section %u at offset %" PRIu64
+			       " must be understood and is not known to this version of "
+			       "schedrec",
+			       r->path, s->id & ~SRZ_MUST, offset);
 	if (!known_section(s->id))
 		return read_stored(r, offset, s, &there, err);
 	if (srz_read_section(r, offset, s, &p, &len, err))
@@ -537,6 +539,22 @@ static int read_file_header(struct srz_reader *r, struct sr_error *err)
 	return 0;
 }
 
+static void find_chunk_starts(struct srz_reader *r)
+{
+	struct srz_key from[SRZ_STREAMS];
+	size_t i;
+
+	for (i = 0; i < SRZ_STREAMS; i++)
+		from[i] = (struct srz_key){ UINT64_MAX, UINT32_MAX };
+	for (i = r->nchunks; i--;) {
+		struct srz_chunk *c = &r->chunk[i];
+
+		if (srz_key_less(c->first, from[c->stream]))
+			from[c->stream] = c->first;
+		c->from = from[c->stream];
+	}
+}
+
 static void fill_info(struct srz_reader *r)
 {
 	struct srz_info *info = &r->info;
@@ -608,6 +626,7 @@ struct srz_reader *srz_open(const char *path, struct sr_error *err)
 	if (ret)
 		goto fail;
 	srz_buf_release(&r->raw); /* chunks are not inflated as a whole */
+	find_chunk_starts(r);
 	fill_info(r);
 	srz_rewind(r, err);
 	return r;

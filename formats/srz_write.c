@@ -2,19 +2,12 @@
 /*
  * The writer: sections, one behind the other, then the index and the end mark.
  *
- * offset is always behind the last whole section: a write that fails is undone, so the part file stays
- * readable and a full disk leaves room for the index.
+ * A write that fails is undone, so the part file stays readable, and a full disk leaves room for the index.
  */
 #include "formats/srz_internal.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
 #define RESERVE (16 << 10) /* for the last meta values, the end mark, and blocks that are not full */
 
@@ -41,13 +34,9 @@ struct names {
 };
 
 struct srz_writer {
-	int fd, dir_fd;
-	char *path, *part;            /* as given, for messages */
-	const char *name, *part_name; /* their last components */
-	uint64_t offset;
+	struct srz_part file;
 	unsigned chunk_events;
 	int level;
-	bool write_failed;
 	struct srz_codec *codec;
 	z_stream z;
 	bool z_open;
@@ -63,146 +52,9 @@ struct srz_writer {
 	uint64_t events, index_ns; /* index_ns: first time of the last chunk in the index */
 };
 
-/* ---- the file ---- */
-
 static int fail_memory(struct sr_error *err)
 {
 	return sr_fail(err, SR_ENVIRONMENT, "out of memory");
-}
-
-/* The target must be creatable or a regular file: a rename would replace a device or a link itself. */
-static int check_target(struct srz_writer *w, struct sr_error *err)
-{
-	struct stat st;
-
-	if (!*w->name)
-		return sr_fail(err, SR_ENVIRONMENT, "%s is a directory, not a file to write", w->path);
-	if (fstatat(w->dir_fd, w->name, &st, AT_SYMLINK_NOFOLLOW)) {
-		if (errno == ENOENT)
-			return 0;
-		return sr_fail_errno(err, SR_ENVIRONMENT, "cannot write %s", w->path);
-	}
-	if (S_ISDIR(st.st_mode))
-		return sr_fail(err, SR_ENVIRONMENT, "%s is a directory, not a file to write", w->path);
-	if (S_ISLNK(st.st_mode))
-		return sr_fail(err, SR_ENVIRONMENT, "%s is a symbolic link: name the file itself", w->path);
-	if (!S_ISREG(st.st_mode))
-		return sr_fail(err, SR_ENVIRONMENT, "%s is not a regular file: a recording needs one", w->path);
-	return 0;
-}
-
-/* Is the part file still the one behind fd? */
-static bool still_there(const struct srz_writer *w, int fd, bool *regular)
-{
-	struct stat mine, there;
-
-	if (fstat(fd, &mine) || fstatat(w->dir_fd, w->part_name, &there, AT_SYMLINK_NOFOLLOW))
-		return false;
-	*regular = S_ISREG(mine.st_mode);
-	return mine.st_dev == there.st_dev && mine.st_ino == there.st_ino;
-}
-
-/*
- * Creates and locks the part file. One that is there is removed when nobody holds its lock (its recorder was
- * killed), and only by who holds it: so two recorders cannot take each other's file away.
- */
-static int open_part(struct srz_writer *w, struct sr_error *err)
-{
-	int tries;
-
-	for (tries = 0; tries < 100; tries++) {
-		bool regular = false;
-		int fd = openat(w->dir_fd, w->part_name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-
-		bool fresh = fd >= 0;
-		int ret = 0;
-
-		if (!fresh && errno != EEXIST)
-			return sr_fail_errno(err, SR_ENVIRONMENT, "cannot create %s", w->part);
-		if (!fresh)
-			fd = openat(w->dir_fd, w->part_name, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-		if (fd < 0 && errno == ENOENT)
-			continue;
-		if (fd < 0)
-			return sr_fail_errno(err, SR_ENVIRONMENT, "%s is in the way", w->part);
-		if (flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
-			ret = fresh ? 0 :
-				      sr_fail(err, SR_ENVIRONMENT, "%s is being written by another process", w->path);
-		else if (!still_there(w, fd, &regular))
-			ret = 0;
-		else if (fresh) {
-			w->fd = fd;
-			return 0;
-		} else if (!regular)
-			ret = sr_fail(err, SR_ENVIRONMENT, "%s is in the way: not a regular file", w->part);
-		else if (unlinkat(w->dir_fd, w->part_name, 0) && errno != ENOENT)
-			ret = sr_fail_errno(err, SR_ENVIRONMENT, "cannot replace %s", w->part);
-		close(fd);
-		if (ret)
-			return -1;
-	}
-	return sr_fail(err, SR_ENVIRONMENT, "%s is being written by another process", w->path);
-}
-
-static int open_dir(struct srz_writer *w, struct sr_error *err)
-{
-	char *dir = strdup(w->path), *slash;
-
-	if (!dir)
-		return fail_memory(err);
-	slash = strrchr(dir, '/');
-	if (slash)
-		slash[slash == dir] = 0;
-	w->dir_fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (w->dir_fd < 0 && errno == EACCES) /* may be entered and written, not listed */
-		w->dir_fd = open(slash ? dir : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (w->dir_fd < 0)
-		sr_fail_errno(err, SR_ENVIRONMENT, "cannot write %s: directory %s", w->path, slash ? dir : ".");
-	free(dir);
-	return w->dir_fd < 0 ? -1 : 0;
-}
-
-/* All of iov[0..n) at w->offset, or nothing. */
-static int write_all(struct srz_writer *w, struct iovec *iov, int n, struct sr_error *err)
-{
-	uint64_t at = w->offset;
-
-	while (n) {
-		ssize_t done = pwritev(w->fd, iov, n, (off_t)at);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0) {
-			if (!done)
-				errno = ENOSPC;
-			sr_fail_errno(err, SR_ENVIRONMENT, "cannot write %s", w->part);
-			w->write_failed = true;
-			/* should this fail too, the reader stops at the partial section all the same */
-			if (ftruncate(w->fd, (off_t)w->offset))
-				sr_fail_prefix(err, "cannot shorten it");
-			return -1;
-		}
-		at += (uint64_t)done;
-		for (; n && (size_t)done >= iov->iov_len; iov++, n--)
-			done -= (ssize_t)iov->iov_len;
-		if (n) {
-			iov->iov_base = (char *)iov->iov_base + done;
-			iov->iov_len -= (size_t)done;
-		}
-	}
-	w->offset = at;
-	return 0;
-}
-
-/* Blocks for a chunk of this length and, so that a full disk leaves room for them, for the index and the end. */
-static int reserve(struct srz_writer *w, size_t len, struct sr_error *err)
-{
-	if (!fallocate(w->fd, FALLOC_FL_KEEP_SIZE, (off_t)w->offset, (off_t)(len + w->index.n + RESERVE)))
-		return 0;
-	if (errno != ENOSPC && errno != EDQUOT && errno != EFBIG)
-		return 0; /* a file system without reservation */
-	w->write_failed = true;
-	return sr_fail_errno(err, SR_ENVIRONMENT, "cannot write %s", w->part);
 }
 
 static int write_header(struct srz_writer *w, struct sr_error *err)
@@ -213,7 +65,7 @@ static int write_header(struct srz_writer *w, struct sr_error *err)
 	memcpy(head, SRZ_MAGIC, 8);
 	srz_set16(head + 8, SRZ_VERSION);
 	srz_set32(head + 16, (uint32_t)crc32(0, head, 16));
-	return write_all(w, &iov, 1, err);
+	return srz_part_write(&w->file, &iov, 1, err);
 }
 
 /* ---- sections ---- */
@@ -232,15 +84,15 @@ static int write_payload(struct srz_writer *w, uint32_t id, uint8_t coding, cons
 	/* the index and the end mark have no entry and no limit: a full file must still be closed */
 	if (id != (SRZ_SEC_INDEX | SRZ_MUST) && id != (SRZ_SEC_END | SRZ_MUST)) {
 		if (w->sections == SRZ_MAX_SECTIONS || w->index.n > SRZ_MAX_SECTION - 256)
-			return sr_fail(err, SR_ENVIRONMENT, "%s: a file cannot hold more than %u sections", w->part,
-				       w->sections);
+			return sr_fail(err, SR_ENVIRONMENT, "%s: a file cannot hold more than %u sections",
+				       w->file.part, w->sections);
 		srz_put_varint(&w->index, (uint64_t)(id & ~SRZ_MUST) << 1 | id >> 31);
 		srz_put_varint(&w->index, len);
 	}
 	if (w->index.failed)
 		return fail_memory(err);
 	srz_section_encode(&s, head);
-	return write_all(w, iov, 2, err);
+	return srz_part_write(&w->file, iov, 2, err);
 }
 
 static int write_section(struct srz_writer *w, uint32_t id, const void *p, size_t len, struct sr_error *err)
@@ -341,7 +193,7 @@ static int write_chunk(struct srz_writer *w, unsigned stream, struct sr_error *e
 	w->payload.n = 0;
 	if (srz_chunk_encode(w->codec, stream, s->ev, n, &w->payload, &c, &totals, err))
 		return -1;
-	if (reserve(w, w->payload.n, err))
+	if (srz_part_reserve(&w->file, w->payload.n + w->index.n + RESERVE, err))
 		return -1;
 	index = w->index.n;
 	if (write_payload(w, SRZ_SEC_EVENTS | SRZ_MUST, SRZ_RAW, w->payload.p, w->payload.n, w->payload.n, err)) {
@@ -452,7 +304,7 @@ static int put_event(struct srz_writer *w, unsigned stream, const struct sr_even
 	s->ev[s->n++] = *ev;
 	if (s->n < w->chunk_events || !write_chunk(w, stream, err))
 		return 0;
-	w->write_failed = true; /* also when memory ran out: there is no room for a next event */
+	w->file.failed = true; /* also when memory ran out: there is no room for a next event */
 	return -1;
 }
 
@@ -462,8 +314,9 @@ int srz_put_events(struct srz_writer *w, enum srz_stream stream, const struct sr
 	struct stream *s = &w->stream[stream];
 	size_t i;
 
-	if (w->write_failed)
-		return sr_fail(err, SR_ENVIRONMENT, "%s: nothing more is written after a write that failed", w->part);
+	if (w->file.failed)
+		return sr_fail(err, SR_ENVIRONMENT, "%s: nothing more is written after a write that failed",
+			       w->file.part);
 	if (!s->ev) {
 		s->ev = malloc(w->chunk_events * sizeof(*s->ev));
 		s->cpu_ns = calloc(SR_MAX_CPUS, sizeof(*s->cpu_ns));
@@ -494,7 +347,7 @@ int srz_flush(struct srz_writer *w, struct sr_error *err)
 
 uint64_t srz_bytes_written(const struct srz_writer *w)
 {
-	return w->offset;
+	return w->file.offset;
 }
 
 uint64_t srz_events_written(const struct srz_writer *w)
@@ -542,7 +395,7 @@ int srz_put_meta(struct srz_writer *w, const char *key, const char *value, struc
 			       "no room for the meta value %s: all together are limited to %u bytes", key,
 			       SRZ_MAX_META_BYTES);
 	/* replaced values that were never written must not pile up either */
-	if (w->meta_pending.n > SRZ_MAX_META_BYTES && !w->write_failed && write_pending(w, err))
+	if (w->meta_pending.n > SRZ_MAX_META_BYTES && !w->file.failed && write_pending(w, err))
 		return -1;
 	w->meta_bytes += vlen - m->len;
 	m->len = vlen;
@@ -643,7 +496,7 @@ uint32_t srz_put_name(struct srz_writer *w, const char *name, struct sr_error *e
 	if (*place)
 		return *place - 1;
 	if (n->n == SRZ_MAX_NAMES || n->text.n + len + 1 > SRZ_MAX_NAME_BYTES) {
-		sr_fail(err, SR_ENVIRONMENT, "%s: a file cannot hold more names than %u", w->part, n->n);
+		sr_fail(err, SR_ENVIRONMENT, "%s: a file cannot hold more names than %u", w->file.part, n->n);
 		return UINT32_MAX;
 	}
 	/* one section must hold what is pending */
@@ -668,10 +521,6 @@ static void writer_free(struct srz_writer *w)
 {
 	size_t i;
 
-	if (w->fd >= 0)
-		close(w->fd);
-	if (w->dir_fd >= 0)
-		close(w->dir_fd);
 	for (i = 0; i < SRZ_STREAMS; i++) {
 		free(w->stream[i].ev);
 		free(w->stream[i].cpu_ns);
@@ -691,16 +540,8 @@ static void writer_free(struct srz_writer *w)
 	if (w->z_open)
 		deflateEnd(&w->z);
 	srz_codec_free(w->codec);
-	free(w->path);
-	free(w->part);
+	srz_part_release(&w->file);
 	free(w);
-}
-
-static const char *last_component(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
 }
 
 struct srz_writer *srz_create(const char *path, unsigned chunk_events, struct sr_error *err)
@@ -711,23 +552,19 @@ struct srz_writer *srz_create(const char *path, unsigned chunk_events, struct sr
 		fail_memory(err);
 		return NULL;
 	}
-	w->fd = w->dir_fd = -1;
 	w->chunk_events = chunk_events ? chunk_events : SRZ_DEFAULT_CHUNK_EVENTS;
 	if (w->chunk_events > SRZ_MAX_CHUNK_EVENTS)
 		w->chunk_events = SRZ_MAX_CHUNK_EVENTS;
 	w->level = SRZ_LEVEL;
-	w->path = strdup(path);
+	if (srz_part_open(&w->file, path, err))
+		goto fail;
 	w->codec = srz_codec_new(SRZ_ENCODE, err);
 	w->z_open = deflateInit2(&w->z, 9, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) == Z_OK;
-	if (!w->path || !w->codec || !w->z_open || asprintf(&w->part, "%s.part", path) < 0) {
-		w->part = NULL;
+	if (!w->codec || !w->z_open) {
 		fail_memory(err);
-		goto fail;
+		srz_abort(w);
+		return NULL;
 	}
-	w->name = last_component(w->path);
-	w->part_name = last_component(w->part);
-	if (open_dir(w, err) || check_target(w, err) || open_part(w, err))
-		goto fail;
 	if (write_header(w, err)) {
 		srz_abort(w);
 		return NULL;
@@ -747,7 +584,7 @@ void srz_writer_set_level(struct srz_writer *w, int level)
 static int write_index(struct srz_writer *w, struct sr_error *err)
 {
 	unsigned kinds = 0, i;
-	uint64_t at = w->offset;
+	uint64_t at = w->file.offset;
 	uint8_t end[SRZ_END_PAYLOAD];
 
 	w->payload.n = 0;
@@ -769,26 +606,16 @@ static int write_index(struct srz_writer *w, struct sr_error *err)
 	if (write_section(w, SRZ_SEC_INDEX | SRZ_MUST, w->payload.p, w->payload.n, err))
 		return -1;
 	srz_set64(end, at);
-	srz_set64(end + 8, w->offset + SRZ_SECTION_HEADER + SRZ_END_PAYLOAD);
+	srz_set64(end + 8, w->file.offset + SRZ_SECTION_HEADER + SRZ_END_PAYLOAD);
 	return write_payload(w, SRZ_SEC_END | SRZ_MUST, SRZ_RAW, end, sizeof(end), sizeof(end), err);
 }
 
 static int finish(struct srz_writer *w, struct sr_error *err)
 {
 	/* after a write that failed the events since are gone, and their caller knows; the rest is completed */
-	if ((w->write_failed ? write_pending(w, err) : srz_flush(w, err)) || write_index(w, err))
+	if ((w->file.failed ? write_pending(w, err) : srz_flush(w, err)) || write_index(w, err))
 		return -1;
-	/* the rest of the reservation goes back */
-	if (ftruncate(w->fd, (off_t)w->offset) || fsync(w->fd))
-		return sr_fail_errno(err, SR_ENVIRONMENT, "cannot write %s", w->part);
-	if (check_target(w, err))
-		return -1;
-	if (renameat(w->dir_fd, w->part_name, w->dir_fd, w->name))
-		return sr_fail_errno(err, SR_ENVIRONMENT, "cannot rename %s to %s", w->part, w->path);
-	/* EBADF: a directory that could not be opened for reading; EINVAL: a file system without it */
-	if (fsync(w->dir_fd) && errno != EBADF && errno != EINVAL)
-		return sr_fail_errno(err, SR_ENVIRONMENT, "cannot write the directory of %s", w->path);
-	return 0;
+	return srz_part_finish(&w->file, err);
 }
 
 int srz_close(struct srz_writer *w, struct sr_error *err)
@@ -803,6 +630,6 @@ void srz_abort(struct srz_writer *w)
 {
 	if (!w)
 		return;
-	unlinkat(w->dir_fd, w->part_name, 0);
+	srz_part_remove(&w->file);
 	writer_free(w);
 }

@@ -206,6 +206,35 @@ static void two_streams_are_merged(void **state)
 	free(all);
 }
 
+/* A late event makes a chunk begin before its predecessor; the other stream's events must wait for it. */
+static void a_late_event_comes_before_the_other_stream(void **state)
+{
+	static const struct {
+		uint64_t time_ns;
+		enum srz_stream stream;
+		uint16_t cpu;
+	} put[] = { { 100, 0, 0 }, { 1000, 0, 0 }, { 150, 1, 0 }, { 700, 1, 0 }, { 500, 0, 1 } };
+	static const uint64_t order[] = { 100, 150, 500, 700, 1000 };
+	struct srz_writer *w = create(0);
+	struct sr_event ev;
+	struct srz_reader *r;
+	size_t i;
+
+	for (i = 0; i < 5; i++) {
+		ev = (struct sr_event){ .time_ns = put[i].time_ns, .cpu = put[i].cpu, .kind = SR_EV_WAKING };
+		ok(srz_put_events(w, put[i].stream, &ev, 1, &err));
+		if (ev.time_ns != 150)
+			ok(srz_flush(w, &err));
+	}
+	ok(srz_close(w, &err));
+	r = open_it();
+	for (i = 0; i < 5; i++) {
+		assert_int_equal(srz_next(r, &ev, &err), 1);
+		assert_int_equal(ev.time_ns, order[i]);
+	}
+	srz_reader_free(r);
+}
+
 static void extreme_values_come_back(void **state)
 {
 	struct sr_event ev[8];
@@ -534,6 +563,7 @@ int main(void)
 		cmocka_unit_test(many_events_at_one_time_come_back_in_order),
 		cmocka_unit_test(a_chunk_of_the_biggest_size_comes_back),
 		cmocka_unit_test(two_streams_are_merged),
+		cmocka_unit_test(a_late_event_comes_before_the_other_stream),
 		cmocka_unit_test(extreme_values_come_back),
 		cmocka_unit_test(seek_finds_the_first_event_at_or_after_a_time),
 		cmocka_unit_test(counts_are_those_of_the_events),

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A chunk into events. Everything in it is hostile until checked. */
+#include "formats/srz_codec.h"
+
+#include <endian.h>
+#include <stdlib.h>
+
+/* The caller has checked that there are n <= 61 bits. */
+static inline uint64_t bits_get(struct srz_bits *b, unsigned n)
+{
+	uint64_t byte = b->pos >> 3, v = 0;
+	unsigned shift = b->pos & 7;
+
+	b->pos += n;
+	if (byte + 9 <= b->len >> 3) {
+		memcpy(&v, b->p + byte, 8);
+		v = le64toh(v) >> shift;
+		if (shift + n > 64)
+			v |= (uint64_t)b->p[byte + 8] << (64 - shift);
+	} else {
+		unsigned i;
+
+		for (i = 0; i < n; i++) {
+			uint64_t at = b->pos - n + i;
+
+			v |= (uint64_t)(b->p[at >> 3] >> (at & 7) & 1) << i;
+		}
+	}
+	return n ? v & (UINT64_MAX >> (64 - n)) : 0;
+}
+
+static void decode_runs(struct srz_view *v, struct srz_head *h)
+{
+	uint64_t cpu = 0, left = h->chunk.events;
+	uint32_t pos = 0;
+	unsigned i;
+
+	h->nruns = (unsigned)srz_take_max(v, SR_MAX_CPUS, "has too many cpus");
+	for (i = 0; i < h->nruns && !v->bad; i++) {
+		uint64_t count;
+
+		cpu += srz_take_max(v, SR_MAX_CPUS, "names a cpu out of range");
+		count = srz_take_max(v, left, "counts its events by cpu wrongly");
+		if (v->bad)
+			return;
+		if (cpu >= SR_MAX_CPUS) {
+			v->bad = "names a cpu out of range";
+			return;
+		}
+		if (!count) {
+			v->bad = "counts its events by cpu wrongly";
+			return;
+		}
+		h->run[i] = (struct srz_run){ .cpu = (uint16_t)cpu, .pos = pos, .end = pos + (uint32_t)count };
+		cpu++;
+		pos += (uint32_t)count;
+		left -= count;
+	}
+	if (!v->bad && left)
+		v->bad = "counts its events by cpu wrongly";
+}
+
+static void decode_ops(struct srz_view *v, struct srz_head *h)
+{
+	uint64_t left = h->chunk.events;
+	unsigned i;
+
+	h->nops = (unsigned)srz_take_max(v, SRZ_MAX_OPS, "has too many ops");
+	for (i = 0; i < h->nops && !v->bad; i++) {
+		uint64_t kind = srz_take_max(v, UINT32_MAX, "has a kind out of range");
+		uint64_t flags = srz_take_max(v, SRZ_OP_FLAGS, "has op flags that this reader does not know");
+		uint64_t count = srz_take_max(v, left, "counts its events by op wrongly");
+		bool known = kind >> 1 && kind >> 1 < SR_EV_KINDS;
+
+		if (!v->bad && !known && kind & 1)
+			v->bad = "has a kind of event that must be understood and is not known to this reader";
+		else if (!v->bad && (!count || !(kind >> 1)))
+			v->bad = "counts its events by op wrongly";
+		else if (!v->bad && flags & SRZ_OP_PREV && kind >> 1 != SR_EV_SWITCH)
+			v->bad = "has op flags that do not fit the kind";
+		h->op[i] = (struct srz_op){ known ? (uint32_t)(kind >> 1) : 0, (uint32_t)flags, (uint32_t)count };
+		left -= count;
+	}
+	if (!v->bad && left)
+		v->bad = "counts its events by op wrongly";
+}
+
+static void decode_head(struct srz_view *v, struct srz_head *h)
+{
+	struct srz_chunk *c = &h->chunk;
+	uint64_t span;
+
+	c->stream = (uint8_t)srz_take_max(v, SRZ_STREAMS - 1, "has a stream that is not known");
+	c->events = (uint32_t)srz_take_max(v, SRZ_MAX_CHUNK_EVENTS, "has too many events");
+	c->first.time_ns = srz_take_varint(v);
+	span = srz_take_varint(v);
+	c->first.cpu = (uint32_t)srz_take_max(v, SR_MAX_CPUS - 1, "names a cpu out of range");
+	c->last.cpu = (uint32_t)srz_take_max(v, SR_MAX_CPUS - 1, "names a cpu out of range");
+	if (!v->bad && !c->events)
+		v->bad = "has no events";
+	if (!v->bad && span > UINT64_MAX - c->first.time_ns)
+		v->bad = "has a time beyond 64 bits";
+	c->last.time_ns = c->first.time_ns + span;
+	if (!v->bad)
+		decode_runs(v, h);
+	if (!v->bad)
+		decode_ops(v, h);
+	h->lost = srz_take_varint(v);
+}
+
+const char *srz_chunk_head(const uint8_t *p, size_t len, struct srz_chunk *chunk, struct srz_totals *totals)
+{
+	struct srz_view v = { p, p + len, NULL };
+	struct srz_head *h = calloc(1, sizeof(*h));
+	struct srz_chunk place = *chunk;
+	const char *bad;
+
+	if (!h)
+		return SRZ_NO_MEMORY;
+	decode_head(&v, h);
+	bad = v.bad;
+	if (!bad) {
+		*chunk = h->chunk;
+		chunk->offset = place.offset;
+		chunk->stored = place.stored;
+		srz_head_totals(h, totals);
+	}
+	free(h);
+	return bad;
+}
+
+struct entry {
+	unsigned id, coding;
+	uint32_t raw, stored;
+};
+
+static const char *decode_directory(struct srz_view *v, struct entry *e, unsigned *n)
+{
+	unsigned ncols = (unsigned)srz_take_max(v, 255, "has too many columns"), seen = 0, i;
+	uint64_t total = 0;
+
+	*n = 0;
+	for (i = 0; i < ncols && !v->bad; i++) {
+		uint64_t id = srz_take_max(v, UINT32_MAX, "has a column id out of range");
+		uint64_t coding = srz_take_max(v, UINT32_MAX, "has a column coding out of range");
+		uint32_t raw = (uint32_t)srz_take_max(v, SRZ_MAX_SECTION, "has a column longer than the limit");
+		uint32_t stored = (uint32_t)srz_take_max(v, SRZ_MAX_SECTION, "has a column longer than the limit");
+		bool known = id >> 1 && id >> 1 < SRZ_COLS;
+
+		if (v->bad)
+			break;
+		if (!known && id & 1)
+			return "has a column that must be understood and is not known to this reader";
+		if (known && coding > SRZ_FILL)
+			return "has a column coding that is not known to this reader";
+		if (known && seen & 1u << (id >> 1))
+			return "has a column twice";
+		if (known && ((coding == SRZ_RAW && raw != stored) || (coding == SRZ_FILL && stored != 1) || !raw))
+			return "has a column whose lengths do not fit";
+		if (known) {
+			seen |= 1u << (id >> 1);
+			total += raw;
+		}
+		if (total > SRZ_MAX_SECTION)
+			return "has columns that are together longer than the limit";
+		e[i] = (struct entry){ known ? (unsigned)(id >> 1) : 0, (unsigned)coding, raw, stored };
+		*n = i + 1;
+	}
+	return v->bad;
+}
+
+/* Points the model's columns at their bytes: in the payload where they are raw, else in c->columns. */
+static const char *decode_columns(struct srz_codec *c, struct srz_view *v)
+{
+	struct srz_model *m = &c->model;
+	struct entry e[255];
+	const char *bad;
+	size_t total = 0;
+	unsigned i, n;
+
+	bad = decode_directory(v, e, &n);
+	if (bad)
+		return bad;
+	for (i = 0; i < SRZ_COLS; i++)
+		m->col[i] = (struct srz_col){ .p = &c->nothing };
+	for (i = 0; i < n; i++)
+		total += e[i].id && e[i].coding != SRZ_RAW ? e[i].raw : 0;
+	c->columns.n = 0;
+	if (!srz_buf_reserve(&c->columns, total + 1))
+		return SRZ_NO_MEMORY;
+	for (i = 0; i < n; i++) {
+		const uint8_t *p = srz_take_bytes(v, e[i].stored);
+		uint8_t *to = c->columns.p + c->columns.n;
+
+		if (!p)
+			return "ends in the middle of a column";
+		if (!e[i].id)
+			continue;
+		if (e[i].coding == SRZ_RAW) {
+			to = (uint8_t *)(uintptr_t)p;
+		} else if (e[i].coding == SRZ_FILL) {
+			memset(to, *p, e[i].raw);
+			c->columns.n += e[i].raw;
+		} else {
+			if (!srz_inflate(&c->inf, p, e[i].stored, to, e[i].raw))
+				return "has a column that does not inflate to its length";
+			c->columns.n += e[i].raw;
+		}
+		m->col[e[i].id] = (struct srz_col){ .p = to, .len = e[i].raw };
+	}
+	return v->p == v->end ? NULL : "has bytes behind its last column";
+}
+
+static const char *decode_op_column(struct srz_codec *c, const struct srz_head *h)
+{
+	const struct srz_col *col = &c->model.col[SRZ_COL_OPS];
+	uint32_t count[SRZ_MAX_OPS] = { 0 };
+	uint32_t i;
+
+	if (col->len != h->chunk.events)
+		return "has another number of ops than of events";
+	for (i = 0; i < h->chunk.events; i++)
+		count[col->p[i]]++;
+	for (i = 0; i < SRZ_MAX_OPS; i++)
+		if (count[i] != (i < h->nops ? h->op[i].count : 0))
+			return "counts its events by op wrongly";
+	memcpy(c->op, col->p, h->chunk.events);
+	return NULL;
+}
+
+static const char *decode_times(struct srz_codec *c, const struct srz_head *h)
+{
+	const struct srz_col *times = &c->model.col[SRZ_COL_TIMES], *rest = &c->model.col[SRZ_COL_BITS];
+	struct srz_bits bits = { .p = rest->p, .len = (uint64_t)rest->len * 8 };
+	uint64_t end = h->chunk.last.time_ns;
+	unsigned r, before;
+	uint32_t i;
+
+	if (times->len != h->chunk.events)
+		return "has another number of times than of events";
+	srz_codec_contexts(c, h->run, h->nruns, h->nops);
+	for (r = 0; r < h->nruns; r++) {
+		uint64_t t = h->chunk.first.time_ns;
+
+		for (before = 0, i = h->run[r].pos; i < h->run[r].end; before = c->op[i++] + 1u) {
+			unsigned sym = times->p[c->context[before * h->nops + c->op[i]]++];
+			uint64_t step = sym;
+
+			if (sym >= 4) {
+				unsigned n = sym / 4 - 2;
+
+				if (sym < 8)
+					return "has a time symbol out of range";
+				if (bits.len - bits.pos < n)
+					return "ends in the middle of the times";
+				step = ((uint64_t)(4 | (sym & 3)) << n) | bits_get(&bits, n);
+			}
+			if (step > end - t)
+				return "has a time behind its last one";
+			t += step;
+			c->time[i] = t;
+		}
+	}
+	return (bits.pos + 7) / 8 == rest->len ? NULL : "has more bits than its times need";
+}
+
+/* Restores the heap's order below its root. Runs are in order of cpu, so equal times go by index. */
+static inline void sift(const struct srz_codec *c, const struct srz_run *run, uint16_t *heap, unsigned n)
+{
+	uint16_t moving = heap[0];
+	uint64_t t = c->time[run[moving].pos];
+	unsigned at = 0, child;
+
+	while ((child = 2 * at + 1) < n) {
+		uint64_t tc = c->time[run[heap[child]].pos];
+
+		if (child + 1 < n) {
+			uint64_t tr = c->time[run[heap[child + 1]].pos];
+
+			if (tr < tc || (tr == tc && heap[child + 1] < heap[child])) {
+				child++;
+				tc = tr;
+			}
+		}
+		if (t < tc || (t == tc && moving < heap[child]))
+			break;
+		heap[at] = heap[child];
+		at = child;
+	}
+	heap[at] = moving;
+}
+
+static void skip_unknown(struct srz_model *m, struct sr_event *ev, unsigned flags)
+{
+	struct srz_view v;
+	uint64_t len;
+
+	if (flags & SRZ_OP_CTX)
+		srz_model_task(m, SRZ_COL_TASK, 0, m->cpu[ev->cpu].woken, ev->cpu, 0);
+	v = (struct srz_view){ m->col[SRZ_COL_EXT].p + m->col[SRZ_COL_EXT].n,
+			       m->col[SRZ_COL_EXT].p + m->col[SRZ_COL_EXT].len, NULL };
+	len = srz_take_max(&v, SRZ_MAX_SECTION, "a payload is longer than the limit");
+	srz_take_bytes(&v, len);
+	if (v.bad)
+		m->bad = v.bad;
+	else
+		m->col[SRZ_COL_EXT].n = (size_t)(v.p - m->col[SRZ_COL_EXT].p);
+}
+
+static int by_first_time(const struct srz_codec *c, const struct srz_run *run, uint16_t a, uint16_t b)
+{
+	uint64_t ta = c->time[run[a].pos], tb = c->time[run[b].pos];
+
+	return ta != tb ? (ta < tb ? -1 : 1) : (int)a - (int)b;
+}
+
+static unsigned make_heap(const struct srz_codec *c, const struct srz_head *h, uint16_t *heap)
+{
+	unsigned i, at;
+
+	for (i = 0; i < h->nruns; i++) {
+		for (at = i; at && by_first_time(c, h->run, (uint16_t)i, heap[(at - 1) / 2]) < 0; at = (at - 1) / 2)
+			heap[at] = heap[(at - 1) / 2];
+		heap[at] = (uint16_t)i;
+	}
+	return h->nruns;
+}
+
+static bool at_key(const struct sr_event *ev, struct srz_key key)
+{
+	return ev->time_ns == key.time_ns && ev->cpu == key.cpu;
+}
+
+static const char *decode_events(struct srz_codec *c, struct srz_head *h, struct sr_event *ev, size_t *n)
+{
+	struct srz_model *m = &c->model;
+	uint16_t heap[SR_MAX_CPUS];
+	unsigned nheap = make_heap(c, h, heap), i;
+	uint64_t lost = 0;
+	uint32_t done = 0;
+
+	*n = 0;
+	while (nheap) {
+		struct srz_run *r = &h->run[heap[0]];
+		const struct srz_op *op = &h->op[c->op[r->pos]];
+		struct sr_event *e = &ev[*n];
+
+		memset(e, 0, sizeof(*e));
+		e->time_ns = c->time[r->pos];
+		e->cpu = r->cpu;
+		e->kind = (uint8_t)op->kind;
+		e->flags = op->flags & SR_EV_FILE_FLAGS;
+		if (op->kind) {
+			srz_model_event(m, e, op->flags, 0);
+			++*n;
+			if (op->kind == SR_EV_LOST)
+				lost = lost + e->u.lost.count < lost ? UINT64_MAX : lost + e->u.lost.count;
+		} else {
+			skip_unknown(m, e, op->flags);
+		}
+		if (m->bad)
+			return m->bad;
+		if (!done++ && !at_key(e, h->chunk.first))
+			return "does not begin where its head says";
+		if (done == h->chunk.events && !at_key(e, h->chunk.last))
+			return "does not end where its head says";
+		if (++r->pos == r->end)
+			heap[0] = heap[--nheap];
+		if (nheap)
+			sift(c, h->run, heap, nheap);
+	}
+	for (i = SRZ_COL_NEXT; i < SRZ_COLS; i++)
+		if (m->col[i].n != m->col[i].len)
+			return "has a column that is longer than its events need";
+	return lost == h->lost ? NULL : "counts its lost events wrongly";
+}
+
+static bool agrees(const struct srz_chunk *a, const struct srz_chunk *b)
+{
+	return a->stream == b->stream && a->events == b->events && a->first.time_ns == b->first.time_ns &&
+	       a->first.cpu == b->first.cpu && a->last.time_ns == b->last.time_ns && a->last.cpu == b->last.cpu;
+}
+
+const char *srz_chunk_decode(struct srz_codec *c, const uint8_t *p, size_t len, const struct srz_chunk *chunk,
+			     struct sr_event *ev, size_t *n)
+{
+	struct srz_view v = { p, p + len, NULL };
+	struct srz_head *h = &c->head;
+	const char *bad;
+
+	decode_head(&v, h);
+	bad = v.bad;
+	if (!bad && !agrees(&h->chunk, chunk))
+		bad = "is not what the index says";
+	if (!bad && !srz_codec_room(c, h->chunk.events))
+		bad = SRZ_NO_MEMORY;
+	if (!bad)
+		bad = decode_columns(c, &v);
+	if (!bad)
+		bad = decode_op_column(c, h);
+	if (!bad)
+		bad = decode_times(c, h);
+	if (!bad) {
+		srz_model_start(&c->model);
+		bad = decode_events(c, h, ev, n);
+	}
+	return bad;
+}
