@@ -8,14 +8,18 @@ struct policies_options {
 };
 
 static const struct sr_option rows[] = {
-	{ .name = "json", .type = SR_OPT_FLAG, .offset = offsetof(struct policies_options, json),
+	{ .name = "json",
+	  .type = SR_OPT_FLAG,
+	  .offset = offsetof(struct policies_options, json),
 	  .help = "as a JSON array" },
 	{ .name = NULL },
 };
 
 static const char *const examples[] = {
-	"schedrec policies", "list the policies that replay and simulate know",
-	"schedrec replay x.srz --policy kernel,domain:hot=267,bld", "options follow the name after a colon",
+	"schedrec policies",
+	"list the policies that replay and simulate know",
+	"schedrec replay x.srz --policy kernel,domain:hot=267,bld",
+	"options follow the name after a colon",
 	NULL,
 };
 

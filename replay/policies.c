@@ -6,7 +6,7 @@
 #include "replay/policy_util.h"
 
 const struct rpl_policy *const rpl_policies[] = {
-	&rpl_policy_kernel, &rpl_policy_recorded, &rpl_policy_domain, &rpl_policy_bld,
+	&rpl_policy_kernel,   &rpl_policy_recorded,  &rpl_policy_domain, &rpl_policy_bld,
 	&rpl_policy_bld_2012, &rpl_policy_bld_fixed, &rpl_policy_random, NULL,
 };
 

@@ -36,16 +36,16 @@ enum {
 };
 
 struct rpl_task_view {
-	int16_t prio;       /* kernel prio as in event.h: 0..99 RT, 100..139 fair */
-	uint8_t sched_policy; /* sched(7) number */
-	uint16_t threads;   /* live threads of its process */
-	uint16_t util;      /* 0..1024, utilisation as PELT has it, 0 where not known */
-	int32_t cpu;        /* where it is, or was last; -1: never ran */
-	int32_t recorded_cpu; /* where the recording ran its next burst; -1: not known */
-	uint64_t last_ran_ns;    /* when it last left a cpu */
-	uint64_t last_queued_ns; /* when it last became runnable */
-	uint32_t slice_left_ns;  /* of the running task's time slice, 0 where not known */
-	bool running;            /* on a cpu now, as far as the engine knows */
+	int16_t prio;                     /* kernel prio as in event.h: 0..99 RT, 100..139 fair */
+	uint8_t sched_policy;             /* sched(7) number */
+	uint16_t threads;                 /* live threads of its process */
+	uint16_t util;                    /* 0..1024, utilisation as PELT has it, 0 where not known */
+	int32_t cpu;                      /* where it is, or was last; -1: never ran */
+	int32_t recorded_cpu;             /* where the recording ran its next burst; -1: not known */
+	uint64_t last_ran_ns;             /* when it last left a cpu */
+	uint64_t last_queued_ns;          /* when it last became runnable */
+	uint32_t slice_left_ns;           /* of the running task's time slice, 0 where not known */
+	bool running;                     /* on a cpu now, as far as the engine knows */
 	const struct sr_cpumask *allowed; /* NULL: everywhere */
 };
 
@@ -55,15 +55,17 @@ struct rpl_engine {
 	const struct sr_machine *machine;
 	unsigned ncpus;
 	uint64_t seed;
-	uint64_t tick_ns; /* rpl_policy.tick_ns when init is called; init may set another, the engine ticks at that */
+	uint64_t tick_ns; /* rpl_policy.tick_ns when init is called; init may set another */
 	void *impl;
 	uint64_t (*now_ns)(const struct rpl_engine *e);
 	uint64_t (*last_tick_ns)(const struct rpl_engine *e, unsigned cpu);
-	unsigned (*nr_running)(const struct rpl_engine *e, unsigned cpu);   /* running and queued */
-	uint64_t (*load_weight)(const struct rpl_engine *e, unsigned cpu);  /* sum of nice weights, nice 0 = 1024; fair tasks only */
-	int (*rt_lowest_prio)(const struct rpl_engine *e, unsigned cpu);    /* numerically lowest RT prio running or queued, 100: none */
-	bool (*is_idle)(const struct rpl_engine *e, unsigned cpu);          /* its current task is the idle task */
-	int (*current)(const struct rpl_engine *e, unsigned cpu);           /* task index, -1: idle or not known */
+	unsigned (*nr_running)(const struct rpl_engine *e, unsigned cpu); /* running and queued */
+	/* Sum of nice weights of the fair tasks, running and queued; nice 0 = 1024. */
+	uint64_t (*load_weight)(const struct rpl_engine *e, unsigned cpu);
+	/* The numerically lowest RT prio, running or queued; 100: none. */
+	int (*rt_lowest_prio)(const struct rpl_engine *e, unsigned cpu);
+	bool (*is_idle)(const struct rpl_engine *e, unsigned cpu); /* its current task is the idle task */
+	int (*current)(const struct rpl_engine *e, unsigned cpu);  /* task index, -1: idle or not known */
 	/* Fills tasks[] with the queued (not running) tasks in queue order, first to run first; returns their number,
 	 * at most max. */
 	unsigned (*queue)(const struct rpl_engine *e, unsigned cpu, int *tasks, unsigned max);
@@ -75,28 +77,29 @@ struct rpl_engine {
 };
 
 struct rpl_place {
-	enum sr_cause why;   /* FORK, EXEC, WAKE */
-	int task;            /* being placed */
-	int waker;           /* the waking or forking task, -1: none (timer, interrupt) */
-	int this_cpu;        /* where the waker runs (for a timer: where the task last ran) */
-	int prev_cpu;        /* where the task last ran; FORK: the parent's */
-	bool sync;           /* the waker is about to sleep */
-	bool thread;         /* FORK: shares its memory (CLONE_VM) */
+	enum sr_cause why;                /* FORK, EXEC, WAKE */
+	int task;                         /* being placed */
+	int waker;                        /* the waking or forking task, -1: none (timer, interrupt) */
+	int this_cpu;                     /* where the waker runs (for a timer: where the task last ran) */
+	int prev_cpu;                     /* where the task last ran; FORK: the parent's */
+	bool sync;                        /* the waker is about to sleep */
+	bool thread;                      /* FORK: shares its memory (CLONE_VM) */
 	const struct sr_cpumask *allowed; /* NULL: everywhere */
 };
 
 struct rpl_policy {
-	unsigned version;        /* RPL_POLICY_VERSION */
+	unsigned version; /* RPL_POLICY_VERSION */
 	const char *name;
-	const char *summary;     /* one line for `schedrec policies` */
-	const char *options;     /* "key=value,..." it takes, with defaults, in words; NULL: none */
-	bool pins;               /* false: the engine leaves placement to the kernel and never calls place */
-	bool ticks;              /* wants tick() on each cpu, every tick_ns */
+	const char *summary; /* one line for `schedrec policies` */
+	const char *options; /* "key=value,..." that it takes, in words; NULL: none */
+	bool pins;           /* false: the engine leaves placement to the kernel and never calls place */
+	bool ticks;          /* wants tick() on each cpu, every tick_ns */
 	uint64_t tick_ns;
 	int (*init)(struct rpl_engine *e, const char *options, void **state, struct sr_error *err);
 	void (*fini)(struct rpl_engine *e, void *state);
 	int (*place)(struct rpl_engine *e, void *state, const struct rpl_place *p); /* the cpu, -1: where it was */
-	void (*enqueue)(struct rpl_engine *e, void *state, unsigned cpu, int task); /* counts include the task already */
+	void (*enqueue)(struct rpl_engine *e, void *state, unsigned cpu,
+			int task); /* counts include the task already */
 	void (*dequeue)(struct rpl_engine *e, void *state, unsigned cpu, int task); /* counts exclude it already */
 	void (*tick)(struct rpl_engine *e, void *state, unsigned cpu);
 	void (*newidle)(struct rpl_engine *e, void *state, unsigned cpu); /* cpu has nothing left to run */
@@ -104,7 +107,8 @@ struct rpl_policy {
 
 /* Built-in policies, ended by NULL: kernel, recorded, domain, bld, ... */
 extern const struct rpl_policy *const rpl_policies[];
-/* "name" or "name:key=value,..." -> policy and its options (into spec, NULL: none); NULL with SR_USAGE and the list of names. */
+/* "name" or "name:key=value,..." -> policy and its options (into spec, NULL: none); NULL with SR_USAGE and the list of
+ * names. */
 const struct rpl_policy *rpl_policy_find(const char *spec, const char **options, struct sr_error *err);
 /* Cuts the next policy off a list "domain:hot=267,tick=4ms,bld" in place (a key=value without a policy's name goes
  * on with the options of the one before); NULL at the end. *list starts as the list. */

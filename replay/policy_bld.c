@@ -106,8 +106,9 @@ static void find_base_levels(const struct rpl_engine *e, struct bld *b, unsigned
 	for (unsigned i = 0; i < e->ncpus; i++) {
 		if (!e->machine->v[i].online)
 			continue;
-		b->base_level[i] = in_llc[e->machine->v[i].llc] > 1 ? BASE_LLC :
-				   in_node[e->machine->v[i].node] > 1 ? BASE_NODE : BASE_ALL;
+		b->base_level[i] = in_llc[e->machine->v[i].llc] > 1   ? BASE_LLC :
+				   in_node[e->machine->v[i].node] > 1 ? BASE_NODE :
+									BASE_ALL;
 	}
 }
 
@@ -192,8 +193,7 @@ static int only_cpu(const struct rpl_engine *e, const struct sr_cpumask *allowed
  * task's cpu (whether or not the task may run there). Ties: the lowest number (fair), the highest (RT). */
 static int scan(const struct rpl_engine *e, const struct bld *b, const struct rpl_place *p, bool rt)
 {
-	bool affine = p->why == SR_CAUSE_WAKE && p->this_cpu >= 0 &&
-		      rpl_may_use(e, (unsigned)p->this_cpu, p->allowed);
+	bool affine = p->why == SR_CAUSE_WAKE && p->this_cpu >= 0 && rpl_may_use(e, (unsigned)p->this_cpu, p->allowed);
 	uint64_t best = UINT64_MAX;
 	int cpu = p->this_cpu, most = 1;
 	int prev = p->prev_cpu >= 0 && rpl_may_use(e, (unsigned)p->prev_cpu, NULL) ? p->prev_cpu : p->this_cpu;
@@ -317,7 +317,8 @@ const struct rpl_policy rpl_policy_bld = {
 	.version = RPL_POLICY_VERSION,
 	.name = "bld",
 	.summary = "BLD as of Linux 4.18: the list's head at fork and exec, a scan for the least load at wake",
-	.options = "affinity=fallback|respect (fallback: the head is taken whatever the task's affinity, then corrected)",
+	.options =
+		"affinity=fallback|respect (fallback: the head is taken whatever the task's affinity, then corrected)",
 	.pins = true,
 	.init = bld_init,
 	.fini = bld_fini,
@@ -372,8 +373,8 @@ struct key {
 };
 
 struct heap {
-	uint16_t *cpu;  /* heap order */
-	uint16_t *slot; /* cpu -> where it is in the heap */
+	uint16_t *cpu;   /* heap order */
+	uint16_t *slot;  /* cpu -> where it is in the heap */
 	struct key *key; /* by cpu */
 	unsigned n;
 };

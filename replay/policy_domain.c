@@ -57,7 +57,7 @@ struct span {
 struct sd {
 	const struct params *par;
 	const struct span *span;
-	unsigned own; /* the owner's group */
+	unsigned own;          /* the owner's group */
 	uint64_t last_balance; /* jiffies */
 	unsigned interval_ms, failed;
 };
@@ -173,7 +173,8 @@ static bool pull_to_waker(const struct rpl_engine *e, const struct domain *d, co
 		unsigned pct = sd->par->imbalance_pct, limit = pct + (pct - 100) / 2;
 
 		if (((sd->par->flags & WAKE_AFFINE && !is_hot(e, d, sd, prev, v)) ||
-		     (sd->par->flags & WAKE_BALANCE && limit * mine <= 100 * load)) && in_span(d, sd, l, prev))
+		     (sd->par->flags & WAKE_BALANCE && limit * mine <= 100 * load)) &&
+		    in_span(d, sd, l, prev))
 			return true;
 	}
 	return false;
@@ -220,7 +221,8 @@ static int find_idlest(const struct rpl_engine *e, const struct domain *d, const
 	}
 	/* The exec'ing task is in nr_running already and counts twice here: so does 2.6.7. */
 	mine = source_load(e, d, this) + SCALE;
-	return min < UINT64_MAX && min * (100 + (sd->par->imbalance_pct - 100) / 2) < mine * 100 ? (int)best : (int)this;
+	return min < UINT64_MAX && min * (100 + (sd->par->imbalance_pct - 100) / 2) < mine * 100 ? (int)best :
+												   (int)this;
 }
 
 static int domain_place(struct rpl_engine *e, void *state, const struct rpl_place *p)
@@ -288,7 +290,8 @@ static const struct group *find_busiest_group(const struct rpl_engine *e, const 
 	if (busiest_load - local_load >= 2 * SCALE)
 		return busiest;
 	now = (busiest->power * (busiest_load < SCALE ? busiest_load : SCALE) +
-	       local->power * (local_load < SCALE ? local_load : SCALE)) / SCALE;
+	       local->power * (local_load < SCALE ? local_load : SCALE)) /
+	      SCALE;
 	t = SCALE * SCALE / busiest->power;
 	moved = 0;
 	if (busiest_load > t)
@@ -322,8 +325,8 @@ static int find_busiest_queue(const struct rpl_engine *e, const struct domain *d
 	return busiest;
 }
 
-static bool can_move(const struct rpl_engine *e, const struct domain *d, const struct sd *sd, unsigned from, unsigned to,
-		     int task, enum idle idle)
+static bool can_move(const struct rpl_engine *e, const struct domain *d, const struct sd *sd, unsigned from,
+		     unsigned to, int task, enum idle idle)
 {
 	struct rpl_task_view v;
 
@@ -335,8 +338,10 @@ static bool can_move(const struct rpl_engine *e, const struct domain *d, const s
 	return true;
 }
 
-/* Up to n queued tasks: the best priority first, and of one priority the one that came last. (2.6.7 takes the expired
- * array before the active one; which tasks have used up their slice an engine cannot know.) */
+/*
+ * Up to n queued tasks: the best priority first, and of one priority the one that came last. (2.6.7 takes the expired
+ * array before the active one; which tasks have used up their slice an engine cannot know.)
+ */
 static unsigned move_tasks(struct rpl_engine *e, struct domain *d, const struct sd *sd, unsigned from, unsigned to,
 			   unsigned n, enum idle idle, enum sr_cause cause)
 {
@@ -516,8 +521,10 @@ struct builder {
 	unsigned *spans, *groups, *threads;
 };
 
-/* Parts CPUs by key into out[], those of one key together and ascending, the runs in order of their first cpu. Run i
- * is out[start[i]] up to out[start[i + 1]]; their number is returned. */
+/*
+ * Parts CPUs by key into out[], those of one key together and ascending, the runs in order of their first cpu. Run i
+ * is out[start[i]] up to out[start[i + 1]]; their number is returned.
+ */
 static unsigned part(const struct rpl_engine *e, struct builder *b, const uint16_t *cpu, unsigned n, int level,
 		     uint16_t *out, unsigned *start)
 {
@@ -591,8 +598,8 @@ static int build_level(const struct rpl_engine *e, struct domain *d, struct buil
 			g->n = b->groups[k + 1] - b->groups[k];
 			g->power = group_power(e, b, g);
 			for (unsigned i = 0; i < g->n; i++)
-				*sd_of(d, g->cpu[i], at) = (struct sd){ .par = &d->par[level], .span = span,
-					.own = k, .interval_ms = 1 };
+				*sd_of(d, g->cpu[i], at) =
+					(struct sd){ .par = &d->par[level], .span = span, .own = k, .interval_ms = 1 };
 		}
 	}
 	return 0;
@@ -601,9 +608,10 @@ static int build_level(const struct rpl_engine *e, struct domain *d, struct buil
 static int build(const struct rpl_engine *e, struct domain *d)
 {
 	struct builder b = { .online = calloc(e->ncpus, sizeof(*b.online)),
-		.run_of_key = calloc(e->ncpus, sizeof(*b.run_of_key)),
-		.spans = calloc(e->ncpus + 1u, sizeof(*b.spans)), .groups = calloc(e->ncpus + 1u, sizeof(*b.groups)),
-		.threads = calloc(e->ncpus, sizeof(*b.threads)) };
+			     .run_of_key = calloc(e->ncpus, sizeof(*b.run_of_key)),
+			     .spans = calloc(e->ncpus + 1u, sizeof(*b.spans)),
+			     .groups = calloc(e->ncpus + 1u, sizeof(*b.groups)),
+			     .threads = calloc(e->ncpus, sizeof(*b.threads)) };
 	bool smt = false, numa = false;
 	int rc = -1;
 
@@ -648,8 +656,9 @@ static int set_option(struct rpl_engine *e, struct domain *d, const struct rpl_o
 	}
 	if (!strcmp(o->key, "failed")) {
 		d->failed_grows = !strcmp(o->value, "grow");
-		return d->failed_grows || !strcmp(o->value, "reset") ? 0 :
-		       rpl_option_value("domain", o, "reset, grow", err);
+		return d->failed_grows || !strcmp(o->value, "reset") ?
+			       0 :
+			       rpl_option_value("domain", o, "reset, grow", err);
 	}
 	if (!strcmp(o->key, "tables")) {
 		bool later = !strcmp(o->value, "2.6.10");
@@ -731,9 +740,10 @@ fail:
 const struct rpl_policy rpl_policy_domain = {
 	.version = RPL_POLICY_VERSION,
 	.name = "domain",
-	.summary = "Linux 2.6.7's scheduling domains: thresholds, intervals and cache-hotness by level (SMT, node, machine)",
-	.options = "hot=fixed|267, hot-time=2.5ms (of the node's level), tables=2.6.7|2.6.10, failed=reset|grow, push=yes|no, "
-		   "tick=1ms",
+	.summary = "Linux 2.6.7's scheduling domains: thresholds, intervals and cache-hotness by level (SMT, node, "
+		   "machine)",
+	.options = "hot=fixed|267, hot-time=2.5ms (of the node's level), tables=2.6.7|2.6.10, failed=reset|grow, "
+		   "push=yes|no, tick=1ms",
 	.pins = true,
 	.ticks = true,
 	.tick_ns = NS_PER_MS,

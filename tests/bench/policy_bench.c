@@ -76,8 +76,9 @@ static unsigned q_queue(const struct rpl_engine *e, unsigned cpu, int *tasks, un
 
 static void q_task(const struct rpl_engine *e, int task, struct rpl_task_view *v)
 {
-	*v = (struct rpl_task_view){ .prio = 120, .threads = 1, .cpu = of(e)->at[task], .recorded_cpu = -1,
-		.last_ran_ns = 500000000 };
+	*v = (struct rpl_task_view){
+		.prio = 120, .threads = 1, .cpu = of(e)->at[task], .recorded_cpu = -1, .last_ran_ns = 500000000
+	};
 }
 
 static void put(struct engine *x, const struct rpl_policy *p, void *state, int task, int cpu)
@@ -115,10 +116,20 @@ static double measure(const struct sr_machine *m, const char *spec, enum sr_caus
 	uint32_t seed = 1;
 	void *state = NULL;
 
-	x->e = (struct rpl_engine){ .version = RPL_POLICY_VERSION, .machine = m, .ncpus = m->ncpus, .seed = 1,
-		.impl = x, .now_ns = q_time, .last_tick_ns = q_last_tick, .nr_running = q_nr_running,
-		.load_weight = q_load_weight, .rt_lowest_prio = q_rt_lowest, .is_idle = q_is_idle,
-		.current = q_current, .queue = q_queue, .task = q_task };
+	x->e = (struct rpl_engine){ .version = RPL_POLICY_VERSION,
+				    .machine = m,
+				    .ncpus = m->ncpus,
+				    .seed = 1,
+				    .impl = x,
+				    .now_ns = q_time,
+				    .last_tick_ns = q_last_tick,
+				    .nr_running = q_nr_running,
+				    .load_weight = q_load_weight,
+				    .rt_lowest_prio = q_rt_lowest,
+				    .is_idle = q_is_idle,
+				    .current = q_current,
+				    .queue = q_queue,
+				    .task = q_task };
 	if (!p || p->init(&x->e, options, &state, &err)) {
 		fprintf(stderr, "policy_bench: %s\n", err.text);
 		exit(70);
@@ -136,8 +147,12 @@ static double measure(const struct sr_machine *m, const char *spec, enum sr_caus
 		}
 		for (unsigned i = 0; i < calls; i++) {
 			int task = (int)((seed = seed * 1664525 + 1013904223) >> 10) % (int)busy, cpu = x->at[task];
-			struct rpl_place place = { .why = why, .task = task, .waker = 0, .thread = thread,
-				.this_cpu = (int)(seed >> 9) % (int)m->ncpus, .prev_cpu = cpu };
+			struct rpl_place place = { .why = why,
+						   .task = task,
+						   .waker = 0,
+						   .thread = thread,
+						   .this_cpu = (int)(seed >> 9) % (int)m->ncpus,
+						   .prev_cpu = cpu };
 			uint64_t from;
 
 			take(x, p, state, task);
@@ -180,9 +195,11 @@ int main(int argc, char **argv)
 			return 2;
 		}
 		printf("%6u %12.0f %12.0f %12.0f %10.0f %10.0f %10.0f %14.0f\n", m->ncpus,
-		       measure(m, "domain", SR_CAUSE_WAKE, false, false), measure(m, "domain", SR_CAUSE_FORK, true, false),
+		       measure(m, "domain", SR_CAUSE_WAKE, false, false),
+		       measure(m, "domain", SR_CAUSE_FORK, true, false),
 		       measure(m, "domain", SR_CAUSE_WAKE, false, true), measure(m, "bld", SR_CAUSE_FORK, false, false),
-		       measure(m, "bld", SR_CAUSE_WAKE, false, false), measure(m, "bld-2012", SR_CAUSE_WAKE, false, false),
+		       measure(m, "bld", SR_CAUSE_WAKE, false, false),
+		       measure(m, "bld-2012", SR_CAUSE_WAKE, false, false),
 		       measure(m, "bld-fixed", SR_CAUSE_WAKE, false, false));
 		sr_machine_free(m);
 	}

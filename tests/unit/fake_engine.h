@@ -25,7 +25,7 @@ struct fake {
 	struct fake_cpu {
 		int v[FAKE_TASKS];
 		unsigned n;
-	} *cpu;
+	} * cpu;
 	struct rpl_task_view task[FAKE_TASKS];
 	unsigned weight[FAKE_TASKS];
 	int ntasks;
@@ -178,12 +178,25 @@ static inline int fake_open(struct fake *f, const char *machine, const char *pol
 		return -1;
 	f->cpu = calloc(f->m->ncpus, sizeof(*f->cpu));
 	f->last_tick_ns = calloc(f->m->ncpus, sizeof(*f->last_tick_ns));
-	f->e = (struct rpl_engine){ .version = RPL_POLICY_VERSION, .caps = RPL_CAN_QUEUE | RPL_CAN_PUSH,
-		.machine = f->m, .ncpus = f->m->ncpus, .seed = 1, .tick_ns = f->p->tick_ns, .impl = f,
-		.now_ns = fake_now, .last_tick_ns = fake_last_tick, .nr_running = fake_nr_running,
-		.load_weight = fake_load_weight, .rt_lowest_prio = fake_rt_lowest, .is_idle = fake_is_idle,
-		.current = fake_current, .queue = fake_queue, .task = fake_view, .migrate = fake_migrate,
-		.push = fake_push, .idle = fake_idle };
+	f->e = (struct rpl_engine){ .version = RPL_POLICY_VERSION,
+				    .caps = RPL_CAN_QUEUE | RPL_CAN_PUSH,
+				    .machine = f->m,
+				    .ncpus = f->m->ncpus,
+				    .seed = 1,
+				    .tick_ns = f->p->tick_ns,
+				    .impl = f,
+				    .now_ns = fake_now,
+				    .last_tick_ns = fake_last_tick,
+				    .nr_running = fake_nr_running,
+				    .load_weight = fake_load_weight,
+				    .rt_lowest_prio = fake_rt_lowest,
+				    .is_idle = fake_is_idle,
+				    .current = fake_current,
+				    .queue = fake_queue,
+				    .task = fake_view,
+				    .migrate = fake_migrate,
+				    .push = fake_push,
+				    .idle = fake_idle };
 	return f->p->init ? f->p->init(&f->e, options, &f->state, err) : 0;
 }
 
@@ -199,7 +212,8 @@ static inline void fake_close(struct fake *f)
 /* A new task of this kernel prio, on no queue; 120 is nice 0. */
 static inline int fake_task(struct fake *f, int prio)
 {
-	f->task[f->ntasks] = (struct rpl_task_view){ .prio = (int16_t)prio, .threads = 1, .cpu = -1, .recorded_cpu = -1 };
+	f->task[f->ntasks] =
+		(struct rpl_task_view){ .prio = (int16_t)prio, .threads = 1, .cpu = -1, .recorded_cpu = -1 };
 	f->weight[f->ntasks] = 1024;
 	return f->ntasks++;
 }
@@ -215,8 +229,12 @@ static inline int fake_hog(struct fake *f, unsigned cpu)
 
 static inline int fake_place(struct fake *f, enum sr_cause why, int task, int this_cpu, int prev_cpu)
 {
-	struct rpl_place p = { .why = why, .task = task, .waker = -1, .this_cpu = this_cpu, .prev_cpu = prev_cpu,
-		.allowed = f->task[task].allowed };
+	struct rpl_place p = { .why = why,
+			       .task = task,
+			       .waker = -1,
+			       .this_cpu = this_cpu,
+			       .prev_cpu = prev_cpu,
+			       .allowed = f->task[task].allowed };
 
 	return f->p->place(&f->e, f->state, &p);
 }
@@ -225,8 +243,12 @@ static inline int fake_place(struct fake *f, enum sr_cause why, int task, int th
 static inline int fake_fork(struct fake *f, int this_cpu, bool thread)
 {
 	int t = fake_task(f, 120), cpu;
-	struct rpl_place p = { .why = SR_CAUSE_FORK, .task = t, .waker = -1, .this_cpu = this_cpu,
-		.prev_cpu = this_cpu, .thread = thread };
+	struct rpl_place p = { .why = SR_CAUSE_FORK,
+			       .task = t,
+			       .waker = -1,
+			       .this_cpu = this_cpu,
+			       .prev_cpu = this_cpu,
+			       .thread = thread };
 
 	cpu = f->p->place(&f->e, f->state, &p);
 	fake_start(f, t, (unsigned)cpu);

@@ -254,12 +254,13 @@ static void another_machine_in_the_environment_is_not_this_one(void **state)
 static void xml_keeps_nothing_that_says_whose_machine_it_is(void **state)
 {
 	struct sr_machine *m = from_xml(MACHINE(
-		"<!-- secret b2 --><info name=\"HostName\" value=\"secret c3\"/><info name=\"DMIBoardSerial\" value=\"secret d4\"/>"
+		"<!-- secret b2 --><info name=\"HostName\" value=\"secret c3\"/><info name=\"DMIBoardSerial\" "
+		"value=\"secret d4\"/>"
 		"<info name=\"CPUModel\" value=\"Fast CPU\"/><userdata name=\"x\">secret e5</userdata>"
 		"<object type=\"Misc\" name=\"secret f6\"><info name=\"CPUModel\" value=\"secret g7\"/></object>"
 		"<object type=\"Bridge\"><object type=\"PCIDev\"><object type=\"OSDev\" name=\"secret h8\">"
-		"<info name=\"Address\" value=\"secret 00:11:22\"/></object></object></object>"
-		NUMA("0x3") PU("0") "<object type=\"PU\" os_index=\"1\" name=\"secret i9\"/>"));
+		"<info name=\"Address\" value=\"secret 00:11:22\"/></object></object></object>" NUMA("0x3")
+			PU("0") "<object type=\"PU\" os_index=\"1\" name=\"secret i9\"/>"));
 
 	assert_null(strstr(m->xml, "secret"));
 	assert_non_null(strstr(m->xml, "Fast CPU"));
@@ -288,8 +289,8 @@ static void this_machines_xml_has_no_host_name_and_stays_small(void **state)
 
 static void allowed_cpuset_says_which_cpus_are_usable(void **state)
 {
-	struct sr_machine *m = from_xml(HEAD "<object type=\"Machine\" allowed_cpuset=\"0x00000002\">"
-		NUMA("0xf...f") PU("0") PU("1") PU("35") "</object>" TAIL);
+	struct sr_machine *m = from_xml(HEAD "<object type=\"Machine\" allowed_cpuset=\"0x00000002\">" NUMA("0xf...f")
+						PU("0") PU("1") PU("35") "</object>" TAIL);
 
 	assert_int_equal(m->ncpus, 36);
 	assert_int_equal(m->v[0].online, 0);
@@ -303,8 +304,8 @@ static void allowed_cpuset_says_which_cpus_are_usable(void **state)
 
 static void cpusets_are_read_by_words_of_32_from_the_top(void **state)
 {
-	struct sr_machine *m = from_xml(HEAD "<object type=\"Machine\" allowed_cpuset=\"0x00000008,,0x00000001\">"
-		NUMA("0xf...f,0x0000000f,0x0,0x1") PU("0") PU("67") PU("96") PU("4095") "</object>" TAIL);
+	struct sr_machine *m = from_xml(HEAD "<object type=\"Machine\" allowed_cpuset=\"0x00000008,,0x00000001\">" NUMA(
+		"0xf...f,0x0000000f,0x0,0x1") PU("0") PU("67") PU("96") PU("4095") "</object>" TAIL);
 
 	assert_int_equal(m->v[0].online, 1);
 	assert_int_equal(m->v[67].online, 1);
@@ -316,9 +317,10 @@ static void cpusets_are_read_by_words_of_32_from_the_top(void **state)
 static void smallest_node_around_a_cpu_is_its_own(void **state)
 {
 	struct sr_machine *m = from_xml(HEAD "<object type=\"Machine\">"
-		"<object type=\"NUMANode\" os_index=\"7\" cpuset=\"0x3\"/>"
-		"<object type=\"NUMANode\" os_index=\"3\" cpuset=\"0x0\"/>"
-		"<object type=\"NUMANode\" os_index=\"5\" cpuset=\"0x2\"/>" PU("0") PU("1") "</object>" TAIL);
+					     "<object type=\"NUMANode\" os_index=\"7\" cpuset=\"0x3\"/>"
+					     "<object type=\"NUMANode\" os_index=\"3\" cpuset=\"0x0\"/>"
+					     "<object type=\"NUMANode\" os_index=\"5\" cpuset=\"0x2\"/>" PU("0")
+						     PU("1") "</object>" TAIL);
 
 	assert_int_equal(m->nnodes, 2);
 	assert_int_equal(m->v[0].node, 0);
@@ -328,8 +330,9 @@ static void smallest_node_around_a_cpu_is_its_own(void **state)
 
 static void capacities_known_of_a_part_are_not_known(void **state)
 {
-	struct sr_machine *m = from_xml(HEAD "<object type=\"Machine\">" NUMA("0x3") PU("0") PU("1") "</object>"
-		"<cpukind cpuset=\"0x1\"><info name=\"LinuxCapacity\" value=\"500\"/></cpukind>" TAIL);
+	struct sr_machine *m = from_xml(HEAD "<object type=\"Machine\">" NUMA("0x3") PU("0") PU(
+		"1") "</object>"
+		     "<cpukind cpuset=\"0x1\"><info name=\"LinuxCapacity\" value=\"500\"/></cpukind>" TAIL);
 
 	assert_int_equal(m->v[0].capacity, 1024);
 	sr_machine_free(m);
@@ -337,9 +340,10 @@ static void capacities_known_of_a_part_are_not_known(void **state)
 
 static void capacities_are_relative_to_the_fastest(void **state)
 {
-	struct sr_machine *m = from_xml(HEAD "<object type=\"Machine\">" NUMA("0x3") PU("0") PU("1") "</object>"
-		"<cpukind cpuset=\"0x1\"><info name=\"LinuxCapacity\" value=\"250\"/></cpukind>"
-		"<cpukind cpuset=\"0x2\"><info name=\"LinuxCapacity\" value=\"500\"/></cpukind>" TAIL);
+	struct sr_machine *m = from_xml(HEAD "<object type=\"Machine\">" NUMA("0x3") PU("0") PU(
+		"1") "</object>"
+		     "<cpukind cpuset=\"0x1\"><info name=\"LinuxCapacity\" value=\"250\"/></cpukind>"
+		     "<cpukind cpuset=\"0x2\"><info name=\"LinuxCapacity\" value=\"500\"/></cpukind>" TAIL);
 
 	assert_int_equal(m->v[0].capacity, 512);
 	assert_int_equal(m->v[1].capacity, 1024);
@@ -348,9 +352,11 @@ static void capacities_are_relative_to_the_fastest(void **state)
 
 static void cluster_group_is_a_cluster(void **state)
 {
-	struct sr_machine *m = from_xml(HEAD "<object type=\"Machine\">" NUMA("0xf")
-		"<object type=\"L3Cache\"><object type=\"Group\" subtype=\"Cluster\">" PU("0") PU("1") "</object>"
-		"<object type=\"Group\" subtype=\"Cluster\">" PU("2") PU("3") "</object></object></object>" TAIL);
+	struct sr_machine *m = from_xml(HEAD "<object type=\"Machine\">" NUMA(
+		"0xf") "<object type=\"L3Cache\"><object type=\"Group\" subtype=\"Cluster\">" PU("0")
+						PU("1") "</object>"
+							"<object type=\"Group\" subtype=\"Cluster\">" PU("2")
+								PU("3") "</object></object></object>" TAIL);
 
 	assert_int_equal(m->nclusters, 2);
 	assert_int_equal(m->nllcs, 1);
@@ -358,26 +364,43 @@ static void cluster_group_is_a_cluster(void **state)
 	sr_machine_free(m);
 }
 
-#define DISTANCES(n, idx, val) "<distances2 type=\"NUMANode\" nbobjs=\"" n "\" kind=\"5\" indexing=\"os\">" \
+#define DISTANCES(n, idx, val)                                                       \
+	"<distances2 type=\"NUMANode\" nbobjs=\"" n "\" kind=\"5\" indexing=\"os\">" \
 	"<indexes>" idx "</indexes><u64values>" val "</u64values></distances2>"
 
 static void damaged_xml_is_refused(void **state)
 {
 	static const char *const bad[] = {
-		"", "x", "<", "<>", "</topology>", HEAD, HEAD TAIL, "<topology>" TAIL,
-		"<topology version=\"1.0\">" TAIL, "<topology version=\"3.0\">" TAIL, "<html>" "</html>",
-		HEAD "<object type=\"Machine\">" NUMA("0x1") PU("0") TAIL,                 /* not closed */
+		"",
+		"x",
+		"<",
+		"<>",
+		"</topology>",
+		HEAD,
+		HEAD TAIL,
+		"<topology>" TAIL,
+		"<topology version=\"1.0\">" TAIL,
+		"<topology version=\"3.0\">" TAIL,
+		"<html>"
+		"</html>",
+		HEAD "<object type=\"Machine\">" NUMA("0x1") PU("0") TAIL, /* not closed */
 		HEAD "<object type=\"Machine\">" NUMA("0x1") PU("0") "</objekt>" TAIL,
 		MACHINE(NUMA("0x3") PU("0")) "</topology>",
 		MACHINE(NUMA("0x3") PU("0")) MACHINE(NUMA("0x3") PU("0")),
-		MACHINE(PU("0")),                                                         /* no node */
+		MACHINE(PU("0")), /* no node */
 		MACHINE(NUMA("0x2") PU("0")),
-		MACHINE(NUMA("0x3")),                                                     /* no cpu */
+		MACHINE(NUMA("0x3")), /* no cpu */
 		MACHINE(NUMA("0x3") PU("0") PU("0")),
-		MACHINE(NUMA("0x3") PU("4096")), MACHINE(NUMA("0x3") PU("-1")), MACHINE(NUMA("0x3") PU("")),
-		MACHINE(NUMA("0x3") PU("99999999999999999999")), MACHINE(NUMA("0x3") "<object type=\"PU\"/>"),
-		MACHINE(NUMA("") PU("0")), MACHINE(NUMA("3") PU("0")), MACHINE(NUMA("0xg") PU("0")),
-		MACHINE(NUMA("0x123456789") PU("0")), MACHINE(NUMA("0xf...fx") PU("0")),
+		MACHINE(NUMA("0x3") PU("4096")),
+		MACHINE(NUMA("0x3") PU("-1")),
+		MACHINE(NUMA("0x3") PU("")),
+		MACHINE(NUMA("0x3") PU("99999999999999999999")),
+		MACHINE(NUMA("0x3") "<object type=\"PU\"/>"),
+		MACHINE(NUMA("") PU("0")),
+		MACHINE(NUMA("3") PU("0")),
+		MACHINE(NUMA("0xg") PU("0")),
+		MACHINE(NUMA("0x123456789") PU("0")),
+		MACHINE(NUMA("0xf...fx") PU("0")),
 		MACHINE(NUMA("0x3") NUMA("0x3") PU("0")),
 		MACHINE(NUMA("0x3") "<object type=\"PU os_index=\"0\"/>"),
 		MACHINE(NUMA("0x3") "<object type=\"PU\" os_index=0/>"),

@@ -61,7 +61,7 @@ static void list_is_cut_at_policies_not_at_options(void **state)
 {
 	char text[] = "kernel,domain:hot=267,tick=4ms,bld,bld:affinity=respect,random";
 	static const char *const want[] = { "kernel", "domain:hot=267,tick=4ms", "bld", "bld:affinity=respect",
-		"random" };
+					    "random" };
 	char *list = text;
 
 	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++)
@@ -72,8 +72,10 @@ static void list_is_cut_at_policies_not_at_options(void **state)
 
 static void policies_without_options_refuse_any(void **state)
 {
-	static const char *const wrong[] = { "kernel:a=b", "recorded:a=b", "random:seed=1", "bld-2012:affinity=respect",
-		"bld-fixed:x=y", "bld:colour=red", "bld:affinity=maybe", "bld:affinity" };
+	static const char *const wrong[] = { "kernel:a=b",         "recorded:a=b",
+					     "random:seed=1",      "bld-2012:affinity=respect",
+					     "bld-fixed:x=y",      "bld:colour=red",
+					     "bld:affinity=maybe", "bld:affinity" };
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		struct sr_error err = { 0 };

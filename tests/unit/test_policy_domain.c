@@ -241,8 +241,12 @@ static int sleeper(struct fake *f, unsigned prev, int64_t age)
 
 static int wake(struct fake *f, int task, int this, bool sync)
 {
-	struct rpl_place p = { .why = SR_CAUSE_WAKE, .task = task, .this_cpu = this,
-		.prev_cpu = f->task[task].cpu, .sync = sync, .allowed = f->task[task].allowed };
+	struct rpl_place p = { .why = SR_CAUSE_WAKE,
+			       .task = task,
+			       .this_cpu = this,
+			       .prev_cpu = f->task[task].cpu,
+			       .sync = sync,
+			       .allowed = f->task[task].allowed };
 
 	return f->p->place(&f->e, f->state, &p);
 }
@@ -876,9 +880,10 @@ static void no_catching_up_after_a_late_start(void **state)
 
 static void wrong_options_are_refused(void **state)
 {
-	static const char *const wrong[] = { "domain:hot=maybe", "domain:tick=1", "domain:tick=1s", "domain:tick=1us",
-		"domain:colour=red", "domain:hot", "domain:=1", "domain:tables=2.4", "domain:push=", "domain:failed=x",
-		"domain:hot-time=2s" };
+	static const char *const wrong[] = { "domain:hot=maybe", "domain:tick=1",     "domain:tick=1s",
+					     "domain:tick=1us",  "domain:colour=red", "domain:hot",
+					     "domain:=1",        "domain:tables=2.4", "domain:push=",
+					     "domain:failed=x",  "domain:hot-time=2s" };
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		struct sr_error err = { 0 };
