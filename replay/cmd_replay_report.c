@@ -285,7 +285,7 @@ void replay_report_warnings(const struct replay_series *s)
 	} count[] = {
 		{ offsetof(struct rpl_counts, nice_refused), "negative nice values could not be set (they need privilege)" },
 		{ offsetof(struct rpl_counts, policy_refused), "real-time or other classes ran as normal tasks" },
-		{ offsetof(struct rpl_counts, affinity_dropped), "recorded affinities name no CPU of this machine" },
+		{ offsetof(struct rpl_counts, affinity_dropped), "recorded affinities were dropped (another machine, or other CPUs)" },
 		{ offsetof(struct rpl_counts, forced), "waits had to be ended by the watchdog: please report this recording" },
 		{ offsetof(struct rpl_counts, events_dropped), "of the replay's own events found no room" },
 	};

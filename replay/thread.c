@@ -242,6 +242,21 @@ static void pin_self(struct rthread *t)
 		atomic_store(&t->pinned, cpu);
 }
 
+static void set_recorded_affinity(struct rthread *t)
+{
+	cpu_set_t allowed;
+	unsigned i, n = 0;
+
+	CPU_ZERO(&allowed);
+	for (i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, &t->run->cpus) && sr_cpumask_isset(t->p->allowed, i)) {
+			CPU_SET(i, &allowed);
+			n++;
+		}
+	if (!n || (n < t->run->ncpus && sched_setaffinity(0, sizeof(allowed), &allowed) < 0))
+		t->counts.affinity_dropped++;
+}
+
 /* What a forked thread does not inherit, or a first one must be given. */
 static void set_up(struct rthread *t)
 {
@@ -251,23 +266,12 @@ static void set_up(struct rthread *t)
 	atomic_store(&t->tid, (int)syscall(SYS_gettid));
 	if (first)
 		prctl(PR_SET_NAME, p->comm);
+	if (first && p->allowed && !t->run->cfg.keep_affinity && sr_cpumask_count(p->allowed) < t->run->m->cpus)
+		t->counts.affinity_dropped++;
 	if (t->run->cfg.policy->pins)
 		pin_self(t);
-	else if (first && p->allowed && t->run->cfg.keep_affinity) {
-		cpu_set_t allowed;
-		unsigned i, n = 0;
-
-		CPU_ZERO(&allowed);
-		for (i = 0; i < CPU_SETSIZE; i++)
-			if (CPU_ISSET(i, &t->run->cpus) && sr_cpumask_isset(p->allowed, i)) {
-				CPU_SET(i, &allowed);
-				n++;
-			}
-		if (!n)
-			t->counts.affinity_dropped++;
-		else if (n < t->run->ncpus && sched_setaffinity(0, sizeof(allowed), &allowed) < 0)
-			t->counts.affinity_dropped++;
-	}
+	else if (first && p->allowed && t->run->cfg.keep_affinity)
+		set_recorded_affinity(t);
 	if (first && (p->policy == SCHED_BATCH || p->policy == SCHED_IDLE)) {
 		struct sched_param param = { 0 };
 
