@@ -30,8 +30,7 @@ static void __attribute__((noreturn)) held_child(const struct rec_session *s, ch
 	char go;
 
 	default_signals();
-	if (s->files.rlim_cur)
-		setrlimit(RLIMIT_NOFILE, &s->files);
+	rec_restore_limits(s);
 	if (s->foreign_ns && (rec_write_text(s->marker_fd, MARKER) || write(fail_fd, MARKER, 1) != 1))
 		_exit(127);
 	/* One byte: go. The end of the pipe: the recorder is gone or gave up. */

@@ -203,7 +203,8 @@ struct rec_session {
 	uint64_t drained_ns;   /* when the last drain ended */
 	uint64_t interval_ns;
 	struct rec_stats stats;
-	struct rlimit files;   /* as it was before rec_open */
+	struct rlimit files, nice; /* as they were before rec_open */
+	bool limits_raised;
 	/* the draining thread; in system scope it exists from rec_begin on, so that the start state has it */
 	pthread_t thread;
 	pthread_mutex_t lock;
@@ -217,6 +218,7 @@ struct rec_session {
 
 uint64_t rec_now_ns(void);
 int rec_write_text(int fd, const char *text);
+void rec_restore_limits(const struct rec_session *s);
 int rec_thread_prepare(struct rec_session *s, struct sr_error *err);
 int rec_thread_finish(struct rec_session *s, struct sr_error *err); /* ends the thread, if there is one */
 /* Reads and throws away what the ring buffers hold; found (may be NULL) sees each record first. */
