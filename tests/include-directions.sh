@@ -7,7 +7,7 @@
 #   FOLDER/cmd_*.c and .h, schedrec.c   (the command layer) include everything but the others' private headers
 #   *internal.h                         is its own folder's
 #   tests/                              is included by nobody
-#   third-party headers                 only by their owners, named below
+#   third-party headers                 only by their owners, named below, and by tests
 # shellcheck source=tests/lib.sh
 . tests/lib.sh
 
@@ -64,7 +64,7 @@ violations() (
 				echo "$file: includes $target: a library's file includes the command layer"
 			fi
 		elif ! [[ $target =~ ^($SYSTEM)\.h$ ]]; then
-			[ "$folder/$target" = tests/cmocka.h ] && continue
+			[ "$folder" = tests ] && continue
 			owners=$(awk -v h="$target" '$1 == h { $1 = ""; print $0 " " }' <<<"$OWNERS")
 			[[ $owners == *" $file "* ]] || echo "$file: includes <$target>: owned by${owners:- nobody}"
 		fi
