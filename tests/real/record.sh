@@ -5,7 +5,7 @@
 
 # A top-level member of `info --json`.
 info() {
-	"$SCHEDREC" info --json "$1" | sed -n "s/^ *\"$2\": \"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}\$/\1/p" | head -n 1
+	"$SCHEDREC" info --json "$1" | sed -n "s/^  \"$2\": \"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}\$/\1/p" | head -n 1
 }
 
 # A script, for t_status runs programs only.
@@ -106,7 +106,8 @@ t_need_tracefs && t_status 0 "$T/rec" -q -- sh -c 'echo here >&9' 9>"$T/nine" &&
 t_ok
 
 t_case "the command has the caller's limits, signals and standard streams"
-t_need_tracefs && facts='ulimit -n; grep -E "^Sig(Blk|Ign|Cgt)" /proc/self/status; cat' &&
+# make has its recipes ignore signals 32 and 33, which are libc's own: not compared.
+t_need_tracefs && facts='ulimit -n; grep -E "^Sig(Blk|Ign|Cgt)" /proc/self/status | sed -E "s/..(.{7})$/xx\1/"; cat' &&
 	echo in | sh -c "ulimit -S -n 200; trap '' USR1; sh -c '$facts'" >"$T/plain-facts" &&
 	echo in | sh -c "ulimit -S -n 200; trap '' USR1; \"$SCHEDREC\" record -q -o '$T/x.srz' -- sh -c '$facts'" >"$T/facts" &&
 	t_equal "$(cat "$T/plain-facts")" "$(cat "$T/facts")"
