@@ -314,6 +314,29 @@ static void cpusets_are_read_by_words_of_32_from_the_top(void **state)
 	sr_machine_free(m);
 }
 
+static void cpusets_take_both_cases_and_any_length(void **state)
+{
+	struct sr_machine *m = from_xml(HEAD "<object type=\"Machine\" allowed_cpuset=\"0xaF\">" NUMA("0xff") PU("0")
+						PU("4") PU("5") PU("7") "</object>" TAIL);
+	static const char head[] = HEAD "<object type=\"Machine\">" NUMA("0x1");
+	char *xml = calloc(1, 100000),
+	     *p = xml + sprintf(xml, "%s<object type=\"NUMANode\" os_index=\"1\" cpuset=\"", head);
+
+	assert_int_equal(m->v[0].online, 1);
+	assert_int_equal(m->v[4].online, 0);
+	assert_int_equal(m->v[5].online, 1);
+	assert_int_equal(m->v[7].online, 1);
+	sr_machine_free(m);
+	for (int i = 0; i < 5000; i++)
+		p += sprintf(p, "0xffffffff,");
+	sprintf(p, "0x0\"/>" PU("0") PU("32") "</object>" TAIL);
+	m = from_xml(xml);
+	assert_int_equal(m->v[0].node, 0);
+	assert_int_equal(m->v[32].node, 1);
+	sr_machine_free(m);
+	free(xml);
+}
+
 static void smallest_node_around_a_cpu_is_its_own(void **state)
 {
 	struct sr_machine *m = from_xml(HEAD "<object type=\"Machine\">"
@@ -367,6 +390,52 @@ static void cluster_group_is_a_cluster(void **state)
 #define DISTANCES(n, idx, val)                                                       \
 	"<distances2 type=\"NUMANode\" nbobjs=\"" n "\" kind=\"5\" indexing=\"os\">" \
 	"<indexes>" idx "</indexes><u64values>" val "</u64values></distances2>"
+
+static void distances_are_written_as_hwloc_reads_them(void **state)
+{
+	struct sr_machine *m = load("numa-4x4");
+
+	assert_non_null(strstr(m->xml, "<indexes length=\"8\">0 1 2 3 </indexes>"));
+	assert_non_null(strstr(m->xml, "<u64values length=\"12\">16 10 16 22 </u64values>"));
+	sr_machine_free(m);
+}
+
+#define TWO_NODES                                                                                 \
+	HEAD "<object type=\"Machine\"><object type=\"NUMANode\" os_index=\"0\" cpuset=\"0x1\"/>" \
+	     "<object type=\"NUMANode\" os_index=\"2\" cpuset=\"0x0\"/>"                          \
+	     "<object type=\"NUMANode\" os_index=\"4\" cpuset=\"0x2\"/>" PU("0") PU("1") "</object>"
+
+static void nodes_without_cpus_are_left_out_of_the_distances(void **state)
+{
+	static const uint32_t want[] = { 11, 13, 17, 19 };
+	struct sr_machine *m = from_xml(TWO_NODES DISTANCES("3", "0 2 4", "11 12 13 14 15 16 17 18 19") TAIL);
+
+	assert_int_equal(m->nnodes, 2);
+	assert_memory_equal(m->distance, want, sizeof(want));
+	sr_machine_free(m);
+}
+
+static void distances_that_are_none_of_nodes_by_latency_are_ignored(void **state)
+{
+	static const char *const others[] = {
+		"<distances2 type=\"PU\" nbobjs=\"2\" kind=\"5\" indexing=\"os\">",
+		"<distances2 type=\"NUMANode\" nbobjs=\"2\" kind=\"9\" indexing=\"os\">",
+		"<distances2 type=\"NUMANode\" nbobjs=\"2\" kind=\"5\" indexing=\"gp\">",
+		"<distances2hetero nbobjs=\"2\" kind=\"5\">",
+	};
+	static const uint32_t want[] = { 10, 20, 20, 10 };
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		struct sr_machine *m;
+		char xml[2000];
+
+		snprintf(xml, sizeof(xml), "%s%s<indexes>0 4 </indexes><u64values>1 2 3 4 </u64values></%s>%s",
+			 TWO_NODES, others[i], i == 3 ? "distances2hetero" : "distances2", TAIL);
+		m = from_xml(xml);
+		assert_memory_equal(m->distance, want, sizeof(want));
+		sr_machine_free(m);
+	}
+}
 
 static void damaged_xml_is_refused(void **state)
 {
@@ -478,10 +547,14 @@ int main(void)
 		cmocka_unit_test(this_machines_xml_has_no_host_name_and_stays_small),
 		cmocka_unit_test(allowed_cpuset_says_which_cpus_are_usable),
 		cmocka_unit_test(cpusets_are_read_by_words_of_32_from_the_top),
+		cmocka_unit_test(cpusets_take_both_cases_and_any_length),
 		cmocka_unit_test(smallest_node_around_a_cpu_is_its_own),
 		cmocka_unit_test(capacities_known_of_a_part_are_not_known),
 		cmocka_unit_test(capacities_are_relative_to_the_fastest),
 		cmocka_unit_test(cluster_group_is_a_cluster),
+		cmocka_unit_test(distances_are_written_as_hwloc_reads_them),
+		cmocka_unit_test(nodes_without_cpus_are_left_out_of_the_distances),
+		cmocka_unit_test(distances_that_are_none_of_nodes_by_latency_are_ignored),
 		cmocka_unit_test(damaged_xml_is_refused),
 		cmocka_unit_test(deep_nesting_is_refused),
 		cmocka_unit_test(every_cut_of_an_xml_is_refused),
