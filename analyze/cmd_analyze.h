@@ -72,6 +72,8 @@ struct analyze_file {
 	bool against;
 };
 
+void sort_by_cpu_time(struct ana_result *r); /* its task rows, greatest first */
+
 void view_summary(struct analyze_file *f);
 void view_latency(struct analyze_file *f);
 void view_tasks(struct analyze_file *f);

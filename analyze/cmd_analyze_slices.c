@@ -167,15 +167,6 @@ int map_slice(void *arg, const struct ana_slice *s, struct sr_error *err)
 	return 0;
 }
 
-static int by_cpu_time(const void *x, const void *y)
-{
-	const struct ana_task_row *a = x, *b = y;
-
-	if (a->cpu_ns != b->cpu_ns)
-		return a->cpu_ns < b->cpu_ns ? 1 : -1;
-	return a->index < b->index ? -1 : a->index > b->index;
-}
-
 static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 #define NLETTERS (sizeof(letters) - 1)
 
@@ -258,7 +249,7 @@ int map_print(struct map *m, struct analyze_file *f, struct sr_error *err)
 	row = calloc((size_t)nrows + 1, sizeof(*row));
 	if (!row)
 		return sr_fail(err, SR_ENVIRONMENT, "out of memory");
-	qsort(r->tasks, r->ntasks, sizeof(*r->tasks), by_cpu_time);
+	sort_by_cpu_time(r);
 	for (size_t i = 0; i < r->ntasks; i++)
 		row[r->tasks[i].index] = (uint32_t)i + 1;
 	if (f->table->form == TABLE_AS_TEXT)

@@ -115,6 +115,17 @@ static int by_cpu_time(const void *x, const void *y)
 	return a->index < b->index ? -1 : a->index > b->index;
 }
 
+static void sort_tasks(struct ana_result *r, int (*order)(const void *, const void *))
+{
+	if (r->ntasks)
+		qsort(r->tasks, r->ntasks, sizeof(*r->tasks), order);
+}
+
+void sort_by_cpu_time(struct ana_result *r)
+{
+	sort_tasks(r, by_cpu_time);
+}
+
 void view_latency(struct analyze_file *f)
 {
 	static const struct table_column columns[] = {
@@ -130,7 +141,7 @@ void view_latency(struct analyze_file *f)
 	};
 	struct ana_result *r = &f->result;
 
-	qsort(r->tasks, r->ntasks, sizeof(*r->tasks), by_latency);
+	sort_tasks(r, by_latency);
 	COLUMNS(f->table, columns);
 	table_begin(f->table, "tasks");
 	for (size_t i = 0; i < r->ntasks; i++) {
@@ -167,7 +178,7 @@ void view_tasks(struct analyze_file *f)
 	};
 	struct ana_result *r = &f->result;
 
-	qsort(r->tasks, r->ntasks, sizeof(*r->tasks), by_cpu_time);
+	sort_by_cpu_time(r);
 	COLUMNS(f->table, columns);
 	table_begin(f->table, "tasks");
 	for (size_t i = 0; i < r->ntasks; i++) {
