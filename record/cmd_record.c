@@ -39,7 +39,7 @@ static const struct sr_option options[] = {
 	  "end the recording after T; a command that still runs is ended with SIGTERM" },
 	{ "label", 0, SR_OPT_STRING, offsetof(struct record_options, label), "L", 0, 0, NULL, NULL,
 	  "a word to find the recording by, kept in the file" },
-	{ "buffer-size", 0, SR_OPT_SIZE, offsetof(struct record_options, buffer_bytes), "SIZE", 65536, 4e9, NULL, NULL,
+	{ "buffer-size", 0, SR_OPT_SIZE, offsetof(struct record_options, buffer_bytes), "SIZE", 65536, 64.0 * (1 << 30), NULL, NULL,
 	  "kernel buffer for each CPU; without it 8M, or less where memory is short" },
 	{ "quiet", 'q', SR_OPT_FLAG, offsetof(struct record_options, quiet), NULL, 0, 0, NULL, NULL,
 	  "no summary at the end" },
@@ -433,6 +433,7 @@ static int record(struct job *j, struct sr_error *err)
 {
 	uint64_t cpu_start = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	struct sr_error why;
+	bool closed;
 
 	if (begin(j, err))
 		return -1;
@@ -446,14 +447,15 @@ static int record(struct job *j, struct sr_error *err)
 	end_command(j);
 	if (put_end(j, &why) && !j->sink_failed)
 		give_up(j, &why);
-	/* Also after a failure: it leaves the part file as readable as it can be. */
-	if (srz_close(j->w, &why) && !j->sink_failed)
-		give_up(j, &why);
+	/* Also after a failure: where there is room for its end, the file is completed with what it has. */
+	closed = !srz_close(j->w, &why);
 	j->w = NULL;
+	if (!closed && !j->sink_failed)
+		give_up(j, &why);
 	if (!j->sink_failed)
 		return 0;
-	*err = j->failure;
-	return -1;
+	return sr_fail(err, j->failure.status, "%s; %s%s has what was written before", j->failure.text, j->path,
+		       closed ? "" : ".part");
 }
 
 static int prepare(struct job *j, struct sr_error *err)
@@ -480,7 +482,7 @@ static int prepare(struct job *j, struct sr_error *err)
 static int run(const void *opts, int nargs, char **args, struct sr_error *err)
 {
 	const struct record_options *o = opts;
-	struct job j = { .o = o, .signal_fd = -1, .pid_fd = -1 };
+	struct job j = { .o = o, .signal_fd = -1, .pid_fd = -1, .child = { .go_fd = -1, .fail_fd = -1 } };
 	struct sr_error second;
 	char what[32];
 	int rc;
@@ -502,7 +504,7 @@ static int run(const void *opts, int nargs, char **args, struct sr_error *err)
 	choose_path(&j);
 	rc = prepare(&j, err) || record(&j, err) ? -1 : 0;
 	srz_abort(j.w);
-	if (!j.reaped)
+	if (j.child.go_fd >= 0) /* never let go */
 		rec_child_abandon(&j.child);
 	if (!rc)
 		summary(&j);
@@ -531,7 +533,7 @@ const struct cmd cmd_record = {
 		"running is sent SIGTERM, and SIGKILL five seconds later. SIGTERM is passed to CMD.\n\n"
 		"The exit status is CMD's own (128+n when signal n ended it); 0 when --duration ended the recording; 130 after "
 		"Ctrl-C, with a complete file; 127 or 126 when CMD cannot be run; 3 when the recording itself failed. When the "
-		"disk is full, CMD goes on, and FILE.part holds what fitted.",
+		"disk is full, CMD goes on, and FILE or FILE.part has what was written before.",
 	.examples = examples,
 	.options = options,
 	.options_size = sizeof(struct record_options),
