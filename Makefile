@@ -3,6 +3,7 @@
 # make                          the program, at ./schedrec
 # make SAN=address,undefined    the same beside it, under build/san/
 # make unit                     the unit tests' programs
+# make fuzz                     the fuzz targets, with clang's libFuzzer
 # sudo make check               all tests (SAN= works here too); installs what is missing
 # sudo make demo                records a real build and replays it under three policies
 # sudo make bench               schedrec beside perf sched and trace-cmd
@@ -33,10 +34,11 @@ ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(PKG_CFLAGS) -I. -pthr
 CMD_SRC  := schedrec.c $(wildcard $(FOLDERS:%=%/cmd_*.c))
 LIB_SRC  := $(filter-out $(CMD_SRC),$(wildcard $(FOLDERS:%=%/*.c)))
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o)
 CMD_OBJ  := $(CMD_SRC:%.c=$(B)/%.o)
-UNIT     := $(UNIT_SRC:%.c=$(B)/%)
-C_FILES   = $(wildcard *.[ch] $(FOLDERS:%=%/*.[ch]) tests/unit/*.[ch] tests/bench/*.[ch])
+UNIT     := $(UNIT_SRC:%.c=$(B)/%) $(FUZZ_SRC:%.c=$(B)/%)
+C_FILES   = $(wildcard *.[ch] $(FOLDERS:%=%/*.[ch]) tests/*/*.[ch])
 SCRIPTS   = $(wildcard .ci/run tests/deps tests/demo tests/*.sh tests/*/*.sh)
 
 Q   := $(if $(filter 1,$(V)),,@)
@@ -54,11 +56,18 @@ $(B)/%.o: %.c $(B)/flags | toolchain
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-$(B)/tests/unit/%: tests/unit/%.c $(B)/libschedrec.a $(B)/flags
+$(B)/tests/%: tests/%.c $(B)/libschedrec.a $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,TEST,$<)$(CC) $(ALL_CFLAGS) -MMD -MP -o $@ $< $(B)/libschedrec.a -lcmocka $(LIBS)
 
 unit: $(UNIT)
+
+# Run as build/fuzz/fuzz_srz CORPUS tests/golden tests/fuzz/corpus; what is found goes into tests/fuzz/corpus.
+fuzz: $(FUZZ_SRC:tests/%.c=build/%)
+build/fuzz/%: tests/fuzz/%.c $(LIB_SRC)
+	@mkdir -p $(@D)
+	$(call say,FUZZ,$<)clang $(ALL_CFLAGS) -O1 -DLIBFUZZER -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=undefined -o $@ $< $(LIB_SRC) $(LIBS)
 
 # Other flags or another compiler make everything anew.
 $(B)/flags: FORCE
@@ -125,5 +134,5 @@ clean:
 
 FORCE:
 -include $(LIB_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(UNIT:%=%.d)
-.PHONY: all unit docs install uninstall check demo bench format lint clean toolchain FORCE
+.PHONY: all unit fuzz docs install uninstall check demo bench format lint clean toolchain FORCE
 .DELETE_ON_ERROR:

@@ -382,7 +382,7 @@ static bool agrees(const struct srz_chunk *a, const struct srz_chunk *b)
 }
 
 const char *srz_chunk_decode(struct srz_codec *c, const uint8_t *p, size_t len, const struct srz_chunk *chunk,
-			     struct sr_event *ev, size_t *n)
+			     struct sr_event *ev, size_t *n, struct srz_totals *totals)
 {
 	struct srz_view v = { p, p + len, NULL };
 	struct srz_head *h = &c->head;
@@ -404,5 +404,7 @@ const char *srz_chunk_decode(struct srz_codec *c, const uint8_t *p, size_t len, 
 		srz_model_start(&c->model);
 		bad = decode_events(c, h, ev, n);
 	}
+	if (!bad)
+		srz_head_totals(h, totals);
 	return bad;
 }

@@ -155,11 +155,11 @@ struct srz_chunk {
 	uint8_t stream;
 };
 
-/* Sums over chunks, in the chunk's head and in the index. */
+/* Sums over chunks, in the chunk's head and in the index. Compared as bytes: no padding. */
 struct srz_totals {
 	uint64_t by_kind[SR_EV_KINDS];
 	uint64_t lost;
-	unsigned cpus;
+	uint64_t cpus;
 };
 
 /*
@@ -181,10 +181,10 @@ int srz_chunk_encode(struct srz_codec *c, unsigned stream, const struct sr_event
 const char *srz_chunk_head(const uint8_t *p, size_t len, struct srz_chunk *chunk, struct srz_totals *totals);
 
 /* The whole chunk in stream order into ev[0..chunk->events), *n of them (without unknown kinds). NULL, or what is
- * wrong; "out of memory" is SRZ_NO_MEMORY itself. chunk is what the index says, and must agree. */
+ * wrong; "out of memory" is SRZ_NO_MEMORY itself. chunk is what the index says, and must agree. Adds to *totals. */
 extern const char SRZ_NO_MEMORY[];
 const char *srz_chunk_decode(struct srz_codec *c, const uint8_t *p, size_t len, const struct srz_chunk *chunk,
-			     struct sr_event *ev, size_t *n);
+			     struct sr_event *ev, size_t *n, struct srz_totals *totals);
 
 /* The tasks section. */
 int srz_tasks_encode(const struct sr_task_starts *t, struct srz_buf *out, struct sr_error *err);
@@ -250,8 +250,10 @@ struct srz_reader {
 	z_stream z;
 	bool z_open;
 	struct srz_codec *codec;
-	struct srz_totals totals;
+	struct srz_totals totals; /* what the index says */
+	uint64_t index;           /* its offset, 0: there is none */
 	/* srz_next */
+	struct srz_totals seen; /* in the chunks loaded so far */
 	struct srz_cursor cursor[SRZ_STREAMS];
 	struct srz_loaded *run; /* where the next events come from ... */
 	uint64_t run_until_ns;  /* ... as long as they are before this time */

@@ -42,7 +42,7 @@ static int load(struct srz_reader *r, unsigned stream, struct sr_error *err)
 		l->cap = c->events;
 	}
 	l->n = l->pos = 0;
-	bad = srz_chunk_decode(r->codec, p, len, c, l->ev, &l->n);
+	bad = srz_chunk_decode(r->codec, p, len, c, l->ev, &l->n, &r->seen);
 	if (bad) {
 		l->n = 0;
 		return srz_damaged(r, err, c->offset, s.id, bad);
@@ -124,8 +124,12 @@ static int pick(struct srz_reader *r, struct sr_error *err)
 			break;
 		}
 	} while (loaded);
-	if (!r->run)
+	if (!r->run) {
+		/* after a whole pass, the index must have told the truth */
+		if (r->index && !r->from_ns && memcmp(&r->seen, &r->totals, sizeof(r->seen)) != 0)
+			return srz_damaged(r, err, r->index, SRZ_SEC_INDEX, "counts its events wrongly");
 		return 0;
+	}
 	r->run_until_ns = others_from(r, r->run);
 	return 1;
 }
@@ -153,6 +157,7 @@ int srz_seek(struct srz_reader *r, uint64_t time_ns, struct sr_error *err)
 	unsigned s;
 
 	r->run = NULL;
+	r->seen = (struct srz_totals){ 0 };
 	r->from_ns = time_ns;
 	for (s = 0; s < SRZ_STREAMS; s++) {
 		struct srz_cursor *cur = &r->cursor[s];

@@ -346,7 +346,7 @@ static const char *take_totals(struct srz_reader *r, struct srz_view *v)
 			return "counts more events than there are";
 	}
 	r->totals.lost = srz_take_varint(v);
-	r->totals.cpus = (unsigned)srz_take_max(v, SR_MAX_CPUS, "has too many cpus");
+	r->totals.cpus = srz_take_max(v, SR_MAX_CPUS, "has too many cpus");
 	for (i = 0; i < r->nchunks; i++)
 		events += r->chunk[i].events;
 	if (!v->bad && sum > events)
@@ -420,6 +420,7 @@ static int open_by_index(struct srz_reader *r, uint64_t index, const struct srz_
 		ret = body_section(r, list[i].offset, &s, err);
 	}
 	free(list);
+	r->index = index;
 	r->info.complete = 1;
 	return ret;
 }
@@ -572,7 +573,7 @@ static void fill_info(struct srz_reader *r)
 	info->chunks = r->nchunks;
 	info->lost = r->totals.lost;
 	info->lost_places = info->events_by_kind[SR_EV_LOST];
-	info->cpus = r->totals.cpus;
+	info->cpus = (unsigned)r->totals.cpus;
 	for (i = 0; i < r->nchunks; i++) {
 		const struct srz_chunk *c = &r->chunk[i];
 

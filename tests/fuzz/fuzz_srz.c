@@ -3,7 +3,7 @@
  * Fuzz target: any bytes as a .srz file. Nothing may crash, no memory may be misused, and reading twice must give
  * the same events in the order of event.h, each of them valid.
  *
- *   clang -fsanitize=fuzzer,address,undefined ... -DSRZ_LIBFUZZER      with libFuzzer, whose mutations are sealed again
+ *   clang -fsanitize=fuzzer,address,undefined ... -DLIBFUZZER      with libFuzzer, whose mutations are sealed again
  *   cc ...                                                             a plain program: fuzz_srz FILE...
  */
 #include <stdio.h>
@@ -117,7 +117,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	return 0;
 }
 
-#ifdef SRZ_LIBFUZZER
+#ifdef LIBFUZZER
 
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed);

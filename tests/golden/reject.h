@@ -134,6 +134,16 @@ FILE_CASE(index_cpus, f->cpus = SR_MAX_CPUS + 1)
 FILE_CASE(index_number_too_long, srz_put_bytes(&f->entries, "\377\377\377\377\377\377\377\377\377\2", 10);
 	  f->sections = 1)
 
+static void make_index_miscounts(struct forged_file *f)
+{
+	struct forged_chunk c = forge_chunk(3);
+
+	forge_header(f, 0, 0);
+	forge_events(f, &c);
+	f->kind_count--;
+	forge_finish(f);
+}
+
 static void make_index_kind_zero(struct forged_file *f)
 {
 	forge_header(f, 0, 0);
@@ -388,6 +398,7 @@ static const struct reject {
 	R(index_other_id, "the names section at offset 20 is not what the index says"),
 	R(index_too_many_sections, "has too many sections"),
 	R(index_counts_too_much, "counts more events than there are"),
+	R(index_miscounts, "the index section at offset 96 counts its events wrongly"),
 	R(index_kind_zero, "counts a kind twice, or one that cannot be"),
 	R(index_cpus, "has too many cpus"),
 	R(index_number_too_long, "has a number of more than 64 bits"),

@@ -1,0 +1,12 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The fuzz targets as plain programs: what once was found, and the golden files, are without a finding.
+# shellcheck source=tests/lib.sh
+. tests/lib.sh
+
+t_case "the .srz reader copes with its corpus"
+t_status 0 "$BUILD/tests/fuzz/fuzz_srz" tests/fuzz/corpus/*.srz tests/golden/*.srz
+t_match '^[0-9]{3} inputs, no finding' "$T/out"
+t_ok
+
+t_done

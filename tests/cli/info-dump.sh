@@ -1,0 +1,144 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# info and dump: what they say of good, incomplete, damaged and foreign files
+# shellcheck source=tests/lib.sh
+. tests/lib.sh
+
+G=tests/golden
+
+t_case "dump prints the same text as ever"
+for f in all-kinds ties two-streams one-event future; do
+	t_status 0 "$SCHEDREC" dump $G/$f.srz
+	[ "${UPDATE:-}" = yes ] && cp "$T/out" $G/$f.dump
+	t_true "the dump of $f.srz differs from $G/$f.dump" cmp -s "$T/out" $G/$f.dump
+done
+t_ok
+
+t_case "every line of a dump has its five columns and no control character"
+t_status 0 "$SCHEDREC" dump $G/all-kinds.srz
+t_equal 0 "$(grep -cvE '^[0-9]+\.[0-9]{9} [0-9]+ [^ ]+:[0-9]+ (-|h?s?n?) [a-z_]+( [a-z_]+=[^ ]+)+$' "$T/out")"
+t_no_match '[^ -~]' "$T/out"
+t_match 'sh.x20.x5c.x20.x0a:3 ' "$T/out"
+t_ok
+
+t_case "dump --cpu shows that CPU's events only"
+t_status 0 "$SCHEDREC" dump --cpu 2 $G/all-kinds.srz
+t_equal "$(awk '$2 == 2' $G/all-kinds.dump)" "$(cat "$T/out")"
+t_ok
+
+t_case "dump --from and --to cut by time, and times stay those of the whole file"
+t_status 0 "$SCHEDREC" dump --from 50us --to 100us $G/ties.srz
+t_equal "$(awk '$1 >= 0.00005 && $1 < 0.0001' $G/ties.dump)" "$(cat "$T/out")"
+t_ok
+
+t_case "dump --task takes a tid or a pattern on the comm"
+t_status 0 "$SCHEDREC" dump --task 7 $G/all-kinds.srz
+t_true "nothing was found" test -s "$T/out"
+t_equal "" "$(grep -vE '(:| tid=| old_tid=)7( |$)' "$T/out")"
+t_status 0 "$SCHEDREC" dump --task 'swap*' $G/all-kinds.srz
+t_true "nothing was found" test -s "$T/out"
+t_equal "" "$(grep -vE 'swapper:|tid=0' "$T/out")"
+t_ok
+
+t_case "dump of a pipe whose reader goes away is quiet"
+for _ in 1 2 3 4 5 6 7 8; do cat $G/deflated.srz; done >"$T/many"
+"$SCHEDREC" dump $G/deflated.srz 2>"$T/err" | head -n 1 >"$T/out"
+t_equal "0 0" "${PIPESTATUS[*]}"
+t_true "it said: $(cat "$T/err")" test ! -s "$T/err"
+t_ok
+
+t_case "dump to a full disk fails with one line"
+"$SCHEDREC" dump $G/deflated.srz >/dev/full 2>"$T/err"
+t_equal 3 $?
+t_one_line "$T/err"
+t_ok
+
+t_case "info --json has the promised keys, with the right values"
+t_need python3 && t_status 0 "$SCHEDREC" info --json $G/all-kinds.srz && python3 - "$T/out" "$G/all-kinds.dump" >"$T/py" 2>&1 <<'P' || t_fail "$(tail -n 1 "$T/py")"
+import json, os, sys
+o = json.load(open(sys.argv[1]))
+lines = open(sys.argv[2]).read().splitlines()
+for k in "events lost repaired bytes duration_ns cpus tasks complete".split():
+    assert k in o, k
+assert o["complete"] is True and o["events"] == len(lines) == sum(o["events_by_kind"].values())
+assert o["bytes"] == os.path.getsize("tests/golden/all-kinds.srz")
+kinds = {}
+for l in lines:
+    kinds[l.split()[4]] = kinds.get(l.split()[4], 0) + 1
+assert kinds == o["events_by_kind"], (kinds, o["events_by_kind"])
+lost = [l for l in lines if l.split()[4] == "lost"]
+assert o["lost_places"] == len(lost) == len(o["lost_at"])
+assert o["lost"] == sum(int(l.split("count=")[1].split()[0].replace("?", "0")) for l in lost)
+assert o["duration_ns"] == round(float(lines[-1].split()[0]) * 1e9)
+P
+t_ok
+
+t_case "info says of a whole file that it is complete"
+t_status 0 "$SCHEDREC" info $G/deflated.srz
+t_match '^integrity +complete' "$T/out"
+t_match '^events +6,000, ' "$T/out"
+t_no_match '[^ -~]' "$T/out"
+t_ok
+
+t_case "a cut file is read up to its last whole chunk, and said to be incomplete, status 0"
+size=$(stat -c %s $G/ties.srz)
+head -c $((size - 100)) $G/ties.srz >"$T/cut.srz"
+t_status 0 "$SCHEDREC" info "$T/cut.srz"
+t_match '^integrity +INCOMPLETE' "$T/out"
+t_status 0 "$SCHEDREC" info --json "$T/cut.srz"
+t_match '"complete": false' "$T/out"
+t_status 0 "$SCHEDREC" dump "$T/cut.srz"
+t_true "the events differ" cmp -s "$T/out" $G/ties.dump
+t_match 'is incomplete' "$T/err"
+head -c $((size / 2)) $G/ties.srz >"$T/cut.srz"
+t_status 0 "$SCHEDREC" dump "$T/cut.srz"
+n=$(wc -l <"$T/out")
+t_true "$n events are not some whole chunks of 32" test "$n" -gt 0 -a $((n % 32)) -eq 0
+t_equal "$(head -n "$n" $G/ties.dump)" "$(cat "$T/out")"
+t_ok
+
+t_case "each file of the must-reject list ends info and dump with status 4 and one line that names the file"
+for f in "$G"/reject-*.srz; do
+	for c in info dump; do
+		t_status 4 "$SCHEDREC" $c "$f" || break 2
+		t_one_line "$T/err" && t_match "^schedrec $c: .*$f" "$T/err" || break 2
+	done
+done
+t_ok
+
+t_case "dump shows what comes before the damage"
+cp $G/ties.srz "$T/hurt.srz"
+printf x | dd of="$T/hurt.srz" bs=1 seek=$((size * 2 / 3)) conv=notrunc status=none
+t_status 4 "$SCHEDREC" dump "$T/hurt.srz"
+t_one_line "$T/err"
+t_match 'the events section at offset [0-9]+ has a wrong checksum' "$T/err"
+n=$(wc -l <"$T/out")
+t_true "nothing was shown" test "$n" -gt 0
+t_equal "$(head -n "$n" $G/ties.dump)" "$(cat "$T/out")"
+t_status 4 "$SCHEDREC" info "$T/hurt.srz"
+t_ok
+
+t_case "missing, empty, foreign and special files"
+: >"$T/empty"
+for c in info dump; do
+	t_status 3 "$SCHEDREC" $c "$T/none"
+	t_one_line "$T/err"
+	t_status 4 "$SCHEDREC" $c "$T/empty"
+	t_status 4 "$SCHEDREC" $c Makefile
+	t_match 'is not a .srz file' "$T/err"
+	t_status 4 "$SCHEDREC" $c "$T"
+	t_status 4 "$SCHEDREC" $c /dev/zero
+	t_one_line "$T/err"
+done
+t_ok
+
+t_case "wrong usage ends with status 2"
+t_status 2 "$SCHEDREC" info
+t_status 2 "$SCHEDREC" dump $G/ties.srz $G/ties.srz
+t_status 2 "$SCHEDREC" dump --from 5 $G/ties.srz
+t_status 2 "$SCHEDREC" dump --from 2s --to 1s $G/ties.srz
+t_status 2 "$SCHEDREC" dump --cpu x $G/ties.srz
+t_one_line "$T/err"
+t_ok
+
+t_done
