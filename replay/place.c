@@ -442,8 +442,8 @@ void *rpl_balancer_main(void *arg)
 			if (!run->machine.v[i].online)
 				continue;
 			lock(run);
-			p->tick(&run->engine, run->policy_state, i);
 			run->cpu[i].last_tick_ns = from;
+			p->tick(&run->engine, run->policy_state, i);
 			unlock_and_move(run, NULL, from);
 		}
 		/* A tick that was missed is missed, as in a kernel without its timer interrupt. */
@@ -474,10 +474,11 @@ int rpl_policy_start(struct rpl_run *run, struct sr_error *err)
 	run->policy_ready = true;
 	if (!p->pins)
 		return 0;
-	/* The tasks alive at the start: where the policy puts them as if forked one after the other. */
+	/* The tasks alive at the start: where the policy puts them as if they were threads that
+	 * one CPU starts one after the other (2.6.7 leaves a plain fork where it is). */
 	for (i = 0; i < run->m->ntasks; i++) {
 		struct rthread *t = &run->threads[i];
-		struct rpl_place place = { .why = SR_CAUSE_FORK, .waker = -1 };
+		struct rpl_place place = { .why = SR_CAUSE_FORK, .waker = -1, .thread = true };
 		unsigned home;
 
 		if (t->p->parent != NOBODY)
