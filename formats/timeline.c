@@ -94,7 +94,7 @@ static void put_in(struct sr_repair *r, const struct sr_event *proof, unsigned c
 	struct cpu_state *c = &r->cpu[cpu];
 	uint64_t time_ns = proof->time_ns;
 
-	for (unsigned i = 0; c->cur == 0 && i < c->wakes; i++)
+	for (unsigned i = 0; i < c->wakes; i++)
 		if (c->wake[i].tid == next)
 			time_ns = c->wake[i].time_ns;
 	*out = (struct sr_event){

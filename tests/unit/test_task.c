@@ -165,6 +165,26 @@ static void a_tid_reused_after_its_exit_was_lost_is_another_task(void **state)
 	assert_int_not_equal(sr_task_of(&table, 6), first);
 }
 
+static void a_fork_of_a_tid_that_was_seen_running_is_another_task(void **state)
+{
+	size_t first;
+
+	feed_switch(0, 6, SR_STATE_RUNNING);
+	first = sr_task_of(&table, 6);
+	feed_fork(5, 6);
+	assert_int_not_equal(sr_task_of(&table, 6), first);
+}
+
+static void a_kernel_threads_child_is_one_until_it_execs(void **state)
+{
+	feed_switch(0, 2, SR_STATE_RUNNING);
+	table.v[sr_task_of(&table, 2)].flags = SR_TASK_KTHREAD | SR_TASK_ROOT;
+	feed_fork(2, 6);
+	assert_int_equal(of(6)->flags, SR_TASK_KTHREAD);
+	feed((struct sr_event){ .kind = SR_EV_EXEC, .ctx = 6, .u.exec = { .tid = 6, .old_tid = 6, .name = 1 } });
+	assert_int_equal(of(6)->flags, 0);
+}
+
 static void the_dead_who_appear_again_are_others(void **state)
 {
 	size_t first;
@@ -377,6 +397,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_thread_has_its_parents_process, fresh, done),
 		cmocka_unit_test_setup_teardown(a_reused_tid_is_another_task, fresh, done),
 		cmocka_unit_test_setup_teardown(a_tid_reused_after_its_exit_was_lost_is_another_task, fresh, done),
+		cmocka_unit_test_setup_teardown(a_fork_of_a_tid_that_was_seen_running_is_another_task, fresh, done),
+		cmocka_unit_test_setup_teardown(a_kernel_threads_child_is_one_until_it_execs, fresh, done),
 		cmocka_unit_test_setup_teardown(the_dead_who_appear_again_are_others, fresh, done),
 		cmocka_unit_test_setup_teardown(a_task_that_exits_may_still_be_switched, fresh, done),
 		cmocka_unit_test_setup_teardown(an_exec_names_the_task_where_renames_are_not_seen, fresh, done),

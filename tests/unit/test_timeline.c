@@ -402,6 +402,34 @@ static void a_cpu_that_still_idles_after_the_wake_has_not_switched(void **state)
 	sr_repair_free(r);
 }
 
+static void a_wake_before_another_ran_there_tells_nothing(void **state)
+{
+	struct sr_repair *r = make(0);
+	struct sr_event ev;
+
+	push(r, sw(0, 1, 0, SR_STATE_SLEEPING));
+	ev = event(SR_EV_WAKEUP, 0, 0);
+	ev.u.wake.tid = 9;
+	push(r, ev);
+	push(r, sw(0, 0, 8, SR_STATE_RUNNING));
+	push(r, sw(0, 8, 0, SR_STATE_SLEEPING));
+	assert_int_equal(push(r, sw(0, 9, 0, SR_STATE_SLEEPING)), 2);
+	assert_put_in(&out[0], 0, 0, 9, SR_STATE_PREEMPTED);
+	sr_repair_free(r);
+}
+
+static void only_the_task_that_exited_leaves_dead(void **state)
+{
+	struct sr_repair *r = make(0);
+
+	push(r, sw(0, 0, 10, SR_STATE_RUNNING));
+	push(r, exit_of(0, 10));
+	push(r, sw(0, 10, 11, SR_STATE_ZOMBIE));
+	assert_int_equal(push(r, wake(0, 12, 13)), 2);
+	assert_put_in(&out[0], 0, 11, 12, SR_STATE_PREEMPTED);
+	sr_repair_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -427,6 +455,8 @@ int main(void)
 		cmocka_unit_test(any_stream_comes_out_consistent),
 		cmocka_unit_test(a_task_woken_on_an_idle_cpu_ran_from_that_wake_on),
 		cmocka_unit_test(a_cpu_that_still_idles_after_the_wake_has_not_switched),
+		cmocka_unit_test(a_wake_before_another_ran_there_tells_nothing),
+		cmocka_unit_test(only_the_task_that_exited_leaves_dead),
 		cmocka_unit_test(a_cpu_beyond_the_limit_is_refused),
 	};
 
