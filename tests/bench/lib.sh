@@ -182,27 +182,29 @@ json() {
 	sqlite3 -separator ' ' :memory: "SELECT $2 FROM (SELECT CAST(readfile('$1') AS TEXT) AS j)"
 }
 
-# What ARM's FILE holds: "EVENTS LOST BYTES". trace-cmd's and perf's own tools count theirs.
+# What ARM's FILE holds: "EVENTS LOST BYTES"; nothing when there is no telling. trace-cmd's and perf's own tools count
+# theirs.
 file_counts() {
 	local arm=$1 file=$2 stats lost=0
 
 	case $arm in
 	ring) echo "$(<"$file") 0 0" ;;
 	schedrec*)
-		"$SCHEDREC" info --json "$file" >"$TMP/info.json" || return
+		"$SCHEDREC" info --json "$file" >"$TMP/info.json" 2>"$TMP/count.err" || return
 		json "$TMP/info.json" "json_extract(j, '$.events'), json_extract(j, '$.lost'), json_extract(j, '$.bytes')"
 		;;
 	perf*)
-		stats=$(perf report --stats -i "$file" 2>/dev/null)
+		stats=$(perf report --stats -i "$file" 2>"$TMP/count.err")
 		[[ $stats == *LOST* ]] && lost=$(perf script --show-lost-events -i "$file" 2>/dev/null |
 			awk '/PERF_RECORD_LOST/ { n += $NF } END { printf "%.0f", n }')
-		echo "$(awk '$1 == "SAMPLE" { print $3; exit }' <<<"$stats") $lost $(stat -c %s "$file")"
+		awk -v lost="$lost" -v bytes="$(stat -c %s "$file")" \
+			'$1 == "SAMPLE" { print $3, lost, bytes; exit }' <<<"$stats"
 		;;
 	trace-cmd)
-		trace-cmd report -i "$file" 2>/dev/null | awk -v bytes="$(stat -c %s "$file")" '
+		trace-cmd report -i "$file" 2>"$TMP/count.err" | awk -v bytes="$(stat -c %s "$file")" '
 			/EVENTS DROPPED\]/ { sub(/.*\[/, ""); lost += $1; next }
 			/\[[0-9]+\]/ { n++ }
-			END { printf "%.0f %.0f %s\n", n, lost, bytes }'
+			END { if (n) printf "%.0f %.0f %s\n", n, lost, bytes }'
 		;;
 	esac
 }

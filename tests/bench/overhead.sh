@@ -31,7 +31,7 @@ overhead_run() {
 	if [ "$pass" -eq 0 ] && [[ $arm != bare && $arm != again ]]; then
 		read -r events lost bytes <<<"$(file_counts "$arm" "$d/file")"
 		if [ -z "${bytes:-}" ]; then
-			note "$w: the events in $arm's file cannot be counted"
+			note "$w: the events in $arm's file cannot be counted: $(tail -n 1 "$TMP/count.err" | cut -c1-200)"
 			return 1
 		fi
 		sample overhead "$w" "$arm" "$round" events "$events"

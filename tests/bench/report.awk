@@ -61,7 +61,11 @@ function size_text(bytes) {
 
 # An error as text; from ten times as much on, how many times.
 function error_text(x, digits) {
-	return x >= 9 ? sprintf("x%.0f", x + 1) : sprintf("%+.*f", digits, x * 100)
+	if (x >= 9)
+		return x >= 999 ? sprintf("x%.0fk", (x + 1) / 1000) : sprintf("x%.0f", x + 1)
+	if (x < 0 && x * 100 > -0.5 / 10 ^ digits)
+		x = 0
+	return sprintf("%+.*f", digits, x * 100)
 }
 
 function ratio_cell(w, arm, metric) {
@@ -70,12 +74,12 @@ function ratio_cell(w, arm, metric) {
 	return sprintf("%.3f (%.3f..%.3f)", median(), V[1], V[N])
 }
 
-function overhead_table(w, a, arm, k) {
+function overhead_table(w, a, arm, i, k) {
 	printf "OVERHEAD: time relative to the unrecorded runs of the same round; median (least..most) of %d rounds\n", rounds
 	printf "%-10s %-24s %20s %20s %20s\n", "", "", "the workload itself", "until the file is", "CPU time, recorder"
 	printf "%-10s %-24s %20s %20s %20s\n", "workload", "recorded by", "", "complete", "included"
-	for (k = 1; k <= nworkloads; k++) {
-		w = workloads[k]
+	for (i = 1; i <= nworkloads; i++) {
+		w = workloads[i]
 		if (!collect("overhead", w, "bare", "own_ns", ""))
 			continue
 		printf "%-10s %-24s %20s %20s %20s\n", w, "nothing", short_time(w, "own_ns"), short_time(w, "all_ns"),
@@ -87,7 +91,13 @@ function overhead_table(w, a, arm, k) {
 					ratio_cell(w, arm, "all_ns"), ratio_cell(w, arm, "all_cpu_ns")
 		}
 	}
-	print ""
+	printf "Start and end alone (`true`):"
+	for (a = 4; a <= narms; a++)
+		if (collect("overhead", "nothing", arms[a], "all_ns", "")) {
+			printf "%s %s %s", k, arms[a], time_text(median())
+			k = ","
+		}
+	print "\n"
 }
 
 # Least and most of the unrecorded runs beside the median, in seconds.
