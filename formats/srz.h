@@ -34,25 +34,32 @@ enum srz_stream { SRZ_STREAM_KERNEL = 0, SRZ_STREAM_ENGINE = 1, SRZ_STREAMS = 2 
 
 struct srz_writer;
 
-/* fd_dir etc. are the implementation's; chunk_events 0: the default (65,536). The file is created with the
- * process's own uid, gid and umask. O_CLOEXEC. */
+/* chunk_events 0: the default (65,536); at most 131,072. The file is created with the process's own uid, gid and
+ * umask, O_CLOEXEC, and locked. SR_ENVIRONMENT: the path is a directory, a link, or no regular file; another
+ * process is writing it; it cannot be created. The part file of a killed writer is replaced. */
 struct srz_writer *srz_create(const char *path, unsigned chunk_events, struct sr_error *err);
 
-/* Meta: UTF-8 key and value; a later value of the same key replaces the earlier one. */
+/* Meta: UTF-8 key (1 to 255 bytes) and value (cut to 65,535); a later value of the same key replaces the earlier one. */
 int srz_put_meta(struct srz_writer *w, const char *key, const char *value, struct sr_error *err);
 int srz_put_meta_u64(struct srz_writer *w, const char *key, uint64_t value, struct sr_error *err);
 int srz_put_tasks(struct srz_writer *w, const struct sr_task_starts *tasks, struct sr_error *err);
 int srz_put_section(struct srz_writer *w, uint32_t id, const void *data, size_t len, struct sr_error *err);
 
-/* The index of a name, for events that carry one; equal names share an index. UINT32_MAX: failed, *err is set. */
+/* The index of a name (cut to 4,095 bytes), for events that carry one; equal names share an index. UINT32_MAX: failed,
+ * *err is set; in an event it means that the name is not known. */
 uint32_t srz_put_name(struct srz_writer *w, const char *name, struct sr_error *err);
 
-/* Events of one stream, in order (time, then cpu; see event.h); an event that goes back in time on its cpu
- * is refused as SR_BUG. Streams may be written one after the other or interleaved. */
+/* Events of one stream, in order (time, then cpu; see event.h). An event may come late, as long as no more than the
+ * chunk now filling and the one before it hold later ones: the reader puts it in its place. One that is later still, that
+ * goes back in time on its own cpu, or that has a value out of range, is refused as SR_BUG. Streams may be written one
+ * after the other or interleaved. When a write fails (SR_ENVIRONMENT: the disk is full), what was written before is whole,
+ * what was put since is gone, and no more events are taken; meta values are, and srz_close may still complete the file:
+ * it has kept the room. */
 int srz_put_events(struct srz_writer *w, enum srz_stream stream, const struct sr_event *ev, size_t n,
 		   struct sr_error *err);
 
-/* What was put so far is written out, so that a crash loses nothing before this point. */
+/* What was put so far is written out, so that a crash of this process loses nothing before this point (for a crash of the
+ * machine only srz_close syncs). Each flush ends a chunk: many small ones cost bytes. */
 int srz_flush(struct srz_writer *w, struct sr_error *err);
 uint64_t srz_bytes_written(const struct srz_writer *w);
 uint64_t srz_events_written(const struct srz_writer *w);

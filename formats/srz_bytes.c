@@ -171,13 +171,13 @@ void srz_section_encode(const struct srz_section *s, uint8_t head[SRZ_SECTION_HE
 
 const char *srz_section_decode(struct srz_section *s, const uint8_t head[SRZ_SECTION_HEADER])
 {
-	if (srz_get32(head + 20) != (uint32_t)crc32(0, head, 20))
-		return "has a wrong header checksum";
 	s->id = srz_get32(head);
 	s->coding = head[4];
 	s->stored = srz_get32(head + 8);
 	s->raw = srz_get32(head + 12);
 	s->crc = srz_get32(head + 16);
+	if (srz_get32(head + 20) != (uint32_t)crc32(0, head, 20))
+		return "has a wrong header checksum";
 	if (head[5] || head[6] || head[7])
 		return "has reserved bytes that are not zero";
 	if (s->stored > SRZ_MAX_SECTION || s->raw > SRZ_MAX_SECTION)

@@ -49,6 +49,7 @@ static int read_header(struct srz_reader *r, uint64_t offset, struct srz_section
 	uint8_t head[SRZ_SECTION_HEADER];
 	int ret = read_at(r, head, sizeof(head), offset, err);
 
+	*s = (struct srz_section){ 0 };
 	if (ret == 1)
 		*bad = srz_section_decode(s, head);
 	return ret;
