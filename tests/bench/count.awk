@@ -91,8 +91,6 @@ FILENAME != ARGV[ARGC - 1] {
 $5 == "sched_switch" {
 	state = $8
 	sub(/prev_state=/, "", state)
-	if (state ~ /^[XZ]/ && tid_of($6) in mine)
-		exits++
 	switched_out(tid_of($6), state !~ /^R/, state ~ /^[XZ]/)
 	running[cpu] = tid_of($9)
 	switched_in(running[cpu])
@@ -103,6 +101,13 @@ $5 == "sched_waking" {
 	tid = tid_of($6)
 	if (tid in mine && !(tid in waking))
 		waking[tid] = t
+	next
+}
+
+# Of processes; older kernels do not tell them from threads.
+$5 == "sched_process_exit" {
+	if (tid_of($6) in mine && $8 != "group_dead=0")
+		exits++
 	next
 }
 

@@ -97,7 +97,7 @@ fidelity_workload() {
 	sample fidelity "$w" rusage 0 makespan_ns "$wall"
 	sample fidelity "$w" rusage 0 cpu_time_ns "$cpu"
 	sample fidelity "$w" rusage 0 switches_involuntary "$invol"
-	# getrusage counts a task's last switch, as it exits.
+	# getrusage counts a process's last switch, as it exits.
 	count_samples "$w" counted 0 "$d/recorded.srz" &&
 		sample fidelity "$w" rusage 0 switches_voluntary $((vol - $(awk '$1 == "exits" { print $2 }' "$TMP/counted")))
 
