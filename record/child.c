@@ -23,7 +23,8 @@ static void default_signals(void)
 
 #define MARKER "schedrec child"
 
-static void __attribute__((noreturn)) held_child(const struct rec_session *s, char *const argv[], int go_fd, int fail_fd)
+static void __attribute__((noreturn))
+held_child(const struct rec_session *s, char *const argv[], int go_fd, int fail_fd)
 {
 	ssize_t n;
 	int error;
@@ -74,7 +75,8 @@ static int find_global_tid(struct rec_child *c, struct rec_session *s, struct sr
 	if (rec_discard(s, find_marker, &m, err))
 		return -1;
 	if (n != 1 || !m.found)
-		return sr_fail(err, SR_ENVIRONMENT, "the command's number outside of this pid namespace cannot be found");
+		return sr_fail(err, SR_ENVIRONMENT,
+			       "the command's number outside of this pid namespace cannot be found");
 	c->global_tid = m.found;
 	return 0;
 }

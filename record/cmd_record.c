@@ -18,7 +18,7 @@
 #include "record/record.h"
 #include "schedrec.h"
 
-#define FLUSH_NS      3000000000u /* a crash loses no more than this, and what is not drained yet */
+#define FLUSH_NS 3000000000u      /* a crash loses no more than this, and what is not drained yet */
 #define KILL_AFTER_NS 5000000000u /* a command that --duration ended has this long to obey SIGTERM */
 
 struct record_options {
@@ -39,19 +39,20 @@ static const struct sr_option options[] = {
 	  "end the recording after T; a command that still runs is ended with SIGTERM" },
 	{ "label", 0, SR_OPT_STRING, offsetof(struct record_options, label), "L", 0, 0, NULL, NULL,
 	  "a word to find the recording by, kept in the file" },
-	{ "buffer-size", 0, SR_OPT_SIZE, offsetof(struct record_options, buffer_bytes), "SIZE", 65536, 64.0 * (1 << 30), NULL, NULL,
-	  "kernel buffer for each CPU; without it 8M, or less where memory is short" },
+	{ "buffer-size", 0, SR_OPT_SIZE, offsetof(struct record_options, buffer_bytes), "SIZE", 65536, 64.0 * (1 << 30),
+	  NULL, NULL, "kernel buffer for each CPU; without it 8M, or less where memory is short" },
 	{ "quiet", 'q', SR_OPT_FLAG, offsetof(struct record_options, quiet), NULL, 0, 0, NULL, NULL,
 	  "no summary at the end" },
 	{ 0 }
 };
 
-static const char *const examples[] = {
-	"sudo schedrec record -o build.srz -- make -j4", "record a build: make and everything it starts",
-	"sudo schedrec record -a --duration 10s -o all.srz", "record the whole system for ten seconds",
-	"sudo schedrec record -p 1234", "record a running process until it ends, or until Ctrl-C",
-	NULL
-};
+static const char *const examples[] = { "sudo schedrec record -o build.srz -- make -j4",
+					"record a build: make and everything it starts",
+					"sudo schedrec record -a --duration 10s -o all.srz",
+					"record the whole system for ten seconds",
+					"sudo schedrec record -p 1234",
+					"record a running process until it ends, or until Ctrl-C",
+					NULL };
 
 enum end { END_NONE, END_EXIT, END_DURATION, END_SIGNAL, END_CHILD_SIGNAL };
 
@@ -109,7 +110,8 @@ static bool read_line(const char *path, const char *key, char *buf, int size)
 		if (key && (strncmp(buf, key, strlen(key)) || !colon))
 			continue;
 		if (colon)
-			memmove(buf, colon + 1 + strspn(colon + 1, " \t"), strlen(colon + 1 + strspn(colon + 1, " \t")) + 1);
+			memmove(buf, colon + 1 + strspn(colon + 1, " \t"),
+				strlen(colon + 1 + strspn(colon + 1, " \t")) + 1);
 		buf[strcspn(buf, "\n")] = '\0';
 		found = true;
 	}
@@ -152,10 +154,20 @@ static int put_first_meta(struct job *j, struct sr_error *err)
 	const struct {
 		const char *key, *value;
 	} text[] = {
-		{ "schedrec.version", SCHEDREC_VERSION }, { "clock", "mono" }, { "source", "kernel" }, { "engine", "recorded" },
-		{ "scope", o->all ? "system" : o->pid ? "pid" : "tree" }, { "label", o->label }, { "command", command },
-		{ "kernel.release", uts.release }, { "kernel.version", uts.version }, { "kernel.machine", uts.machine },
-		{ "cpus.online", read_line("/sys/devices/system/cpu/online", NULL, online, sizeof(online)) ? online : NULL },
+		{ "schedrec.version", SCHEDREC_VERSION },
+		{ "clock", "mono" },
+		{ "source", "kernel" },
+		{ "engine", "recorded" },
+		{ "scope", o->all ? "system" :
+			   o->pid ? "pid" :
+				    "tree" },
+		{ "label", o->label },
+		{ "command", command },
+		{ "kernel.release", uts.release },
+		{ "kernel.version", uts.version },
+		{ "kernel.machine", uts.machine },
+		{ "cpus.online",
+		  read_line("/sys/devices/system/cpu/online", NULL, online, sizeof(online)) ? online : NULL },
 		{ "host.cpu_model", read_line("/proc/cpuinfo", "model name", model, sizeof(model)) ? model : NULL },
 	};
 	int rc = 0;
@@ -172,11 +184,13 @@ static int put_first_meta(struct job *j, struct sr_error *err)
 static int put_start(struct job *j, const struct sr_task_starts *starts, struct sr_error *err)
 {
 	return put_first_meta(j, err) || srz_put_tasks(j->w, starts, err) ||
-	       srz_put_meta_u64(j->w, "start.mono_ns", j->start_ns, err) ||
-	       srz_put_meta_u64(j->w, "start.realtime_ns", j->start_real_ns, err) ||
-	       srz_put_meta_u64(j->w, "record.tracepoint_ns", j->tracepoint_ns, err) ||
-	       srz_put_meta_u64(j->w, "record.buffer_kb", rec_buffer_bytes(j->session) >> 10, err) ||
-	       srz_flush(j->w, err) ? -1 : 0;
+			       srz_put_meta_u64(j->w, "start.mono_ns", j->start_ns, err) ||
+			       srz_put_meta_u64(j->w, "start.realtime_ns", j->start_real_ns, err) ||
+			       srz_put_meta_u64(j->w, "record.tracepoint_ns", j->tracepoint_ns, err) ||
+			       srz_put_meta_u64(j->w, "record.buffer_kb", rec_buffer_bytes(j->session) >> 10, err) ||
+			       srz_flush(j->w, err) ?
+		       -1 :
+		       0;
 }
 
 /* As a shell gives it. */
@@ -194,8 +208,10 @@ static int put_end(struct job *j, struct sr_error *err)
 	    (st->late && srz_put_meta_u64(j->w, "record.late", st->late, err)))
 		return -1;
 	return srz_put_meta(j->w, "record.end", j->sink_failed ? "disk-full" : ends[j->end], err) ||
-	       srz_put_meta_u64(j->w, "duration_ns", j->end_ns - j->start_ns, err) ||
-	       srz_put_meta_u64(j->w, "record.cpu_ns", j->cpu_ns, err) ? -1 : 0;
+			       srz_put_meta_u64(j->w, "duration_ns", j->end_ns - j->start_ns, err) ||
+			       srz_put_meta_u64(j->w, "record.cpu_ns", j->cpu_ns, err) ?
+		       -1 :
+		       0;
 }
 
 static void choose_path(struct job *j)
@@ -339,7 +355,9 @@ static void record_until_end(struct job *j)
 		}
 		if (wait_for(j, next < deadline ? next : deadline) && !j->end) {
 			reap(j);
-			j->end = j->interrupts ? END_SIGNAL : j->reaped && WIFSIGNALED(j->wait_status) ? END_CHILD_SIGNAL : END_EXIT;
+			j->end = j->interrupts                            ? END_SIGNAL :
+				 j->reaped && WIFSIGNALED(j->wait_status) ? END_CHILD_SIGNAL :
+									    END_EXIT;
 		} else if (clock_ns(CLOCK_MONOTONIC) >= next) {
 			drain(j);
 		}
@@ -347,7 +365,8 @@ static void record_until_end(struct job *j)
 		if (j->sink_failed && !j->child.pid)
 			j->end = END_EXIT;
 		if (!j->child.pid && !j->end)
-			cmd_progress(j->o->quiet, "recording: %llu events", (unsigned long long)srz_events_written(j->w));
+			cmd_progress(j->o->quiet, "recording: %llu events",
+				     (unsigned long long)srz_events_written(j->w));
 	}
 	cmd_progress_end();
 }
@@ -380,7 +399,8 @@ static void summary(const struct job *j)
 
 	if (st->lost || st->lost_places)
 		cmd_warn("%s%s events were lost in %llu places: a larger --buffer-size keeps more",
-			 st->lost ? "" : "an unknown number of ", st->lost ? sr_format_count(lost, sizeof(lost), st->lost) : "",
+			 st->lost ? "" : "an unknown number of ",
+			 st->lost ? sr_format_count(lost, sizeof(lost), st->lost) : "",
 			 (unsigned long long)st->lost_places);
 	if (j->o->quiet)
 		return;
@@ -462,7 +482,10 @@ static int prepare(struct job *j, struct sr_error *err)
 {
 	const struct record_options *o = j->o;
 	struct rec_config cfg = {
-		.scope = o->all ? REC_SYSTEM : o->pid ? REC_PID : REC_TREE, .buffer_bytes = o->buffer_bytes,
+		.scope = o->all ? REC_SYSTEM :
+			 o->pid ? REC_PID :
+				  REC_TREE,
+		.buffer_bytes = o->buffer_bytes,
 	};
 
 	if (o->pid && open_pid((pid_t)o->pid, &j->pid_fd, err))
@@ -523,16 +546,23 @@ const struct cmd cmd_record = {
 	.summary = "Record what tasks do on the CPUs while a command runs.",
 	.operands = "[--] [CMD [ARG...]]",
 	.description =
-		"Records every switch, wake-up, migration, fork, exec and exit of CMD and all its descendants (default), of one "
-		"process (--pid) or of the whole system (--all), and writes them to a .srz file. In the first two scopes wake-ups "
+		"Records every switch, wake-up, migration, fork, exec and exit of CMD and all its descendants "
+		"(default), of one "
+		"process (--pid) or of the whole system (--all), and writes them to a .srz file. In the first two "
+		"scopes wake-ups "
 		"by other tasks are in the recording too; what else other tasks did is not.\n\n"
-		"Needs root to open the kernel's tracing, and gives it up before CMD starts: under sudo, CMD and the file belong "
+		"Needs root to open the kernel's tracing, and gives it up before CMD starts: under sudo, CMD and the "
+		"file belong "
 		"to the invoking user. schedrec uses a tracing instance of its own and removes it, however it ends.\n\n"
-		"The recording ends when CMD does (descendants that stay behind are not waited for), when the process ends, after "
-		"--duration, or by Ctrl-C, which CMD gets too; a second Ctrl-C does not wait for CMD. A CMD that --duration finds "
+		"The recording ends when CMD does (descendants that stay behind are not waited for), when the process "
+		"ends, after "
+		"--duration, or by Ctrl-C, which CMD gets too; a second Ctrl-C does not wait for CMD. A CMD that "
+		"--duration finds "
 		"running is sent SIGTERM, and SIGKILL five seconds later. SIGTERM is passed to CMD.\n\n"
-		"The exit status is CMD's own (128+n when signal n ended it); 0 when --duration ended the recording; 130 after "
-		"Ctrl-C, with a complete file; 127 or 126 when CMD cannot be run; 3 when the recording itself failed. When the "
+		"The exit status is CMD's own (128+n when signal n ended it); 0 when --duration ended the recording; "
+		"130 after "
+		"Ctrl-C, with a complete file; 127 or 126 when CMD cannot be run; 3 when the recording itself failed. "
+		"When the "
 		"disk is full, CMD goes on, and FILE or FILE.part has what was written before.",
 	.examples = examples,
 	.options = options,

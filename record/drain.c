@@ -16,9 +16,10 @@
 #include "record/internal.h"
 
 #define LEAST_INTERVAL_NS 5000000u
-#define MOST_INTERVAL_NS  100000000u
-#define FILL_SHARE        4  /* a pass should come when the fullest ring is a quarter full */
-#define BURST_BYTES_PER_MS 40000u /* and before a quiet cpu that begins to switch 600,000 times a second has filled half */
+#define MOST_INTERVAL_NS 100000000u
+#define FILL_SHARE 4 /* a pass should come when the fullest ring is a quarter full */
+#define BURST_BYTES_PER_MS \
+	40000u /* and before a quiet cpu that begins to switch 600,000 times a second has filled half */
 
 static uint64_t thread_cpu_ns(void)
 {
@@ -188,7 +189,8 @@ int rec_drain(struct rec_session *s, struct sr_error *err)
 	if (most && elapsed * (s->buffer_bytes / FILL_SHARE) / most < interval)
 		interval = elapsed * (s->buffer_bytes / FILL_SHARE) / most;
 	s->interval_ns = interval < LEAST_INTERVAL_NS ? LEAST_INTERVAL_NS :
-			 interval > MOST_INTERVAL_NS  ? MOST_INTERVAL_NS : interval;
+			 interval > MOST_INTERVAL_NS  ? MOST_INTERVAL_NS :
+							interval;
 	s->horizon_ns = s->drained_ns = now;
 	s->failed = rc != 0;
 	note_stats(s, cpu_before);
@@ -223,7 +225,10 @@ int rec_end(struct rec_session *s, struct sr_error *err)
 		return sr_fail_errno(err, SR_ENVIRONMENT, "tracefs: tracing_on");
 	if (s->failed)
 		return 0;
-	rc = drain_all(s, UINT64_MAX, &most, err) || settle_losses(s, err) || rec_merge_emit(&s->merge, UINT64_MAX, err) ? -1 : 0;
+	rc = drain_all(s, UINT64_MAX, &most, err) || settle_losses(s, err) ||
+			     rec_merge_emit(&s->merge, UINT64_MAX, err) ?
+		     -1 :
+		     0;
 	s->failed = rc != 0;
 	note_stats(s, cpu_before);
 	return rc;

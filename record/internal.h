@@ -60,8 +60,8 @@ struct rec_formats {
 	struct rec_field prev_state;           /* of sched_switch */
 	uint8_t state_of_bit[REC_MAX_STATES];  /* prev_state's bits -> enum sr_state */
 	uint64_t state_bits, preempted_bit;
-	int print_id;                          /* ftrace/print: what a trace_marker write makes; -1: none */
-	unsigned commit_size;                  /* of the sub-buffer header: 8 or 4 */
+	int print_id;         /* ftrace/print: what a trace_marker write makes; -1: none */
+	unsigned commit_size; /* of the sub-buffer header: 8 or 4 */
 };
 
 /* The events the recorder asks for, in the order of enum sr_event_kind; name NULL for the kinds that are not the
@@ -86,8 +86,8 @@ struct rec_item {
 };
 
 /* 1: *out is filled; 0: an event that is not ours; -1: shorter than its layout, or memory ran out. */
-int rec_decode(const struct rec_formats *f, struct rec_names *names, const uint8_t *data, size_t len,
-	       uint64_t time_ns, unsigned cpu, struct rec_item *out);
+int rec_decode(const struct rec_formats *f, struct rec_names *names, const uint8_t *data, size_t len, uint64_t time_ns,
+	       unsigned cpu, struct rec_item *out);
 
 int rec_record_id(const struct rec_formats *f, const uint8_t *data, size_t len); /* -1: too short */
 int rec_record_ctx(const struct rec_formats *f, const uint8_t *data, size_t len, int32_t *ctx);
@@ -97,8 +97,8 @@ int rec_record_ctx(const struct rec_formats *f, const uint8_t *data, size_t len,
 struct rec_page {
 	const uint8_t *at, *end;
 	uint64_t time_ns;
-	bool missed;        /* events were lost before this sub-buffer */
-	uint64_t missed_n;  /* how many, 0: not told */
+	bool missed;       /* events were lost before this sub-buffer */
+	uint64_t missed_n; /* how many, 0: not told */
 };
 
 /* -1: the header does not fit the bytes. */
@@ -126,7 +126,7 @@ struct rec_merge {
 	size_t comm_cap;
 	bool renames; /* the stream has had a RENAME */
 	struct rec_names names;
-	uint64_t released_ns; /* of the last event handed on */
+	uint64_t released_ns;                 /* of the last event handed on */
 	struct rec_item pending[REC_PENDING]; /* NEWTASK events whose FORK has not come yet */
 	unsigned npending;
 	struct sr_event *out;
@@ -155,8 +155,8 @@ int rec_proc_parse_stat(const char *text, size_t len, struct sr_task_start *out,
 uint64_t rec_proc_start_ticks(int pid); /* 0: no such process */
 /* The threads of a process; *n of them, the caller frees. NULL with *err when it is gone. */
 int *rec_proc_threads(int tgid, size_t *n, struct sr_error *err);
-int rec_proc_all(struct sr_task_starts *out, const int *recorder, size_t nrecorder, const pid_t *roots,
-		 size_t nroots, struct sr_error *err);
+int rec_proc_all(struct sr_task_starts *out, const int *recorder, size_t nrecorder, const pid_t *roots, size_t nroots,
+		 struct sr_error *err);
 
 /* ---- janitor.c ---- */
 
@@ -198,9 +198,9 @@ struct rec_session {
 	uint64_t buffer_bytes; /* for each cpu, as the kernel has it */
 	bool foreign_ns;       /* our pids are not those of the events */
 	bool filtered, running;
-	bool failed;           /* the sink refused: nothing more is handed to it */
-	uint64_t horizon_ns;   /* when the drain before this one began: older events are complete */
-	uint64_t drained_ns;   /* when the last drain ended */
+	bool failed;         /* the sink refused: nothing more is handed to it */
+	uint64_t horizon_ns; /* when the drain before this one began: older events are complete */
+	uint64_t drained_ns; /* when the last drain ended */
 	uint64_t interval_ns;
 	struct rec_stats stats;
 	struct rlimit files, nice; /* as they were before rec_open */

@@ -87,8 +87,8 @@ static void close_others(unsigned keep)
 
 static void __attribute__((noreturn)) janitor(const char *dir, int fd)
 {
-	static const int ignored[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1,
-				       SIGUSR2, SIGALRM };
+	static const int ignored[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP,
+				       SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGALRM };
 	sigset_t none;
 	char ask, answer;
 	ssize_t n;
@@ -167,7 +167,8 @@ int rec_janitor_finish(struct rec_janitor *j, struct sr_error *err)
 		;
 	j->pid = 0;
 	if (answer != ANSWER_OK)
-		return sr_fail(err, SR_ENVIRONMENT, "the tracing instance could not be removed; the next recording will try again");
+		return sr_fail(err, SR_ENVIRONMENT,
+			       "the tracing instance could not be removed; the next recording will try again");
 	return 0;
 }
 

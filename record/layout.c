@@ -23,8 +23,12 @@ static const struct row {
 	struct field_row f[REC_MAX_FIELDS];
 } rows[SR_EV_KINDS] = {
 	[SR_EV_SWITCH] = { { "sched", "sched_switch", false },
-			   { { "prev_comm", TEXT }, { "next_comm", TEXT }, { "prev_pid", 0 }, { "next_pid", 0 },
-			     { "prev_prio", 0 }, { "next_prio", 0 } } }, /* and prev_state */
+			   { { "prev_comm", TEXT },
+			     { "next_comm", TEXT },
+			     { "prev_pid", 0 },
+			     { "next_pid", 0 },
+			     { "prev_prio", 0 },
+			     { "next_prio", 0 } } }, /* and prev_state */
 	[SR_EV_WAKING] = { { "sched", "sched_waking", false },
 			   { { "comm", TEXT }, { "pid", 0 }, { "prio", 0 }, { "target_cpu", 0 } } },
 	[SR_EV_WAKEUP] = { { "sched", "sched_wakeup", false },
@@ -180,7 +184,8 @@ static int take_states(struct rec_formats *f, const struct tep_event *event, str
 		f->state_bits |= bit;
 	}
 	if (!f->state_bits || !mask || mask & (mask - 1) || mask & f->state_bits)
-		return sr_fail(err, SR_ENVIRONMENT, "the states in this kernel's sched_switch format are not understood");
+		return sr_fail(err, SR_ENVIRONMENT,
+			       "the states in this kernel's sched_switch format are not understood");
 	f->preempted_bit = mask;
 	return 0;
 }
@@ -389,8 +394,8 @@ int rec_record_ctx(const struct rec_formats *f, const uint8_t *data, size_t len,
 	return 0;
 }
 
-int rec_decode(const struct rec_formats *f, struct rec_names *names, const uint8_t *data, size_t len,
-	       uint64_t time_ns, unsigned cpu, struct rec_item *out)
+int rec_decode(const struct rec_formats *f, struct rec_names *names, const uint8_t *data, size_t len, uint64_t time_ns,
+	       unsigned cpu, struct rec_item *out)
 {
 	const struct rec_field *v;
 	struct sr_event *ev = &out->ev;
@@ -436,7 +441,9 @@ int rec_decode(const struct rec_formats *f, struct rec_names *names, const uint8
 		ev->u.migrate.tid = (int32_t)number(&v[1], data);
 		ev->u.migrate.prio = (int16_t)number(&v[2], data);
 		return cpu_of(number(&v[3], data), &ev->u.migrate.from) &&
-		       cpu_of(number(&v[4], data), &ev->u.migrate.to) ? 1 : -1;
+				       cpu_of(number(&v[4], data), &ev->u.migrate.to) ?
+			       1 :
+			       -1;
 	case SR_EV_FORK:
 		out->comm_b = text_of(names, &v[1], data, len, MAX_COMM);
 		ev->u.fork.parent = (int32_t)number(&v[2], data);

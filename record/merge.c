@@ -283,8 +283,7 @@ static int emit(struct rec_merge *m, struct rec_item *item, struct sr_error *err
 		inherit_comm(m, ev->u.fork.child, ev->u.fork.parent);
 		return see_comm(m, ev, ev->u.fork.child, item->comm_b, err);
 	case SR_EV_EXEC:
-		if (sink_name(m, item->comm_b, &ev->u.exec.name, err) ||
-		    exec_comm(m, ev, item->comm_b, err))
+		if (sink_name(m, item->comm_b, &ev->u.exec.name, err) || exec_comm(m, ev, item->comm_b, err))
 			return -1;
 		break;
 	case SR_EV_EXIT:

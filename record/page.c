@@ -11,8 +11,8 @@
 
 #include "record/internal.h"
 
-#define COMMIT_SIZE   ((1u << 27) - 1)
-#define MISSED        (1u << 31)
+#define COMMIT_SIZE ((1u << 27) - 1)
+#define MISSED (1u << 31)
 #define MISSED_STORED (1u << 30)
 
 enum { PADDING = 29, TIME_EXTEND = 30, TIME_STAMP = 31 };

@@ -65,10 +65,11 @@ int rec_drop_privileges(struct sr_error *err)
 	}
 	if (rc || setresgid(gid, gid, gid) || setresuid(uid, uid, uid) || clear_capabilities())
 		return sr_fail_errno(err, SR_ENVIRONMENT, "cannot become user %u", uid);
-	if (!setuid(0) || !seteuid(0) || (gid != 0 && !setegid(0)) || getresuid(&real, &effective, &saved) || real != uid ||
-	    effective != uid || saved != uid)
+	if (!setuid(0) || !seteuid(0) || (gid != 0 && !setegid(0)) || getresuid(&real, &effective, &saved) ||
+	    real != uid || effective != uid || saved != uid)
 		return sr_fail(err, SR_BUG, "the privilege could be regained after giving it up");
-	if (pw && (setenv("HOME", pw->pw_dir, 1) || setenv("USER", pw->pw_name, 1) || setenv("LOGNAME", pw->pw_name, 1)))
+	if (pw &&
+	    (setenv("HOME", pw->pw_dir, 1) || setenv("USER", pw->pw_name, 1) || setenv("LOGNAME", pw->pw_name, 1)))
 		return sr_fail_errno(err, SR_ENVIRONMENT, "setenv");
 	return 0;
 }

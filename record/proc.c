@@ -34,7 +34,15 @@ static void take_comm(char out[SR_COMM_LEN], const char *text, size_t len)
 			out[n] = '\0';
 }
 
-enum { STAT_PPID = 4, STAT_FLAGS = 9, STAT_NICE = 19, STAT_START = 22, STAT_CPU = 39, STAT_RT_PRIO = 40, STAT_POLICY = 41 };
+enum {
+	STAT_PPID = 4,
+	STAT_FLAGS = 9,
+	STAT_NICE = 19,
+	STAT_START = 22,
+	STAT_CPU = 39,
+	STAT_RT_PRIO = 40,
+	STAT_POLICY = 41
+};
 
 int rec_proc_parse_stat(const char *text, size_t len, struct sr_task_start *out, uint64_t *start_ticks)
 {
@@ -176,8 +184,8 @@ static bool among(const int *v, size_t n, int x)
 	return false;
 }
 
-int rec_proc_all(struct sr_task_starts *out, const int *recorder, size_t nrecorder, const pid_t *roots,
-		 size_t nroots, struct sr_error *err)
+int rec_proc_all(struct sr_task_starts *out, const int *recorder, size_t nrecorder, const pid_t *roots, size_t nroots,
+		 struct sr_error *err)
 {
 	DIR *dir = opendir("/proc");
 	struct dirent *d;

@@ -45,9 +45,9 @@ struct rec_sink {
 
 struct rec_stats {
 	uint64_t events, lost, lost_places;
-	uint64_t cpu_ns;        /* the recorder's own CPU time since rec_begin: draining, decoding, sink */
-	uint64_t bytes_read;    /* from the ring buffers */
-	uint64_t late;          /* events that came after their time was handed on: put at the next place, time changed */
+	uint64_t cpu_ns;     /* the recorder's own CPU time since rec_begin: draining, decoding, sink */
+	uint64_t bytes_read; /* from the ring buffers */
+	uint64_t late;       /* events that came after their time was handed on: put at the next place, time changed */
 	uint64_t first_ns, last_ns;
 };
 

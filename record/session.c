@@ -14,9 +14,9 @@
 #include "record/internal.h"
 
 #define DEFAULT_BUFFER_BYTES (8ull << 20) /* 300,000 events/s of 68 bytes on one cpu fill it in 0.4 s */
-#define LEAST_BUFFER_BYTES   (256ull << 10)
-#define MEMORY_SHARE         16 /* all buffers together take at most this part of the free memory by themselves */
-#define INITIAL_PID_NS       0xEFFFFFFCu /* the inode number of the initial pid namespace, on every kernel */
+#define LEAST_BUFFER_BYTES (256ull << 10)
+#define MEMORY_SHARE 16            /* all buffers together take at most this part of the free memory by themselves */
+#define INITIAL_PID_NS 0xEFFFFFFCu /* the inode number of the initial pid namespace, on every kernel */
 
 uint64_t rec_now_ns(void)
 {
@@ -52,7 +52,8 @@ static int may_write_instances(const char *tracing, struct sr_error *err)
 		return 0;
 	if (errno == ENOENT)
 		return sr_fail(err, SR_ENVIRONMENT, "this kernel has no tracefs instances (%s)", path);
-	return sr_fail(err, SR_ENVIRONMENT, "recording needs root to open the kernel's tracing (%s): try sudo", tracing);
+	return sr_fail(err, SR_ENVIRONMENT, "recording needs root to open the kernel's tracing (%s): try sudo",
+		       tracing);
 }
 
 int rec_available(struct sr_error *err)
@@ -66,7 +67,8 @@ int rec_available(struct sr_error *err)
 		return may_write_instances(tracing, err);
 	if (geteuid() == 0 && !access("/sys/kernel/tracing", F_OK))
 		return 0; /* rec_open mounts it */
-	return sr_fail(err, SR_ENVIRONMENT, "this kernel has no tracefs (/sys/kernel/tracing), so nothing can be recorded");
+	return sr_fail(err, SR_ENVIRONMENT,
+		       "this kernel has no tracefs (/sys/kernel/tracing), so nothing can be recorded");
 }
 
 /* ---- opening ---- */
@@ -415,8 +417,8 @@ struct rec_session *rec_open(const struct rec_config *cfg, struct sr_error *err)
 		rmdir(s->dir);
 		goto fail;
 	}
-	if (list_cpus(s, err) || set_options(s, err) || set_buffer(s, err) || load_formats(s, err) || open_files(s, err) ||
-	    rec_merge_init(&s->merge, s->cpus[s->ncpus - 1].cpu + 1, err))
+	if (list_cpus(s, err) || set_options(s, err) || set_buffer(s, err) || load_formats(s, err) ||
+	    open_files(s, err) || rec_merge_init(&s->merge, s->cpus[s->ncpus - 1].cpu + 1, err))
 		goto fail;
 	s->page_size = subbuf_bytes(s);
 	s->page = malloc(s->page_size);
@@ -533,8 +535,9 @@ static int set_scope(struct rec_session *s, const pid_t *pids, size_t npids, str
 	if (!npids)
 		return sr_fail(err, SR_BUG, "a filtered recording without a task");
 	if (s->cfg.scope == REC_PID && s->foreign_ns)
-		return sr_fail(err, SR_ENVIRONMENT, "a process of a pid namespace cannot be recorded by its number: use -a, or "
-						    "record from outside of the container");
+		return sr_fail(err, SR_ENVIRONMENT,
+			       "a process of a pid namespace cannot be recorded by its number: use -a, or "
+			       "record from outside of the container");
 	if (rec_janitor_clear_filter(&s->janitor, err))
 		return -1;
 	for (size_t i = 0; !rc && i < npids; i++)

@@ -207,10 +207,10 @@ t_need unshare && t_need_tracefs &&
 t_ok
 
 t_case "a task's name with parentheses, blanks and a newline does not confuse the start state"
-t_need_tracefs && cp "$(command -v sleep)" "$T/a) R (b
-c" && {
-	"$T/a) R (b
-c" 5 &
+odd=$T/'a) R (b
+c'
+t_need_tracefs && cp "$(command -v sleep)" "$odd" && {
+	"$odd" 5 &
 	p=$!
 	t_status 0 "$T/rec" -a --duration 100ms && t_status 0 "$SCHEDREC" info "$T/x.srz"
 	kill $p

@@ -11,97 +11,109 @@
 
 #include "record/internal.h"
 
-#define COMMON \
-	"format:\n" \
-	"\tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;\n" \
-	"\tfield:unsigned char common_flags;\toffset:2;\tsize:1;\tsigned:0;\n" \
+#define COMMON                                                                         \
+	"format:\n"                                                                    \
+	"\tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;\n"         \
+	"\tfield:unsigned char common_flags;\toffset:2;\tsize:1;\tsigned:0;\n"         \
 	"\tfield:unsigned char common_preempt_count;\toffset:3;\tsize:1;\tsigned:0;\n" \
 	"\tfield:int common_pid;\toffset:4;\tsize:4;\tsigned:1;\n\n"
 
-#define MASK(d) "((((0x" d "0 | 0x" d "1 | 0x" d "2 | 0x" d "4 | 0x" d "8 | 0x" d "10 | 0x" d "20 | 0x" d "40) + 1) << 1)"
-#define SWITCH_PRINT(d) \
-	"\nprint fmt: \"prev_comm=%s prev_pid=%d prev_prio=%d prev_state=%s%s ==> next_comm=%s next_pid=%d next_prio=%d\", " \
-	"REC->prev_comm, REC->prev_pid, REC->prev_prio, (REC->prev_state & " MASK(d) " - 1)) ? __print_flags(REC->prev_state & " \
-	MASK(d) " - 1), \"|\", { 0x" d "1, \"S\" }, { 0x" d "2, \"D\" }, { 0x" d "4, \"T\" }, { 0x" d "8, \"t\" }, " \
-	"{ 0x" d "10, \"X\" }, { 0x" d "20, \"Z\" }, { 0x" d "40, \"P\" }, { 0x" d "80, \"I\" }) : \"R\", REC->prev_state & " \
-	MASK(d) ") ? \"+\" : \"\", REC->next_comm, REC->next_pid, REC->next_prio\n"
+#define MASK(d) \
+	"((((0x" d "0 | 0x" d "1 | 0x" d "2 | 0x" d "4 | 0x" d "8 | 0x" d "10 | 0x" d "20 | 0x" d "40) + 1) << 1)"
+#define SWITCH_PRINT(d)                                                                                                \
+	"\nprint fmt: \"prev_comm=%s prev_pid=%d prev_prio=%d prev_state=%s%s ==> next_comm=%s next_pid=%d "           \
+	"next_prio=%d\", "                                                                                             \
+	"REC->prev_comm, REC->prev_pid, REC->prev_prio, (REC->prev_state & " MASK(                                     \
+		d) " - 1)) ? __print_flags(REC->prev_state & " MASK(d) " - 1), \"|\", { 0x" d "1, \"S\" }, { 0x" d     \
+								       "2, \"D\" }, { 0x" d "4, \"T\" }, { 0x" d       \
+								       "8, \"t\" }, "                                  \
+								       "{ 0x" d "10, \"X\" }, { 0x" d                  \
+								       "20, \"Z\" }, { 0x" d "40, \"P\" }, { 0x" d     \
+								       "80, \"I\" }) : \"R\", REC->prev_state "        \
+								       "& " MASK(                                      \
+									       d) ") ? \"+\" : \"\", REC->next_comm, " \
+										  "REC->next_pid, REC->next_prio\n"
 
-#define SWITCH(state, size, next, d) \
-	"name: sched_switch\nID: 316\n" COMMON \
-	"\tfield:char prev_comm[16];\toffset:8;\tsize:16;\tsigned:" next ";\n" \
-	"\tfield:pid_t prev_pid;\toffset:24;\tsize:4;\tsigned:1;\n" \
-	"\tfield:int prev_prio;\toffset:28;\tsize:4;\tsigned:1;\n" \
+#define SWITCH(state, size, next, d)                                                                                  \
+	"name: sched_switch\nID: 316\n" COMMON "\tfield:char prev_comm[16];\toffset:8;\tsize:16;\tsigned:" next ";\n" \
+	"\tfield:pid_t prev_pid;\toffset:24;\tsize:4;\tsigned:1;\n"                                                   \
+	"\tfield:int prev_prio;\toffset:28;\tsize:4;\tsigned:1;\n"                                                    \
 	"\tfield:" state " prev_state;\toffset:32;\tsize:" size ";\tsigned:1;\n"
 
 /* 64 bit, 5.10 and 6.x: the constants are written with fewer and with more digits, char is signed or not. */
-static const char switch_510[] = SWITCH("long", "8", "1", "000")
-	"\tfield:char next_comm[16];\toffset:40;\tsize:16;\tsigned:1;\n"
-	"\tfield:pid_t next_pid;\toffset:56;\tsize:4;\tsigned:1;\n"
-	"\tfield:int next_prio;\toffset:60;\tsize:4;\tsigned:1;\n" SWITCH_PRINT("000");
-static const char switch_618[] = SWITCH("long", "8", "0", "0000000")
-	"\tfield:char next_comm[16];\toffset:40;\tsize:16;\tsigned:0;\n"
-	"\tfield:pid_t next_pid;\toffset:56;\tsize:4;\tsigned:1;\n"
-	"\tfield:int next_prio;\toffset:60;\tsize:4;\tsigned:1;\n" SWITCH_PRINT("0000000");
+static const char switch_510[] =
+	SWITCH("long", "8", "1", "000") "\tfield:char next_comm[16];\toffset:40;\tsize:16;\tsigned:1;\n"
+					"\tfield:pid_t next_pid;\toffset:56;\tsize:4;\tsigned:1;\n"
+					"\tfield:int next_prio;\toffset:60;\tsize:4;\tsigned:1;\n" SWITCH_PRINT("000");
+static const char switch_618[] = SWITCH(
+	"long", "8", "0", "0000000") "\tfield:char next_comm[16];\toffset:40;\tsize:16;\tsigned:0;\n"
+				     "\tfield:pid_t next_pid;\toffset:56;\tsize:4;\tsigned:1;\n"
+				     "\tfield:int next_prio;\toffset:60;\tsize:4;\tsigned:1;\n" SWITCH_PRINT("0000000");
 /* prev_state of four bytes, as on a 32 bit kernel; next_* come nearer. */
-static const char switch_int[] = SWITCH("int", "4", "0", "000")
-	"\tfield:char next_comm[16];\toffset:36;\tsize:16;\tsigned:0;\n"
-	"\tfield:pid_t next_pid;\toffset:52;\tsize:4;\tsigned:1;\n"
-	"\tfield:int next_prio;\toffset:56;\tsize:4;\tsigned:1;\n" SWITCH_PRINT("000");
+static const char switch_int[] =
+	SWITCH("int", "4", "0", "000") "\tfield:char next_comm[16];\toffset:36;\tsize:16;\tsigned:0;\n"
+				       "\tfield:pid_t next_pid;\toffset:52;\tsize:4;\tsigned:1;\n"
+				       "\tfield:int next_prio;\toffset:56;\tsize:4;\tsigned:1;\n" SWITCH_PRINT("000");
 
 /* 5.10 has a success field no more, 4.x did; the offset of target_cpu shows that names decide. */
-static const char waking_old[] = "name: sched_waking\nID: 317\n" COMMON
-	"\tfield:char comm[16];\toffset:8;\tsize:16;\tsigned:1;\n"
+static const char waking_old[] =
+	"name: sched_waking\nID: 317\n" COMMON "\tfield:char comm[16];\toffset:8;\tsize:16;\tsigned:1;\n"
 	"\tfield:pid_t pid;\toffset:24;\tsize:4;\tsigned:1;\n"
 	"\tfield:int prio;\toffset:28;\tsize:4;\tsigned:1;\n"
 	"\tfield:int success;\toffset:32;\tsize:4;\tsigned:1;\n"
 	"\tfield:int target_cpu;\toffset:36;\tsize:4;\tsigned:1;\n"
 	"\nprint fmt: \"comm=%s pid=%d prio=%d target_cpu=%03d\", REC->comm, REC->pid, REC->prio, REC->target_cpu\n";
-static const char waking_new[] = "name: sched_waking\nID: 317\n" COMMON
-	"\tfield:char comm[16];\toffset:8;\tsize:16;\tsigned:0;\n"
+static const char waking_new[] =
+	"name: sched_waking\nID: 317\n" COMMON "\tfield:char comm[16];\toffset:8;\tsize:16;\tsigned:0;\n"
 	"\tfield:pid_t pid;\toffset:24;\tsize:4;\tsigned:1;\n"
 	"\tfield:int prio;\toffset:28;\tsize:4;\tsigned:1;\n"
 	"\tfield:int target_cpu;\toffset:32;\tsize:4;\tsigned:1;\n"
 	"\nprint fmt: \"comm=%s pid=%d prio=%d target_cpu=%03d\", REC->comm, REC->pid, REC->prio, REC->target_cpu\n";
 
 static const char fork_61[] = "name: sched_process_fork\nID: 318\n" COMMON
-	"\tfield:char parent_comm[16];\toffset:8;\tsize:16;\tsigned:0;\n"
-	"\tfield:pid_t parent_pid;\toffset:24;\tsize:4;\tsigned:1;\n"
-	"\tfield:char child_comm[16];\toffset:28;\tsize:16;\tsigned:0;\n"
-	"\tfield:pid_t child_pid;\toffset:44;\tsize:4;\tsigned:1;\n"
-	"\nprint fmt: \"comm=%s pid=%d child_comm=%s child_pid=%d\", REC->parent_comm, REC->parent_pid, REC->child_comm, REC->child_pid\n";
+			      "\tfield:char parent_comm[16];\toffset:8;\tsize:16;\tsigned:0;\n"
+			      "\tfield:pid_t parent_pid;\toffset:24;\tsize:4;\tsigned:1;\n"
+			      "\tfield:char child_comm[16];\toffset:28;\tsize:16;\tsigned:0;\n"
+			      "\tfield:pid_t child_pid;\toffset:44;\tsize:4;\tsigned:1;\n"
+			      "\nprint fmt: \"comm=%s pid=%d child_comm=%s child_pid=%d\", REC->parent_comm, "
+			      "REC->parent_pid, REC->child_comm, REC->child_pid\n";
 static const char fork_618[] = "name: sched_process_fork\nID: 318\n" COMMON
-	"\tfield:__data_loc char[] parent_comm;\toffset:8;\tsize:4;\tsigned:0;\n"
-	"\tfield:pid_t parent_pid;\toffset:12;\tsize:4;\tsigned:1;\n"
-	"\tfield:__data_loc char[] child_comm;\toffset:16;\tsize:4;\tsigned:0;\n"
-	"\tfield:pid_t child_pid;\toffset:20;\tsize:4;\tsigned:1;\n"
-	"\nprint fmt: \"comm=%s pid=%d child_comm=%s child_pid=%d\", __get_str(parent_comm), REC->parent_pid, __get_str(child_comm), REC->child_pid\n";
+			       "\tfield:__data_loc char[] parent_comm;\toffset:8;\tsize:4;\tsigned:0;\n"
+			       "\tfield:pid_t parent_pid;\toffset:12;\tsize:4;\tsigned:1;\n"
+			       "\tfield:__data_loc char[] child_comm;\toffset:16;\tsize:4;\tsigned:0;\n"
+			       "\tfield:pid_t child_pid;\toffset:20;\tsize:4;\tsigned:1;\n"
+			       "\nprint fmt: \"comm=%s pid=%d child_comm=%s child_pid=%d\", __get_str(parent_comm), "
+			       "REC->parent_pid, __get_str(child_comm), REC->child_pid\n";
 
 static const char exit_61[] = "name: sched_process_exit\nID: 319\n" COMMON
-	"\tfield:char comm[16];\toffset:8;\tsize:16;\tsigned:0;\n"
-	"\tfield:pid_t pid;\toffset:24;\tsize:4;\tsigned:1;\n"
-	"\tfield:int prio;\toffset:28;\tsize:4;\tsigned:1;\n"
-	"\nprint fmt: \"comm=%s pid=%d prio=%d\", REC->comm, REC->pid, REC->prio\n";
+			      "\tfield:char comm[16];\toffset:8;\tsize:16;\tsigned:0;\n"
+			      "\tfield:pid_t pid;\toffset:24;\tsize:4;\tsigned:1;\n"
+			      "\tfield:int prio;\toffset:28;\tsize:4;\tsigned:1;\n"
+			      "\nprint fmt: \"comm=%s pid=%d prio=%d\", REC->comm, REC->pid, REC->prio\n";
 static const char exit_618[] = "name: sched_process_exit\nID: 319\n" COMMON
-	"\tfield:char comm[16];\toffset:8;\tsize:16;\tsigned:0;\n"
-	"\tfield:pid_t pid;\toffset:24;\tsize:4;\tsigned:1;\n"
-	"\tfield:int prio;\toffset:28;\tsize:4;\tsigned:1;\n"
-	"\tfield:bool group_dead;\toffset:32;\tsize:1;\tsigned:0;\n"
-	"\nprint fmt: \"comm=%s pid=%d prio=%d group_dead=%s\", REC->comm, REC->pid, REC->prio, REC->group_dead ? \"true\" : \"false\"\n";
+			       "\tfield:char comm[16];\toffset:8;\tsize:16;\tsigned:0;\n"
+			       "\tfield:pid_t pid;\toffset:24;\tsize:4;\tsigned:1;\n"
+			       "\tfield:int prio;\toffset:28;\tsize:4;\tsigned:1;\n"
+			       "\tfield:bool group_dead;\toffset:32;\tsize:1;\tsigned:0;\n"
+			       "\nprint fmt: \"comm=%s pid=%d prio=%d group_dead=%s\", REC->comm, REC->pid, REC->prio, "
+			       "REC->group_dead ? \"true\" : \"false\"\n";
 
-static const char exec_any[] = "name: sched_process_exec\nID: 320\n" COMMON
+static const char exec_any[] =
+	"name: sched_process_exec\nID: 320\n" COMMON
 	"\tfield:__data_loc char[] filename;\toffset:8;\tsize:4;\tsigned:0;\n"
 	"\tfield:pid_t pid;\toffset:12;\tsize:4;\tsigned:1;\n"
 	"\tfield:pid_t old_pid;\toffset:16;\tsize:4;\tsigned:1;\n"
 	"\nprint fmt: \"filename=%s pid=%d old_pid=%d\", __get_str(filename), REC->pid, REC->old_pid\n";
 
 static const char rename_pid[] = "name: task_rename\nID: 321\n" COMMON
-	"\tfield:pid_t pid;\toffset:8;\tsize:4;\tsigned:1;\n"
-	"\tfield:char oldcomm[16];\toffset:12;\tsize:16;\tsigned:0;\n"
-	"\tfield:char newcomm[16];\toffset:28;\tsize:16;\tsigned:0;\n"
-	"\tfield:short oom_score_adj;\toffset:44;\tsize:2;\tsigned:1;\n"
-	"\nprint fmt: \"pid=%d oldcomm=%s newcomm=%s oom_score_adj=%hd\", REC->pid, REC->oldcomm, REC->newcomm, REC->oom_score_adj\n";
-static const char rename_no_pid[] = "name: task_rename\nID: 321\n" COMMON
-	"\tfield:char oldcomm[16];\toffset:8;\tsize:16;\tsigned:0;\n"
+				 "\tfield:pid_t pid;\toffset:8;\tsize:4;\tsigned:1;\n"
+				 "\tfield:char oldcomm[16];\toffset:12;\tsize:16;\tsigned:0;\n"
+				 "\tfield:char newcomm[16];\toffset:28;\tsize:16;\tsigned:0;\n"
+				 "\tfield:short oom_score_adj;\toffset:44;\tsize:2;\tsigned:1;\n"
+				 "\nprint fmt: \"pid=%d oldcomm=%s newcomm=%s oom_score_adj=%hd\", REC->pid, "
+				 "REC->oldcomm, REC->newcomm, REC->oom_score_adj\n";
+static const char rename_no_pid[] =
+	"name: task_rename\nID: 321\n" COMMON "\tfield:char oldcomm[16];\toffset:8;\tsize:16;\tsigned:0;\n"
 	"\tfield:char newcomm[16];\toffset:24;\tsize:16;\tsigned:0;\n"
 	"\tfield:short oom_score_adj;\toffset:40;\tsize:2;\tsigned:1;\n"
 	"\nprint fmt: \"oldcomm=%s newcomm=%s oom_score_adj=%hd\", REC->oldcomm, REC->newcomm, REC->oom_score_adj\n";
@@ -208,9 +220,10 @@ static void every_state_is_told(void **state)
 		int64_t bits;
 		unsigned want;
 	} rows[] = {
-		{ 0, SR_STATE_RUNNING }, { 0x100, SR_STATE_PREEMPTED }, { 1, SR_STATE_SLEEPING }, { 2, SR_STATE_DISK },
-		{ 4, SR_STATE_STOPPED }, { 8, SR_STATE_TRACED }, { 0x10, SR_STATE_DEAD }, { 0x20, SR_STATE_ZOMBIE },
-		{ 0x40, SR_STATE_PARKED }, { 0x80, SR_STATE_IDLE }, { 0x2000, SR_STATE_OTHER },
+		{ 0, SR_STATE_RUNNING }, { 0x100, SR_STATE_PREEMPTED }, { 1, SR_STATE_SLEEPING },
+		{ 2, SR_STATE_DISK },    { 4, SR_STATE_STOPPED },       { 8, SR_STATE_TRACED },
+		{ 0x10, SR_STATE_DEAD }, { 0x20, SR_STATE_ZOMBIE },     { 0x40, SR_STATE_PARKED },
+		{ 0x80, SR_STATE_IDLE }, { 0x2000, SR_STATE_OTHER },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
@@ -220,12 +233,14 @@ static void every_state_is_told(void **state)
 static void states_come_from_the_format_and_not_from_habit(void **state)
 {
 	/* A kernel that renumbers: sleeping is 0x2, the preempted bit 0x8. */
-	static const char odd[] = SWITCH("long", "8", "0", "000")
-		"\tfield:char next_comm[16];\toffset:40;\tsize:16;\tsigned:0;\n"
-		"\tfield:pid_t next_pid;\toffset:56;\tsize:4;\tsigned:1;\n"
-		"\tfield:int next_prio;\toffset:60;\tsize:4;\tsigned:1;\n"
-		"\nprint fmt: \"%s%s\", (REC->prev_state & 0x7) ? __print_flags(REC->prev_state & 0x7, \"|\", { 0x2, \"S\" }, "
-		"{ 0x1, \"D\" }, { 0x4, \"?\" }) : \"R\", REC->prev_state & 0x8 ? \"+\" : \"\"\n";
+	static const char odd[] =
+		SWITCH("long", "8", "0",
+		       "000") "\tfield:char next_comm[16];\toffset:40;\tsize:16;\tsigned:0;\n"
+			      "\tfield:pid_t next_pid;\toffset:56;\tsize:4;\tsigned:1;\n"
+			      "\tfield:int next_prio;\toffset:60;\tsize:4;\tsigned:1;\n"
+			      "\nprint fmt: \"%s%s\", (REC->prev_state & 0x7) ? __print_flags(REC->prev_state & 0x7, "
+			      "\"|\", { 0x2, \"S\" }, "
+			      "{ 0x1, \"D\" }, { 0x4, \"?\" }) : \"R\", REC->prev_state & 0x8 ? \"+\" : \"\"\n";
 
 	check_switch(*state, odd, 8, 2, SR_STATE_SLEEPING);
 	check_switch(*state, odd, 8, 1, SR_STATE_DISK);
@@ -236,10 +251,11 @@ static void states_come_from_the_format_and_not_from_habit(void **state)
 static void a_switch_format_without_states_is_refused(void **state)
 {
 	struct fixture *x = *state;
-	static const char none[] = SWITCH("long", "8", "0", "000")
-		"\tfield:char next_comm[16];\toffset:40;\tsize:16;\tsigned:0;\n"
-		"\tfield:pid_t next_pid;\toffset:56;\tsize:4;\tsigned:1;\n"
-		"\tfield:int next_prio;\toffset:60;\tsize:4;\tsigned:1;\n\nprint fmt: \"%ld\", REC->prev_state\n";
+	static const char none[] =
+		SWITCH("long", "8", "0", "000") "\tfield:char next_comm[16];\toffset:40;\tsize:16;\tsigned:0;\n"
+						"\tfield:pid_t next_pid;\toffset:56;\tsize:4;\tsigned:1;\n"
+						"\tfield:int next_prio;\toffset:60;\tsize:4;\tsigned:1;\n\nprint fmt: "
+						"\"%ld\", REC->prev_state\n";
 
 	assert_int_equal(rec_formats_add(&x->f, SR_EV_SWITCH, none, strlen(none), &x->err), -1);
 	assert_int_equal(x->err.status, SR_ENVIRONMENT);
@@ -250,9 +266,9 @@ static void a_format_that_lacks_a_field_is_refused_by_name(void **state)
 {
 	struct fixture *x = *state;
 	static const char lacking[] = "name: sched_waking\nID: 317\n" COMMON
-		"\tfield:char comm[16];\toffset:8;\tsize:16;\tsigned:0;\n"
-		"\tfield:pid_t pid;\toffset:24;\tsize:4;\tsigned:1;\n"
-		"\nprint fmt: \"comm=%s pid=%d\", REC->comm, REC->pid\n";
+				      "\tfield:char comm[16];\toffset:8;\tsize:16;\tsigned:0;\n"
+				      "\tfield:pid_t pid;\toffset:24;\tsize:4;\tsigned:1;\n"
+				      "\nprint fmt: \"comm=%s pid=%d\", REC->comm, REC->pid\n";
 
 	assert_int_equal(rec_formats_add(&x->f, SR_EV_WAKING, lacking, strlen(lacking), &x->err), -1);
 	assert_non_null(strstr(x->err.text, "sched_waking"));

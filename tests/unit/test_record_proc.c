@@ -14,9 +14,10 @@
 
 #include "record/internal.h"
 
-#define REST(flags, prio, nice, cpu, rt, policy) \
-	" S 3 2 1 0 -1 " flags " 0 0 0 0 0 0 0 0 " prio " " nice " 1 0 98765 0 0 18446744073709551615 0 0 0 0 0 0 0 2147483647 0 1 0 0 17 " \
-	cpu " " rt " " policy " 0 0 0 0 0 0 0 0 0 0 0\n"
+#define REST(flags, prio, nice, cpu, rt, policy)                                                         \
+	" S 3 2 1 0 -1 " flags " 0 0 0 0 0 0 0 0 " prio " " nice                                         \
+	" 1 0 98765 0 0 18446744073709551615 0 0 0 0 0 0 0 2147483647 0 1 0 0 17 " cpu " " rt " " policy \
+	" 0 0 0 0 0 0 0 0 0 0 0\n"
 
 static struct sr_task_start parse(const char *text)
 {
