@@ -175,7 +175,6 @@ static size_t more_rounds(const struct ana_shift *s, double p_needed)
 		return ANA_MIN_ROUNDS - s->rounds;
 	if (fabs(s->shift) > s->margin) {
 		want = n * pow(qnorm(p_needed / 2, 0, 1, 1, 0) / qnorm(fmin(s->p, 0.99) / 2, 0, 1, 1, 0), 2);
-		want = fmax(want, ceil(1 - log2(p_needed)));
 	} else {
 		half = fmax(s->hi - s->shift, s->shift - s->lo);
 		want = n * pow(half / (s->margin - fabs(s->shift)), 2);

@@ -204,7 +204,7 @@ static void test_errors_of_tasks_do_not_cancel(void **state)
 	NEAR(get("fidelity.wake_edges_recall"), 0);
 }
 
-static void test_concurrency_is_how_many_tasks_too_many(void **state)
+static void test_concurrency_is_in_parts_of_the_recorded_mean(void **state)
 {
 	struct trace t;
 
@@ -212,21 +212,38 @@ static void test_concurrency_is_how_many_tasks_too_many(void **state)
 	trace_task(&t, 10, "a", 'S', SR_TASK_ROOT);
 	trace_task(&t, 11, "b", 'S', SR_TASK_ROOT);
 	trace_switch(&t, 100, 0, 0, 0, 10);
-	trace_switch(&t, 200, 0, 10, SR_STATE_SLEEPING, 11);
-	trace_switch(&t, 300, 0, 11, SR_STATE_SLEEPING, 0);
+	trace_switch(&t, 100, 1, 0, 0, 11);
+	trace_switch(&t, 200, 0, 10, SR_STATE_SLEEPING, 0);
+	trace_switch(&t, 200, 1, 11, SR_STATE_SLEEPING, 0);
 	finish(&t, recording, "rec");
 	trace_begin(&t, "system");
 	bind_to(&t, 90, 70, 1);
 	bind_to(&t, 90, 71, 2);
 	trace_switch(&t, 100, 0, 0, 0, 70);
-	trace_switch(&t, 100, 1, 0, 0, 71);
-	trace_switch(&t, 200, 0, 70, SR_STATE_SLEEPING, 0);
-	trace_switch(&t, 200, 1, 71, SR_STATE_SLEEPING, 0);
+	trace_switch(&t, 200, 0, 70, SR_STATE_SLEEPING, 71);
+	trace_switch(&t, 300, 0, 71, SR_STATE_SLEEPING, 0);
 	finish(&t, replay, "rep");
 	fidelity();
-	/* Always one, against always two. */
-	NEAR(get("fidelity.concurrency_distance"), 1);
-	NEAR(get("fidelity.makespan_error"), -0.5);
+	/* Always one, where always two were recorded. */
+	NEAR(get("fidelity.concurrency_distance"), 0.5);
+	NEAR(get("fidelity.makespan_error"), 1);
+}
+
+static void test_tasks_of_one_name_are_joined_in_their_order(void **state)
+{
+	for (int second = 0; second < 2; second++) {
+		struct trace t;
+
+		trace_begin(&t, "system");
+		trace_task(&t, 10 + second * 60, "same", 'S', SR_TASK_ROOT);
+		trace_task(&t, 11 + second * 60, "same", 'S', SR_TASK_ROOT);
+		trace_task(&t, 99, "other", 'S', 0);
+		ping(&t, 10 + second * 60, 11 + second * 60, 5, 1, 1000);
+		finish(&t, second ? replay : recording, second ? "rep" : "rec");
+	}
+	fidelity();
+	NEAR(get("fidelity.wake_edges_recall"), 1);
+	NEAR(get("fidelity.cpu_time_error_tasks"), 0);
 }
 
 static void test_a_second_run_is_joined_by_name(void **state)
@@ -299,7 +316,8 @@ int main(void)
 		T(test_errors_are_signed_and_relative_to_the_recording),
 		T(test_wakes_too_many_cost_precision),
 		T(test_errors_of_tasks_do_not_cancel),
-		T(test_concurrency_is_how_many_tasks_too_many),
+		T(test_concurrency_is_in_parts_of_the_recorded_mean),
+		T(test_tasks_of_one_name_are_joined_in_their_order),
 		T(test_a_second_run_is_joined_by_name),
 		T(test_a_self_recorded_replay_takes_its_cpu_time_from_the_engine),
 		T(test_a_missing_file_is_the_environments_fault),

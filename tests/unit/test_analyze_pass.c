@@ -425,14 +425,17 @@ static void test_migrations_and_their_causes(void **state)
 	decision(165, 10, 1, 0, SR_CAUSE_TICK, 30); /* did not come to it */
 	sw(170, 1, 10, P, 0);
 	sw(180, 1, 0, R, 10);
+	sw(190, 1, 10, P, 0);
+	decision(195, 10, 1, 0, SR_CAUSE_TICK, 40);
+	sw(200, 2, 0, R, 10); /* somewhere else than decided */
 	finish();
-	assert_true(get("migrations.total") == 3);
+	assert_true(get("migrations.total") == 4);
 	assert_true(get("migrations_by_cause.wake") == 1);
-	assert_true(get("migrations_by_cause.kernel") == 1);
+	assert_true(get("migrations_by_cause.kernel") == 2);
 	assert_true(get("migrations_by_cause.tick") == 1);
 	assert_true(get("migrations_by_cause.active") == 0);
 	assert_true(get("policy_decision_ns.mean") == 40);
-	assert_true(get("balancer_cpu_ns") == 80);
+	assert_true(get("balancer_cpu_ns") == 120);
 	absent("migrations.smt");
 }
 
@@ -506,15 +509,45 @@ static void test_idle_while_overloaded(void **state)
 
 static void test_a_task_placed_on_the_idle_cpu_itself_is_no_overload(void **state)
 {
-	begin();
-	sw(100, 0, 0, R, 10);
+	struct sr_task_starts starts = { 0 };
+	struct sr_task_start t = { .tid = 20, .tgid = 20, .state = 'S' };
+	struct sr_cpumask two = { { 6 } };
+
+	/* With a third cpu that idles too; once for a task that may run anywhere, once for one bound to cpus 1 and 2. */
+	assert_int_equal(sr_task_starts_add(&starts, &t, &two, &err), 0);
+	for (int bound = 0; bound < 2; bound++) {
+		begin_with((struct ana_pass_config){
+			.scope = ANA_ALL, .whole_system = true, .cpus = 3, .starts = bound ? &starts : NULL });
+		sw(100, 0, 0, R, 10);
+		sw(100, 1, 0, R, 20);
+		sw(110, 1, 20, S, 0);
+		waking(120, 0, 10, 20);
+		wakeup(121, 0, 10, 20, 1); /* cpu 1 needs its time to leave idle */
+		sw(150, 1, 0, R, 20);
+		finish();
+		assert_true(get("idle_while_overloaded_ns") == 0);
+		if (!bound)
+			teardown(state);
+	}
+	sr_task_starts_release(&starts);
+}
+
+static void test_a_task_bound_to_two_cpus_overloads_for_these(void **state)
+{
+	struct sr_task_starts starts = { 0 };
+	struct sr_task_start t = { .tid = 20, .tgid = 20, .state = 'S' };
+	struct sr_cpumask two = { { 6 } };
+
+	assert_int_equal(sr_task_starts_add(&starts, &t, &two, &err), 0);
+	begin_with((struct ana_pass_config){ .scope = ANA_ALL, .whole_system = true, .cpus = 3, .starts = &starts });
+	sw(100, 2, 0, R, 30);
 	sw(100, 1, 0, R, 20);
-	sw(110, 1, 20, S, 0);
-	waking(120, 0, 10, 20);
-	wakeup(121, 0, 10, 20, 1); /* cpu 1 needs its time to leave idle */
-	sw(150, 1, 0, R, 20);
+	sw(110, 1, 20, P, 40); /* it waits on 1; only 0 idles, which it may not use */
+	sw(130, 2, 30, S, 0);  /* now 2 does too */
+	sw(145, 1, 40, S, 20);
 	finish();
-	assert_true(get("idle_while_overloaded_ns") == 0);
+	sr_task_starts_release(&starts);
+	assert_true(get("idle_while_overloaded_ns") == 15);
 }
 
 static void test_affinity_decides_what_is_overload(void **state)
@@ -635,6 +668,30 @@ static void test_a_thread_that_is_bound_again_is_two_tasks(void **state)
 	assert_int_equal(res.tasks[2].source, 7);
 	assert_int_equal(res.tasks[2].cpu_ns, 5);
 	assert_int_equal(res.preempt_wait->max, 10);
+}
+
+static void test_a_bind_that_nothing_follows_is_no_task(void **state)
+{
+	begin_with((struct ana_pass_config){ .scope = ANA_BOUND, .whole_system = true, .cpus = 2 });
+	bind_to(90, 10, 5);
+	sw(100, 0, 0, R, 10);
+	sw(140, 0, 10, S, 0);
+	bind_to(145, 10, 6);
+	sw(150, 0, 0, R, 20);
+	finish();
+	assert_int_equal(res.ntasks, 1);
+	assert_int_equal(res.tasks[0].source, 5);
+}
+
+static void test_a_running_task_is_not_new(void **state)
+{
+	begin();
+	sw(100, 0, 0, R, 10);
+	wake_kind(SR_EV_WAKEUP_NEW, 110, 1, 0, 10, 0, 1); /* only a hostile file says so */
+	sw(120, 0, 10, S, 0);
+	finish();
+	assert_int_equal(row(10)->cpu_ns, 20);
+	assert_int_equal(res.slice->n, 1);
 }
 
 static void test_runnable_tasks_over_time(void **state)
@@ -786,6 +843,9 @@ int main(void)
 		T(test_without_a_command_kernel_threads_do_not_count),
 		T(test_bound_tasks_count_from_their_bind),
 		T(test_a_thread_that_is_bound_again_is_two_tasks),
+		T(test_a_bind_that_nothing_follows_is_no_task),
+		T(test_a_running_task_is_not_new),
+		T(test_a_task_bound_to_two_cpus_overloads_for_these),
 		T(test_runnable_tasks_over_time),
 		T(test_interrupts_are_nobodys_wakes),
 		T(test_pairs_are_counted_by_waker_and_wakee),

@@ -309,6 +309,17 @@ static void test_rounds_without_counterpart_are_left_out(void **state)
 	assert_int_equal(compare("policy=kernel,trace=t1", "policy=bld,trace=t1"), 0);
 	assert_int_equal(cmp.unpaired, 2);
 	assert_int_equal(cell("t1", "makespan_ns")->s.rounds, 8);
+	ana_comparison_release(&cmp);
+	for (int r = 0; r < 5; r++) {
+		if (r != 3)
+			store("kernel", "x", r, "t3", 100 + r, 1);
+		if (r != 1)
+			store("bld", "x", r, "t3", 100 + r, 1);
+	}
+	assert_int_equal(compare("policy=kernel,trace=t3", "policy=bld,trace=t3"), 0);
+	assert_int_equal(cmp.unpaired, 2);
+	assert_int_equal(cell("t3", "makespan_ns")->s.rounds, 3);
+	assert_int_equal(cell("t3", "makespan_ns")->s.verdict, ANA_IDENTICAL);
 }
 
 static void test_a_repeated_series_adds_rounds(void **state)
