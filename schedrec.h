@@ -26,7 +26,7 @@ enum {
 
 struct cmd {
 	const char *name;
-	const char *summary;     /* one line, for the list of commands */
+	const char *summary;     /* one line, imperative, no capital, no full stop: for lists and man pages */
 	const char *operands;    /* "[--] CMD [ARG...]", for the usage line */
 	const char *description; /* paragraphs for --help and the man page, "\n\n" between them; they are wrapped, but a
 				   * paragraph that begins with a blank is printed as it is */

@@ -308,7 +308,7 @@ static int run(const void *options, int nargs, char **args, struct sr_error *err
 
 const struct cmd cmd_analyze = {
 	.name = "analyze",
-	.summary = "metrics and views of recordings and replays",
+	.summary = "show metrics and views of recordings and replays",
 	.operands = "FILE...",
 	.description = "Reads recordings, replays and simulations alike, and prints what they say: wakeup latencies "
 		       "(from the wake to "

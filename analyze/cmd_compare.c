@@ -22,7 +22,7 @@ static const struct sr_option rows[] = {
 	  .type = SR_OPT_LIST,
 	  .offset = offsetof(struct options, metrics),
 	  .arg = "GLOB",
-	  .help = "compare the metrics that match, in place of the usual ones; may be given several times" },
+	  .help = "compare the metrics that match, in place of the usual ones" },
 	{ .name = "margin",
 	  .type = SR_OPT_REAL,
 	  .offset = offsetof(struct options, margin),
@@ -173,7 +173,7 @@ static int run(const void *options, int nargs, char **args, struct sr_error *err
 
 const struct cmd cmd_compare = {
 	.name = "compare",
-	.summary = "is one arm of stored runs worse than another?",
+	.summary = "say whether one arm of stored runs is worse than another",
 	.operands = "BASE CANDIDATE",
 	.description =
 		"BASE and CANDIDATE are selectors: KEY=VALUE[,KEY=VALUE...] with policy, options, label, run, trace (a "

@@ -403,7 +403,7 @@ static int run(const void *options_, int nargs, char **args, struct sr_error *er
 
 const struct cmd cmd_dump = {
 	.name = "dump",
-	.summary = "Shows the events of a file as text, one a line.",
+	.summary = "show the events of a file as text, one a line",
 	.operands = "FILE",
 	.description =
 		"Each line is TIME CPU TASK CONTEXT EVENT and then the event's fields as KEY=VALUE, one blank between "

@@ -390,7 +390,7 @@ static int run(const void *options_, int nargs, char **args, struct sr_error *er
 
 const struct cmd cmd_info = {
 	.name = "info",
-	.summary = "Shows what a file holds, how it was made, and whether it is whole.",
+	.summary = "show what a file holds, how it was made, and whether it is whole",
 	.operands = "FILE",
 	.description =
 		"Reads the whole file once, so that every checksum is verified.\n\n"

@@ -543,7 +543,7 @@ static int run(const void *opts, int nargs, char **args, struct sr_error *err)
 
 const struct cmd cmd_record = {
 	.name = "record",
-	.summary = "Record what tasks do on the CPUs while a command runs.",
+	.summary = "record what tasks do on the CPUs while a command runs",
 	.operands = "[--] [CMD [ARG...]]",
 	.description =
 		"Records every switch, wake-up, migration, fork, exec and exit of CMD and all its descendants "
