@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Made-up event streams for the tests of the .srz format: random, seeded, valid, and rich in corners. */
+/*
+ * Made-up event streams for the tests of the .srz format: random, seeded, valid, and rich in corners. The golden files
+ * hold such streams, so nothing here may depend on the compiler: at most one call of rnd() between two sequence points.
+ */
 #ifndef SCHEDREC_TESTS_SRZ_EVENTS_H
 #define SCHEDREC_TESTS_SRZ_EVENTS_H
 
@@ -55,7 +58,9 @@ static inline uint16_t rnd_cpu(const struct shape *s)
 
 static inline uint64_t rnd_any(void)
 {
-	return rnd() >> rnd_below(64);
+	unsigned shift = (unsigned)rnd_below(64);
+
+	return rnd() >> shift;
 }
 
 /* An event of any kind with the fields that the kind has; the rest is zero. running[cpu] is kept. */
@@ -120,8 +125,8 @@ static inline struct sr_event rnd_event(const struct shape *s, uint64_t time_ns,
 		break;
 	case SR_EV_DECISION:
 		e.u.decision.tid = rnd_tid(s);
-		e.u.decision.from = (int16_t)((int)rnd_cpu(s) - (rnd_below(4) == 0));
-		e.u.decision.to = (int16_t)((int)rnd_cpu(s) - (rnd_below(4) == 0));
+		e.u.decision.from = rnd_below(4) ? (int16_t)rnd_cpu(s) : -1;
+		e.u.decision.to = rnd_below(4) ? (int16_t)rnd_cpu(s) : -1;
 		e.u.decision.cause = (uint8_t)rnd_below(SR_CAUSES);
 		e.u.decision.cost_ns = (uint32_t)rnd_any();
 		break;
@@ -147,7 +152,9 @@ static inline struct sr_event *rnd_stream(const struct shape *s)
 			/* the same time: on the same cpu or one behind it */
 			cpu = (uint16_t)(cpu + rnd_below(s->cpus - (cpu < s->cpus ? cpu : s->cpus - 1)));
 		} else {
-			t += 1 + (rnd() >> (rnd_below(100) < s->strange ? 20 : 40 + rnd_below(20)));
+			unsigned shift = rnd_below(100) < s->strange ? 20 : 40 + (unsigned)rnd_below(20);
+
+			t += 1 + (rnd() >> shift);
 			cpu = (uint16_t)rnd_below(s->cpus);
 		}
 		ev[i] = rnd_event(s, t, cpu, running);
