@@ -3,8 +3,9 @@
  * What a burst owes.
  *
  * Time: each thread owes CPU time cumulatively and pays until CLOCK_THREAD_CPUTIME_ID says so. Reading that clock is
- * a system call, so between two readings the monotonic clock stands for it; a gap between two looks at it (an
- * interrupt, a preemption) means a new reading. Whatever the engine itself uses (futexes, placement) is CPU time of the
+ * a system call, and one that makes the kernel look at the thread's time slice out of turn, so between two readings the
+ * monotonic clock stands for it; a gap between two looks at that (an interrupt, a preemption) means one more reading
+ * when it says that the debt is paid. Whatever the engine itself uses (futexes, placement) is CPU time of the
  * thread too and so pays for the burst that contained the application's own system calls.
  *
  * Instructions: each thread owes iterations of a fixed loop, calibrated when the run is prepared; the engine's own calls are
@@ -46,6 +47,7 @@ static void burn_time(struct rthread *t)
 {
 	const _Atomic uint32_t *stopping = &t->run->stopping;
 	uint64_t due = t->base_cpu_ns + t->owed_ns;
+	bool gap;
 
 	if (t->synced) {
 		uint64_t since = mono_ns() - t->sync_mono_ns;
@@ -53,28 +55,24 @@ static void burn_time(struct rthread *t)
 		if (since < TRUST_NS && t->sync_cpu_ns + since >= due)
 			return;
 	}
-	for (;;) {
+	do {
 		uint64_t last, now, end;
 
 		sync_clock(t);
 		if (t->sync_cpu_ns >= due)
 			return;
+		gap = false;
 		last = t->sync_mono_ns;
 		end = last + (due - t->sync_cpu_ns);
-		for (;;) {
+		do {
 			now = mono_ns();
-			if (now - last > GAP_NS)
-				break;
-			if (now >= end) {
-				t->sync_cpu_ns += now - t->sync_mono_ns;
-				t->sync_mono_ns = now;
-				return;
-			}
+			gap |= now - last > GAP_NS;
 			last = now;
-		}
-		if (atomic_load_explicit(stopping, memory_order_relaxed))
-			return;
-	}
+		} while (now < end);
+		t->sync_cpu_ns += now - t->sync_mono_ns;
+		t->sync_mono_ns = now;
+		/* After a gap that is only an upper bound: the clock must be read again. */
+	} while (gap && !atomic_load_explicit(stopping, memory_order_relaxed));
 }
 
 static void burn_loops(struct rthread *t, uint64_t ns)
