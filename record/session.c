@@ -58,17 +58,20 @@ static int may_write_instances(const char *tracing, struct sr_error *err)
 
 int rec_available(struct sr_error *err)
 {
-	const char *tracing = NULL;
+	static const char *const places[] = { "/sys/kernel/tracing", "/sys/kernel/debug/tracing" };
+	char path[64];
 
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
+		snprintf(path, sizeof(path), "%s/events/sched", places[i]);
+		if (!faccessat(AT_FDCWD, path, R_OK | X_OK, AT_EACCESS))
+			return may_write_instances(places[i], err);
+	}
 	/* A plain user cannot look into the tracing directory, so that it seems not to be there. */
-	if (geteuid() != 0 && access("/sys/kernel/tracing/instances", W_OK))
+	if (geteuid() != 0)
 		return sr_fail(err, SR_ENVIRONMENT, "recording needs root to open the kernel's tracing: try sudo");
-	if (tracefs_tracing_dir_is_mounted(false, &tracing) == 1)
-		return may_write_instances(tracing, err);
-	if (geteuid() == 0 && !access("/sys/kernel/tracing", F_OK))
+	if (!access(places[0], F_OK))
 		return 0; /* rec_open mounts it */
-	return sr_fail(err, SR_ENVIRONMENT,
-		       "this kernel has no tracefs (/sys/kernel/tracing), so nothing can be recorded");
+	return sr_fail(err, SR_ENVIRONMENT, "this kernel has no tracefs (%s), so nothing can be recorded", places[0]);
 }
 
 /* ---- opening ---- */
