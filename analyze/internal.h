@@ -41,7 +41,8 @@ struct ana_load *ana_load_new(const struct sr_task_starts *starts, const struct 
 			      uint64_t start_ns, struct sr_error *err);
 void ana_load_free(struct ana_load *l);
 void ana_load_run(struct ana_load *l, unsigned cpu, bool busy, uint64_t now);
-void ana_load_queue(struct ana_load *l, unsigned cpu, int mask, uint64_t now);   /* a task waits on this cpu */
+void ana_load_queue(struct ana_load *l, unsigned cpu, int mask, uint64_t now); /* a task waits on this cpu */
+unsigned ana_load_queued(const struct ana_load *l, unsigned cpu);
 void ana_load_unqueue(struct ana_load *l, unsigned cpu, int mask, uint64_t now); /* it does so no longer */
 int ana_load_finish(struct ana_load *l, uint64_t now, struct ana_result *out, struct sr_error *err);
 uint64_t ana_load_busy_ns(const struct ana_load *l, unsigned cpu);

@@ -15,18 +15,18 @@ enum run_state { NEW, RUNNABLE, RUNNING, BLOCKED, DEAD };
 struct build_task {
 	enum run_state state;
 	uint64_t in_ns, block_ns;
-	uint64_t pending_ns;  /* CPU time not yet in a RUN */
-	uint64_t events;      /* recorded in its context since the last RUN: each cost the task tracepoint_ns */
+	uint64_t pending_ns; /* CPU time not yet in a RUN */
+	uint64_t events;     /* recorded in its context since the last RUN: each cost the task tracepoint_ns */
 	uint64_t last_wake_ns, last_in_ns, last_preempt_ns;
 	uint64_t sleep_from_ns;
-	size_t wait_op;       /* op of the open or last wait, SIZE_MAX: none */
-	bool in_after_wake;   /* the last switch-in followed a wake, not a preemption */
+	size_t wait_op;     /* op of the open or last wait, SIZE_MAX: none */
+	bool in_after_wake; /* the last switch-in followed a wake, not a preemption */
 	bool disk;
 	bool exiting;
 	int16_t prio;
 	uint16_t last_cpu;
 	char comm[SR_COMM_LEN];
-	size_t fork_op;       /* the last FORK, for the clone flags that follow it */
+	size_t fork_op; /* the last FORK, for the clone flags that follow it */
 	/* A wake that came before the sleep that it ends. */
 	bool early;
 	uint32_t early_waker; /* UINT32_MAX: timed */
@@ -48,7 +48,7 @@ struct build {
 	struct sr_repair *repair;
 	struct build_task *bt;
 	size_t bt_cap;
-	uint32_t *of_task;    /* table index -> model task + 1; 0: not looked at, UINT32_MAX: outside */
+	uint32_t *of_task; /* table index -> model task + 1; 0: not looked at, UINT32_MAX: outside */
 	size_t of_task_cap;
 	struct soft_wake *soft;
 	size_t nsoft, soft_cap;
@@ -195,8 +195,7 @@ static int open_wait(struct build *b, uint32_t i, uint64_t now)
 	struct build_task *t = &b->bt[i];
 	struct sr_program *p = &b->m->tasks[i];
 
-	if (flush_run(b, i, now) < 0 ||
-	    grow(&p->waits, &p->waits_cap, p->nwaits + 1, sizeof(*p->waits), b->err) < 0)
+	if (flush_run(b, i, now) < 0 || grow(&p->waits, &p->waits_cap, p->nwaits + 1, sizeof(*p->waits), b->err) < 0)
 		return -1;
 	p->waits[p->nwaits] = (struct sr_wait){ .watch_task = UINT32_MAX, .block_ns = relative(b, now) };
 	t->wait_op = p->nops;
@@ -271,8 +270,11 @@ static int add_soft(struct build *b, uint32_t waker, uint32_t target, size_t wak
 {
 	if (grow(&b->soft, &b->soft_cap, b->nsoft + 1, sizeof(*b->soft), b->err) < 0)
 		return -1;
-	b->soft[b->nsoft++] = (struct soft_wake){ .waker = waker, .target = target, .waker_op = waker_op,
-		.wait_op = b->bt[target].wait_op, .wait = b->m->tasks[target].nwaits - 1 };
+	b->soft[b->nsoft++] = (struct soft_wake){ .waker = waker,
+						  .target = target,
+						  .waker_op = waker_op,
+						  .wait_op = b->bt[target].wait_op,
+						  .wait = b->m->tasks[target].nwaits - 1 };
 	return 0;
 }
 

@@ -73,32 +73,33 @@ struct sr_wait {
 };
 
 struct sr_program {
-	uint32_t source;     /* index in the recording's sr_task_table */
-	int32_t tid, tgid;   /* as recorded */
-	uint32_t parent;     /* model task that forks it; UINT32_MAX: alive at the start */
+	uint32_t source;        /* index in the recording's sr_task_table */
+	int32_t tid, tgid;      /* as recorded */
+	uint32_t parent;        /* model task that forks it; UINT32_MAX: alive at the start */
 	char comm[SR_COMM_LEN]; /* at its start */
 	uint8_t policy, rt_prio;
-	int8_t nice;         /* at its start */
-	int first_cpu;       /* where it ran first, -1: never */
+	int8_t nice;                      /* at its start */
+	int first_cpu;                    /* where it ran first, -1: never */
 	const struct sr_cpumask *allowed; /* NULL: everywhere, or not known */
 	struct sr_op *ops;
 	size_t nops, ops_cap;
 	struct sr_wait *waits;
 	size_t nwaits, waits_cap;
-	uint64_t cpu_ns;     /* sum of its RUNs */
+	uint64_t cpu_ns; /* sum of its RUNs */
 };
 
 struct sr_model_counts {
 	uint64_t tasks, tasks_outside;
-	uint64_t waits_task, waits_softirq, sleeps_timer /* woken from an interrupt */, sleeps_outside /* by a task not replayed */;
-	uint64_t sleeps_disk;      /* of the sleeps: in state D */
-	uint64_t wakes_early;      /* stamped before the sleeper's switch */
-	uint64_t wakes_unmatched;  /* dropped: their sleeper never slept */
-	uint64_t wakes_missing;    /* sleeps that ended without a wake in the recording: timed */
-	uint64_t check_timed;      /* waits that sr_model_check made timed */
-	uint64_t order[5];         /* wakes by enum sr_order */
+	uint64_t waits_task, waits_softirq, sleeps_timer /* woken from an interrupt */,
+		sleeps_outside /* by a task not replayed */;
+	uint64_t sleeps_disk;     /* of the sleeps: in state D */
+	uint64_t wakes_early;     /* stamped before the sleeper's switch */
+	uint64_t wakes_unmatched; /* dropped: their sleeper never slept */
+	uint64_t wakes_missing;   /* sleeps that ended without a wake in the recording: timed */
+	uint64_t check_timed;     /* waits that sr_model_check made timed */
+	uint64_t order[5];        /* wakes by enum sr_order */
 	uint64_t voluntary, preempted, repaired, lost;
-	uint64_t sleeps_open;      /* still asleep at the end */
+	uint64_t sleeps_open; /* still asleep at the end */
 };
 
 struct sr_model {
@@ -106,10 +107,10 @@ struct sr_model {
 	size_t ntasks, tasks_cap;
 	char **names;
 	size_t nnames, names_cap;
-	uint64_t start_ns, end_ns;  /* the window of the recording */
-	uint64_t run_ns;            /* all RUNs */
-	unsigned cpus;              /* the recording's */
-	size_t max_alive;           /* most tasks alive at one time */
+	uint64_t start_ns, end_ns;    /* the window of the recording */
+	uint64_t run_ns;              /* all RUNs */
+	unsigned cpus;                /* the recording's */
+	size_t max_alive;             /* most tasks alive at one time */
 	struct sr_task_starts starts; /* owns the masks that programs point to */
 	struct sr_model_counts counts;
 };

@@ -10,7 +10,7 @@
 
 struct player {
 	size_t pc;
-	uint32_t *left;  /* for each wait: what must still come */
+	uint32_t *left; /* for each wait: what must still come */
 	bool started, queued, done;
 };
 

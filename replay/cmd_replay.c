@@ -56,18 +56,17 @@ static const struct sr_option rows[] = {
 	  "do not use the kernel's tracing even where it may be used: the replay writes what it sees itself" },
 	{ "json", 0, SR_OPT_FLAG, offsetof(struct replay_options, json), NULL, 0, 0, NULL, NULL,
 	  "all runs and metrics as JSON instead of the table" },
-	{ "quiet", 'q', SR_OPT_FLAG, offsetof(struct replay_options, quiet), NULL, 0, 0, NULL, NULL,
-	  "no progress" },
+	{ "quiet", 'q', SR_OPT_FLAG, offsetof(struct replay_options, quiet), NULL, 0, 0, NULL, NULL, "no progress" },
 	{ 0 }
 };
 
-static const char *const examples[] = {
-	"schedrec replay build.srz", "replay under the kernel's own balancing, and say how true the replay is",
-	"schedrec replay build.srz --policy kernel,domain,bld --repeat 5 --db runs.db",
-	"compare three policies, interleaved, and store the runs",
-	"schedrec replay build.srz --policy bld --cpus 0 --work instructions", "the same load on one CPU",
-	NULL
-};
+static const char *const examples[] = { "schedrec replay build.srz",
+					"replay under the kernel's own balancing, and say how true the replay is",
+					"schedrec replay build.srz --policy kernel,domain,bld --repeat 5 --db runs.db",
+					"compare three policies, interleaved, and store the runs",
+					"schedrec replay build.srz --policy bld --cpus 0 --work instructions",
+					"the same load on one CPU",
+					NULL };
 
 /* Everything that one invocation holds. */
 struct job {
@@ -164,28 +163,47 @@ static int put_meta(struct job *j, struct srz_writer *w, const struct replay_arm
 	const struct {
 		const char *key, *value;
 	} text[] = {
-		{ "schedrec.version", SCHEDREC_VERSION }, { "kernel.release", j->uts.release },
-		{ "kernel.version", j->uts.version }, { "kernel.machine", j->uts.machine }, { "clock", "mono" },
-		{ "scope", j->session ? "system" : "self" }, { "source", j->session ? "kernel" : "self" },
-		{ "engine", "live" }, { "label", o->label }, { "replay.source_sha256", j->sha256 },
-		{ "replay.source_name", j->trace_name }, { "replay.policy", arm->policy->name },
-		{ "replay.policy_options", arm->options }, { "replay.work", j->series.work },
+		{ "schedrec.version", SCHEDREC_VERSION },
+		{ "kernel.release", j->uts.release },
+		{ "kernel.version", j->uts.version },
+		{ "kernel.machine", j->uts.machine },
+		{ "clock", "mono" },
+		{ "scope", j->session ? "system" : "self" },
+		{ "source", j->session ? "kernel" : "self" },
+		{ "engine", "live" },
+		{ "label", o->label },
+		{ "replay.source_sha256", j->sha256 },
+		{ "replay.source_name", j->trace_name },
+		{ "replay.policy", arm->policy->name },
+		{ "replay.policy_options", arm->options },
+		{ "replay.work", j->series.work },
 		{ "replay.timing", j->series.timing },
 	};
 	const struct {
 		const char *key;
 		uint64_t value;
 	} number[] = {
-		{ "replay.seed", o->seed }, { "replay.repeat", round }, { "replay.slot", slot },
-		{ "replay.count.wakes", c->wakes }, { "replay.count.waits_slept", c->waits_slept },
-		{ "replay.count.waits_passed", c->waits_passed }, { "replay.count.sleeps", c->sleeps },
-		{ "replay.count.sleeps_late", c->sleeps_late }, { "replay.count.order_waits", c->order_waits },
-		{ "replay.count.order_blocks", c->order_blocks }, { "replay.count.order_expired", c->order_expired },
-		{ "replay.count.order_wait_ns", c->order_wait_ns }, { "replay.count.forced", c->forced },
-		{ "replay.count.owed_ns", c->owed_ns }, { "replay.count.paid_ns", c->paid_ns },
-		{ "replay.count.decisions", c->decisions }, { "replay.count.balancer_cpu_ns", c->balancer_cpu_ns },
-		{ "replay.count.nice_refused", c->nice_refused }, { "replay.count.policy_refused", c->policy_refused },
-		{ "replay.count.affinity_dropped", c->affinity_dropped }, { "record.tracepoint_ns", j->tracepoint_ns },
+		{ "replay.seed", o->seed },
+		{ "replay.repeat", round },
+		{ "replay.slot", slot },
+		{ "replay.count.wakes", c->wakes },
+		{ "replay.count.waits_slept", c->waits_slept },
+		{ "replay.count.waits_passed", c->waits_passed },
+		{ "replay.count.sleeps", c->sleeps },
+		{ "replay.count.sleeps_late", c->sleeps_late },
+		{ "replay.count.order_waits", c->order_waits },
+		{ "replay.count.order_blocks", c->order_blocks },
+		{ "replay.count.order_expired", c->order_expired },
+		{ "replay.count.order_wait_ns", c->order_wait_ns },
+		{ "replay.count.forced", c->forced },
+		{ "replay.count.owed_ns", c->owed_ns },
+		{ "replay.count.paid_ns", c->paid_ns },
+		{ "replay.count.decisions", c->decisions },
+		{ "replay.count.balancer_cpu_ns", c->balancer_cpu_ns },
+		{ "replay.count.nice_refused", c->nice_refused },
+		{ "replay.count.policy_refused", c->policy_refused },
+		{ "replay.count.affinity_dropped", c->affinity_dropped },
+		{ "record.tracepoint_ns", j->tracepoint_ns },
 	};
 	size_t i;
 
@@ -198,8 +216,7 @@ static int put_meta(struct job *j, struct srz_writer *w, const struct replay_arm
 	rpl_span(run, &start, &end);
 	if (j->session && srz_put_meta_u64(w, "record.cpu_ns", rec_get_stats(j->session)->cpu_ns, err) < 0)
 		return -1;
-	if (j->machine->xml &&
-	    srz_put_section(w, SRZ_SEC_MACHINE, j->machine->xml, strlen(j->machine->xml), err) < 0)
+	if (j->machine->xml && srz_put_section(w, SRZ_SEC_MACHINE, j->machine->xml, strlen(j->machine->xml), err) < 0)
 		return -1;
 	return srz_put_meta_u64(w, "duration_ns", end - start, err);
 }
@@ -212,11 +229,18 @@ static int replay_once(struct job *j, struct replay_arm *arm, size_t round, size
 	struct rpl_config cfg = {
 		.work = strcmp(j->series.work, "time") ? RPL_WORK_INSTRUCTIONS : RPL_WORK_TIME,
 		.timing = strcmp(o->timing, "open") ? RPL_TIMING_CLOSED : RPL_TIMING_OPEN,
-		.time_scale = o->time_scale, .seed = o->seed + round, .policy = arm->policy,
-		.policy_options = arm->options, .machine = j->machine, .cpus = j->use_cpus ? &j->cpus : NULL,
+		.time_scale = o->time_scale,
+		.seed = o->seed + round,
+		.policy = arm->policy,
+		.policy_options = arm->options,
+		.machine = j->machine,
+		.cpus = j->use_cpus ? &j->cpus : NULL,
 		.keep_affinity = !j->use_cpus && j->model->cpus <= j->machine->ncpus,
-		.self_record = !j->session, .order = strcmp(o->order, "free") ? RPL_ORDER_WAIT : RPL_ORDER_OFF,
-		.stop = &j->stop, .progress = show_progress, .progress_arg = j,
+		.self_record = !j->session,
+		.order = strcmp(o->order, "free") ? RPL_ORDER_WAIT : RPL_ORDER_OFF,
+		.stop = &j->stop,
+		.progress = show_progress,
+		.progress_arg = j,
 	};
 	struct sr_task_starts starts = { 0 };
 	struct srz_writer *w = srz_create(path, 0, err);
@@ -317,11 +341,21 @@ static int store(struct job *j, const struct replay_arm *arm, size_t round, size
 		 struct sr_error *err)
 {
 	char host[256], when[32];
-	struct ana_run run = { .trace_sha256 = j->sha256, .trace_name = j->trace_name, .label = j->o->label,
-		.engine = arm ? "live" : "recorded", .policy = arm ? arm->policy->name : "kernel",
-		.policy_options = arm ? arm->options : NULL, .machine = j->machine->summary, .kernel = j->uts.release,
-		.work = arm ? j->series.work : NULL, .timing = arm ? j->series.timing : NULL, .host = host,
-		.repeat = (int)round, .order_slot = (int)slot, .started_at = when, .lost_events = r->lost };
+	struct ana_run run = { .trace_sha256 = j->sha256,
+			       .trace_name = j->trace_name,
+			       .label = j->o->label,
+			       .engine = arm ? "live" : "recorded",
+			       .policy = arm ? arm->policy->name : "kernel",
+			       .policy_options = arm ? arm->options : NULL,
+			       .machine = j->machine->summary,
+			       .kernel = j->uts.release,
+			       .work = arm ? j->series.work : NULL,
+			       .timing = arm ? j->series.timing : NULL,
+			       .host = host,
+			       .repeat = (int)round,
+			       .order_slot = (int)slot,
+			       .started_at = when,
+			       .lost_events = r->lost };
 
 	if (!j->db)
 		return 0;
@@ -429,7 +463,8 @@ static int parse_policies(struct job *j, struct sr_error *err)
 		free(b);
 		free(c);
 		if (same)
-			return sr_fail(err, SR_USAGE, "-o %s names one file for %zu runs: use %%p (policy) and %%r (round)",
+			return sr_fail(err, SR_USAGE,
+				       "-o %s names one file for %zu runs: use %%p (policy) and %%r (round)",
 				       j->o->output, s->narms * (size_t)j->o->repeat);
 	}
 	return 0;
@@ -511,7 +546,8 @@ static int prepare(struct job *j, struct sr_error *err)
 	if (!o->output) {
 		const char *dir = getenv("TMPDIR");
 
-		snprintf(j->temp_dir, sizeof(j->temp_dir), "%s/schedrec-XXXXXX", dir && strlen(dir) < 40 ? dir : "/tmp");
+		snprintf(j->temp_dir, sizeof(j->temp_dir), "%s/schedrec-XXXXXX",
+			 dir && strlen(dir) < 40 ? dir : "/tmp");
 		if (!mkdtemp(j->temp_dir)) {
 			sr_fail_errno(err, SR_ENVIRONMENT, "%s", j->temp_dir);
 			j->temp_dir[0] = '\0';

@@ -14,7 +14,7 @@ struct replay_run {
 	struct ana_result result;
 	struct rpl_counts counts;
 	double wall_ns;
-	char *file;      /* NULL: not kept */
+	char *file; /* NULL: not kept */
 };
 
 struct replay_arm {
@@ -33,7 +33,7 @@ struct replay_series {
 	struct replay_arm arm[MAX_ARMS];
 	size_t narms;
 	const char *work, *timing;
-	bool self;       /* the replay recorded itself without the kernel's events */
+	bool self; /* the replay recorded itself without the kernel's events */
 	const char *self_why;
 	uint64_t recording_lost;
 };

@@ -6,18 +6,28 @@
 #include <string.h>
 
 /* The table's rows; those that no run has are left out. */
-static const char *const shown[] = {
-	"makespan_ns", "cpu_time_ns", "wakeup_latency_ns.p50", "wakeup_latency_ns.p95", "wakeup_latency_ns.p99",
-	"run_delay_ns.mean", "preempt_wait_ns.mean", "switches_voluntary", "switches_involuntary", "migrations.total",
-	"idle_while_overloaded_ns", "busiest_cpu_share", "policy_decision_ns.mean", "balancer_cpu_ns", NULL
-};
+static const char *const shown[] = { "makespan_ns",
+				     "cpu_time_ns",
+				     "wakeup_latency_ns.p50",
+				     "wakeup_latency_ns.p95",
+				     "wakeup_latency_ns.p99",
+				     "run_delay_ns.mean",
+				     "preempt_wait_ns.mean",
+				     "switches_voluntary",
+				     "switches_involuntary",
+				     "migrations.total",
+				     "idle_while_overloaded_ns",
+				     "busiest_cpu_share",
+				     "policy_decision_ns.mean",
+				     "balancer_cpu_ns",
+				     NULL };
 
-static const char *const shown_fidelity[] = {
-	"fidelity.makespan_error", "fidelity.cpu_time_error", "fidelity.voluntary_switch_error",
-	"fidelity.involuntary_switch_error", "fidelity.wakeup_error", "fidelity.wakeup_latency_distance",
-	"fidelity.concurrency_distance", "fidelity.wake_edges_recall", "fidelity.wake_edges_precision",
-	"fidelity.order_waits", "fidelity.order_waits_blocked", NULL
-};
+static const char *const shown_fidelity[] = { "fidelity.makespan_error",         "fidelity.cpu_time_error",
+					      "fidelity.voluntary_switch_error", "fidelity.involuntary_switch_error",
+					      "fidelity.wakeup_error",           "fidelity.wakeup_latency_distance",
+					      "fidelity.concurrency_distance",   "fidelity.wake_edges_recall",
+					      "fidelity.wake_edges_precision",   "fidelity.order_waits",
+					      "fidelity.order_waits_blocked",    NULL };
 
 static size_t values_of(const struct replay_arm *arm, const char *name, double *v)
 {
@@ -126,7 +136,8 @@ void replay_report_table(const struct replay_series *s)
 	printf("%s: %s tasks, %s of work, %s wakes by tasks, %s sleeps\n", s->trace,
 	       sr_format_count(num[0], 32, s->model->ntasks), sr_format_time(num[1], 32, s->model->run_ns),
 	       sr_format_count(num[2], 32, s->model->counts.waits_task + s->model->counts.waits_softirq),
-	       sr_format_count(num[3], 32, s->model->counts.sleeps_timer + s->model->counts.sleeps_outside +
+	       sr_format_count(num[3], 32,
+			       s->model->counts.sleeps_timer + s->model->counts.sleeps_outside +
 				       s->model->counts.wakes_missing));
 	printf("work: %s, timing: %s; %zu round%s; median, and half the range of the rounds%s\n\n", s->work, s->timing,
 	       s->arm[0].n, s->arm[0].n == 1 ? "" : "s", s->self ? "; the replay recorded itself" : "");
@@ -283,10 +294,13 @@ void replay_report_warnings(const struct replay_series *s)
 		size_t offset;
 		const char *text;
 	} count[] = {
-		{ offsetof(struct rpl_counts, nice_refused), "negative nice values could not be set (they need privilege)" },
+		{ offsetof(struct rpl_counts, nice_refused),
+		  "negative nice values could not be set (they need privilege)" },
 		{ offsetof(struct rpl_counts, policy_refused), "real-time or other classes ran as normal tasks" },
-		{ offsetof(struct rpl_counts, affinity_dropped), "recorded affinities were dropped (another machine, or other CPUs)" },
-		{ offsetof(struct rpl_counts, forced), "waits had to be ended by the watchdog: please report this recording" },
+		{ offsetof(struct rpl_counts, affinity_dropped),
+		  "recorded affinities were dropped (another machine, or other CPUs)" },
+		{ offsetof(struct rpl_counts, forced),
+		  "waits had to be ended by the watchdog: please report this recording" },
 		{ offsetof(struct rpl_counts, events_dropped), "of the replay's own events found no room" },
 	};
 	size_t i;

@@ -19,8 +19,8 @@
 #endif
 
 #define BALANCER_LOG (1u << 18)
-#define LOOK_NS 200000000u    /* between two looks at a run under way */
-#define STUCK_NS 3000000000u  /* everybody blocked, nobody timed, nothing done for so long: the watchdog steps in */
+#define LOOK_NS 200000000u   /* between two looks at a run under way */
+#define STUCK_NS 3000000000u /* everybody blocked, nobody timed, nothing done for so long: the watchdog steps in */
 
 static uint64_t read_number(const char *path)
 {
@@ -209,8 +209,8 @@ static int create_first(struct rpl_run *run, struct sr_error *err)
 		if (ret) {
 			atomic_fetch_sub(&run->alive, 1);
 			errno = ret;
-			return sr_fail_errno(err, SR_ENVIRONMENT, "cannot create thread %u of %zu of the replay", made + 1,
-					     run->m->max_alive);
+			return sr_fail_errno(err, SR_ENVIRONMENT, "cannot create thread %u of %zu of the replay",
+					     made + 1, run->m->max_alive);
 		}
 		made++;
 	}

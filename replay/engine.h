@@ -32,16 +32,16 @@ enum rpl_timing { RPL_TIMING_CLOSED, RPL_TIMING_OPEN };
 struct rpl_config {
 	enum rpl_work work;
 	enum rpl_timing timing;
-	double time_scale;          /* sleeps are multiplied by it; 1 as recorded */
+	double time_scale; /* sleeps are multiplied by it; 1 as recorded */
 	uint64_t seed;
 	const struct rpl_policy *policy;
 	const char *policy_options; /* NULL: none */
 	const struct sr_machine *machine;
 	const struct sr_cpumask *cpus; /* CPUs to use; NULL: all that this process may */
-	bool keep_affinity;         /* the recorded masks apply: same machine, same CPUs */
+	bool keep_affinity;            /* the recorded masks apply: same machine, same CPUs */
 	bool self_record;
-	unsigned order;             /* RPL_ORDER_*: how recorded orders are kept */
-	const volatile int *stop;   /* not 0: end early; NULL: never */
+	unsigned order;                            /* RPL_ORDER_*: how recorded orders are kept */
+	const volatile int *stop;                  /* not 0: end early; NULL: never */
 	void (*progress)(void *arg, double share); /* about 5 times a second, from the calling thread; NULL: none */
 	void *progress_arg;
 };
@@ -54,16 +54,16 @@ enum {
 
 /* Costs measured at prepare, ns; with --work instructions they are taken out of the bursts. */
 struct rpl_costs {
-	double loops_per_ns;     /* of the work loop, at the median of short tries */
-	double cputime_read_ns;  /* CLOCK_THREAD_CPUTIME_ID */
+	double loops_per_ns;      /* of the work loop, at the median of short tries */
+	double cputime_read_ns;   /* CLOCK_THREAD_CPUTIME_ID */
 	double wake_ns, sleep_ns; /* CPU time of waking a sleeper and of going to sleep and coming back */
 };
 
 struct rpl_counts {
 	uint64_t tasks, wakes, waits_slept, waits_passed; /* waits_passed: the wake was there already */
-	uint64_t sleeps, sleeps_late;  /* sleeps_late: their time had passed (open timing) */
+	uint64_t sleeps, sleeps_late;                     /* sleeps_late: their time had passed (open timing) */
 	uint64_t order_waits, order_yields, order_spins, order_blocks, order_expired, order_wait_ns;
-	uint64_t forced;        /* waits ended by the watchdog: a defect when not 0 */
+	uint64_t forced; /* waits ended by the watchdog: a defect when not 0 */
 	uint64_t nice_refused, policy_refused, affinity_dropped, cpu_mapped;
 	uint64_t decisions, decision_ns, migrations, migrate_refused;
 	uint64_t events_dropped; /* engine events that found no room */

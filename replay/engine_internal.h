@@ -27,9 +27,9 @@ enum log_kind { LOG_WAKING = 1, LOG_IN, LOG_OUT, LOG_EXIT, LOG_FORK, LOG_BIND, L
 
 struct log_entry {
 	uint64_t time_ns;
-	uint32_t arg;      /* task; DECISION: task */
+	uint32_t arg; /* task; DECISION: task */
 	uint32_t cost_ns;
-	uint32_t task;     /* whose log */
+	uint32_t task; /* whose log */
 	int16_t from, to;
 	uint16_t cpu;
 	uint8_t kind, cause; /* OUT: cause is the sr_state */
@@ -47,25 +47,25 @@ struct rthread {
 	uint32_t index;
 	uint32_t pc;
 	atomic_int tid;
-	atomic_int pinned;       /* cpu its mask allows, -1: not pinned */
+	atomic_int pinned; /* cpu its mask allows, -1: not pinned */
 	/* Under the policy lock: */
-	int cpu;                 /* where the policy put it; -1: nowhere yet */
-	bool queued;             /* counted in that cpu's nr_running */
+	int cpu;     /* where the policy put it; -1: nowhere yet */
+	bool queued; /* counted in that cpu's nr_running */
 	uint32_t weight;
 	int16_t prio;
-	uint32_t next, prev;     /* run queue in order of arrival, UINT32_MAX: end */
-	int recorded_cpu;        /* of its next burst, -1: not known */
+	uint32_t next, prev; /* run queue in order of arrival, UINT32_MAX: end */
+	int recorded_cpu;    /* of its next burst, -1: not known */
 	uint64_t last_ran_ns, last_queued_ns;
-	uint32_t group;          /* index of its process in run->groups */
+	uint32_t group; /* index of its process in run->groups */
 	/* Its own: */
 	int8_t nice;
 	bool stopped;
-	uint64_t owed_ns;        /* cumulative CPU time the program owes (work time) */
-	double owed_loops;       /* loops still owed, may be negative (work instructions) */
-	uint64_t base_cpu_ns;    /* its CPU clock when the program began */
+	uint64_t owed_ns;                   /* cumulative CPU time the program owes (work time) */
+	double owed_loops;                  /* loops still owed, may be negative (work instructions) */
+	uint64_t base_cpu_ns;               /* its CPU clock when the program began */
 	uint64_t sync_cpu_ns, sync_mono_ns; /* a reading of its CPU clock and when it was made */
-	bool synced;             /* still good: it has not slept since */
-	_Atomic int on_cpu;      /* where it last said that it ran; -1: blocked, or woken and not yet running */
+	bool synced;                        /* still good: it has not slept since */
+	_Atomic int on_cpu;           /* where it last said that it ran; -1: blocked, or woken and not yet running */
 	_Atomic uint32_t *_Atomic at; /* the word it sleeps on; NULL: it does not */
 	struct log log;
 	struct rpl_counts counts;
@@ -93,18 +93,18 @@ struct rpl_run {
 	struct rpl_costs costs;
 	struct rpl_counts counts;
 	struct rthread *threads;
-	uint32_t *groups;         /* live threads of each process, by group */
+	uint32_t *groups; /* live threads of each process, by group */
 	_Atomic uint32_t *words;
 	struct log_entry *log_entries;
 	pthread_attr_t attr;
 	bool attr_ok;
 	cpu_set_t cpus, old_mask;
-	unsigned ncpus;           /* in cpus */
-	struct rcpu *cpu;         /* by the kernel's number, like the machine's */
+	unsigned ncpus;   /* in cpus */
+	struct rcpu *cpu; /* by the kernel's number, like the machine's */
 	/* policy */
 	struct rpl_engine engine;
-	struct sr_machine machine;  /* cfg.machine, with the CPUs that are not used offline */
-	struct rthread *caller;     /* whose call into the policy is under way; NULL: the balancer's */
+	struct sr_machine machine; /* cfg.machine, with the CPUs that are not used offline */
+	struct rthread *caller;    /* whose call into the policy is under way; NULL: the balancer's */
 	void *policy_state;
 	bool policy_ready;
 	_Atomic uint32_t lock;
@@ -114,13 +114,13 @@ struct rpl_run {
 	bool balancer_runs;
 	struct log balancer_log;
 	/* course of the run */
-	_Atomic uint32_t gate;    /* 0 closed, 1 open */
-	_Atomic uint32_t ready;   /* threads at the gate */
-	_Atomic uint32_t alive;   /* programs not ended; a futex */
-	_Atomic uint32_t over;    /* the run has ended: the balancer leaves */
+	_Atomic uint32_t gate;  /* 0 closed, 1 open */
+	_Atomic uint32_t ready; /* threads at the gate */
+	_Atomic uint32_t alive; /* programs not ended; a futex */
+	_Atomic uint32_t over;  /* the run has ended: the balancer leaves */
 	_Atomic uint64_t progress_ns;
-	_Atomic uint32_t timed;   /* threads in a timed sleep */
-	_Atomic uint32_t failed;  /* a thread could not be created: errno */
+	_Atomic uint32_t timed;  /* threads in a timed sleep */
+	_Atomic uint32_t failed; /* a thread could not be created: errno */
 	_Atomic uint32_t stopping;
 	uint64_t start_ns, end_ns;
 	struct sr_event *events;
@@ -159,8 +159,8 @@ int rpl_policy_start(struct rpl_run *run, struct sr_error *err);
 void rpl_policy_stop(struct rpl_run *run);
 void rpl_place_fork(struct rthread *parent, struct rthread *child, bool thread);
 void rpl_place_exec(struct rthread *t);
-void rpl_place_wake(struct rthread *waker, struct rthread *t);  /* t is still blocked */
-void rpl_place_self(struct rthread *t);   /* t woke by the clock */
+void rpl_place_wake(struct rthread *waker, struct rthread *t); /* t is still blocked */
+void rpl_place_self(struct rthread *t);                        /* t woke by the clock */
 void rpl_went_to_sleep(struct rthread *t);
 void rpl_stayed_awake(struct rthread *t); /* it was about to sleep, but its wake came first */
 void rpl_ended(struct rthread *t);

@@ -16,11 +16,10 @@
 /* The kernel's weights of nice -20..19 are 1024 / 1.25^nice, rounded; these are those of the kernel's table. */
 static uint32_t nice_weight(int nice)
 {
-	static const uint32_t weight[40] = {
-		88761, 71755, 56483, 46273, 36291, 29154, 23254, 18705, 14949, 11916,
-		9548, 7620, 6100, 4904, 3906, 3121, 2501, 1991, 1586, 1277,
-		1024, 820, 655, 526, 423, 335, 272, 215, 172, 137,
-		110, 87, 70, 56, 45, 36, 29, 23, 18, 15 };
+	static const uint32_t weight[40] = { 88761, 71755, 56483, 46273, 36291, 29154, 23254, 18705, 14949, 11916,
+					     9548,  7620,  6100,  4904,  3906,  3121,  2501,  1991,  1586,  1277,
+					     1024,  820,   655,   526,   423,   335,   272,   215,   172,   137,
+					     110,   87,    70,    56,    45,    36,    29,    23,    18,    15 };
 
 	return weight[nice < -20 ? 0 : nice > 19 ? 39 : nice + 20];
 }
@@ -189,11 +188,15 @@ static void q_task(const struct rpl_engine *e, int task, struct rpl_task_view *v
 	const struct rpl_run *run = run_of(e);
 	const struct rthread *t = &run->threads[task];
 
-	*view = (struct rpl_task_view){ .prio = t->prio, .sched_policy = t->p->policy,
-		.threads = run->groups[t->group], .cpu = t->cpu, .recorded_cpu = t->recorded_cpu,
-		.last_ran_ns = t->last_ran_ns, .last_queued_ns = t->last_queued_ns,
-		.running = t->queued && t->cpu >= 0 && current_of(run, t->cpu) == t->index,
-		.allowed = run->cfg.keep_affinity ? t->p->allowed : NULL };
+	*view = (struct rpl_task_view){ .prio = t->prio,
+					.sched_policy = t->p->policy,
+					.threads = run->groups[t->group],
+					.cpu = t->cpu,
+					.recorded_cpu = t->recorded_cpu,
+					.last_ran_ns = t->last_ran_ns,
+					.last_queued_ns = t->last_queued_ns,
+					.running = t->queued && t->cpu >= 0 && current_of(run, t->cpu) == t->index,
+					.allowed = run->cfg.keep_affinity ? t->p->allowed : NULL };
 }
 
 static int move(struct rpl_engine *e, int task, unsigned to, enum sr_cause cause)
@@ -239,9 +242,15 @@ static void log_decision(struct rpl_run *run, struct rthread *by, uint32_t task,
 		counts->events_dropped++;
 		return;
 	}
-	l->v[l->n++] = (struct log_entry){ .time_ns = from_ns, .arg = task, .task = by ? by->index : task,
-		.cost_ns = cost > UINT32_MAX ? UINT32_MAX : cost, .from = from, .to = to, .cpu = sched_getcpu(),
-		.kind = LOG_DECISION, .cause = cause };
+	l->v[l->n++] = (struct log_entry){ .time_ns = from_ns,
+					   .arg = task,
+					   .task = by ? by->index : task,
+					   .cost_ns = cost > UINT32_MAX ? UINT32_MAX : cost,
+					   .from = from,
+					   .to = to,
+					   .cpu = sched_getcpu(),
+					   .kind = LOG_DECISION,
+					   .cause = cause };
 }
 
 /* Gives a thread the mask that its place asks for. The place may change meanwhile: the last one must win. */
@@ -464,11 +473,25 @@ int rpl_policy_start(struct rpl_run *run, struct sr_error *err)
 		run->cpu[i].head = run->cpu[i].tail = NOBODY;
 		atomic_store(&run->cpu[i].current, NOBODY);
 	}
-	run->engine = (struct rpl_engine){ .version = RPL_POLICY_VERSION, .caps = RPL_CAN_PUSH,
-		.machine = &run->machine, .ncpus = run->machine.ncpus, .seed = run->cfg.seed, .tick_ns = p->tick_ns,
-		.impl = run, .now_ns = q_now, .last_tick_ns = q_last_tick, .nr_running = q_nr_running,
-		.load_weight = q_load_weight, .rt_lowest_prio = q_rt_lowest, .is_idle = q_is_idle,
-		.current = q_current, .queue = q_queue, .task = q_task, .migrate = move, .push = move, .idle = q_idle };
+	run->engine = (struct rpl_engine){ .version = RPL_POLICY_VERSION,
+					   .caps = RPL_CAN_PUSH,
+					   .machine = &run->machine,
+					   .ncpus = run->machine.ncpus,
+					   .seed = run->cfg.seed,
+					   .tick_ns = p->tick_ns,
+					   .impl = run,
+					   .now_ns = q_now,
+					   .last_tick_ns = q_last_tick,
+					   .nr_running = q_nr_running,
+					   .load_weight = q_load_weight,
+					   .rt_lowest_prio = q_rt_lowest,
+					   .is_idle = q_is_idle,
+					   .current = q_current,
+					   .queue = q_queue,
+					   .task = q_task,
+					   .migrate = move,
+					   .push = move,
+					   .idle = q_idle };
 	if (p->init && p->init(&run->engine, run->cfg.policy_options, &run->policy_state, err) < 0)
 		return -1;
 	run->policy_ready = true;

@@ -26,8 +26,14 @@ void rpl_log(struct rthread *t, enum log_kind kind, uint64_t time_ns, uint32_t a
 		t->counts.events_dropped++;
 		return;
 	}
-	l->v[l->n++] = (struct log_entry){ .time_ns = time_ns ? time_ns : mono_ns(), .arg = arg, .task = t->index,
-		.cpu = sched_getcpu(), .kind = kind, .cause = cause, .from = -1, .to = -1 };
+	l->v[l->n++] = (struct log_entry){ .time_ns = time_ns ? time_ns : mono_ns(),
+					   .arg = arg,
+					   .task = t->index,
+					   .cpu = sched_getcpu(),
+					   .kind = kind,
+					   .cause = cause,
+					   .from = -1,
+					   .to = -1 };
 }
 
 static void engine_call(struct rthread *t, double cost_ns)

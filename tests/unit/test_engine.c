@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The live engine on models written by hand. Bounds on elapsed time are wide: the host is shared. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
 #include <cmocka.h>
 #include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,7 +16,6 @@
 #define NONE UINT32_MAX
 
 static struct sr_machine *machine;
-
 
 static struct sr_program *add_task(struct sr_model *m, uint32_t parent)
 {
@@ -277,8 +276,9 @@ static int place_on_last(struct rpl_engine *e, void *policy, const struct rpl_pl
 
 static void a_policy_decides_every_wake_and_its_decisions_are_logged(void **state)
 {
-	static const struct rpl_policy last = { .version = RPL_POLICY_VERSION, .name = "last", .pins = true,
-		.place = place_on_last };
+	static const struct rpl_policy last = {
+		.version = RPL_POLICY_VERSION, .name = "last", .pins = true, .place = place_on_last
+	};
 	struct rpl_config cfg = { .policy = &last, .machine = machine, .time_scale = 1 };
 	struct sr_model m = { 0 };
 	const struct sr_event *ev;

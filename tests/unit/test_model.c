@@ -253,8 +253,8 @@ static void an_order_before_the_wakers_own_wake_is_folded_into_its_wait(void **s
 	struct sr_model *m;
 
 	two_tasks(&t);
-	trace_switch(&t, 2 * MS, 0, 10, S, 0);       /* the later waker sleeps */
-	trace_switch(&t, 3 * MS, 1, 20, S, 0);       /* the target sleeps */
+	trace_switch(&t, 2 * MS, 0, 10, S, 0); /* the later waker sleeps */
+	trace_switch(&t, 3 * MS, 1, 20, S, 0); /* the target sleeps */
 	trace_waking(&t, 5 * MS, 1, 0, 10, SR_EV_HARDIRQ);
 	trace_switch(&t, 6 * MS, 0, 0, R, 10);
 	trace_waking(&t, 7 * MS, 0, 10, 20, 0);

@@ -3,11 +3,11 @@
 #ifndef SCHEDREC_TESTS_TRACE_BUILDER_H
 #define SCHEDREC_TESTS_TRACE_BUILDER_H
 
+#include <cmocka.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
-#include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,28 +49,48 @@ static inline void trace_put(struct trace *t, struct sr_event ev)
 
 static inline void trace_switch(struct trace *t, uint64_t at, unsigned cpu, int32_t prev, unsigned state, int32_t next)
 {
-	trace_put(t, (struct sr_event){ .time_ns = at, .cpu = cpu, .kind = SR_EV_SWITCH, .ctx = prev,
-		.u.sw = { .prev = prev, .next = next, .prev_prio = 120, .next_prio = 120, .prev_state = state } });
+	trace_put(t, (struct sr_event){ .time_ns = at,
+					.cpu = cpu,
+					.kind = SR_EV_SWITCH,
+					.ctx = prev,
+					.u.sw = { .prev = prev,
+						  .next = next,
+						  .prev_prio = 120,
+						  .next_prio = 120,
+						  .prev_state = state } });
 }
 
 static inline void trace_waking(struct trace *t, uint64_t at, unsigned cpu, int32_t ctx, int32_t tid, unsigned flags)
 {
-	trace_put(t, (struct sr_event){ .time_ns = at, .cpu = cpu, .kind = SR_EV_WAKING, .ctx = ctx, .flags = flags,
-		.u.wake = { .tid = tid, .prio = 120, .target_cpu = cpu } });
+	trace_put(t, (struct sr_event){ .time_ns = at,
+					.cpu = cpu,
+					.kind = SR_EV_WAKING,
+					.ctx = ctx,
+					.flags = flags,
+					.u.wake = { .tid = tid, .prio = 120, .target_cpu = cpu } });
 }
 
 static inline void trace_fork(struct trace *t, uint64_t at, unsigned cpu, int32_t parent, int32_t child)
 {
-	trace_put(t, (struct sr_event){ .time_ns = at, .cpu = cpu, .kind = SR_EV_FORK, .ctx = parent,
-		.u.fork = { .parent = parent, .child = child } });
-	trace_put(t, (struct sr_event){ .time_ns = at, .cpu = cpu, .kind = SR_EV_WAKEUP_NEW, .ctx = parent,
-		.u.wake = { .tid = child, .prio = 120, .target_cpu = cpu } });
+	trace_put(t, (struct sr_event){ .time_ns = at,
+					.cpu = cpu,
+					.kind = SR_EV_FORK,
+					.ctx = parent,
+					.u.fork = { .parent = parent, .child = child } });
+	trace_put(t, (struct sr_event){ .time_ns = at,
+					.cpu = cpu,
+					.kind = SR_EV_WAKEUP_NEW,
+					.ctx = parent,
+					.u.wake = { .tid = child, .prio = 120, .target_cpu = cpu } });
 }
 
 static inline void trace_exit(struct trace *t, uint64_t at, unsigned cpu, int32_t tid)
 {
-	trace_put(t, (struct sr_event){ .time_ns = at, .cpu = cpu, .kind = SR_EV_EXIT, .ctx = tid,
-		.u.exit = { .tid = tid, .prio = 120, .group_dead = 1 } });
+	trace_put(t, (struct sr_event){ .time_ns = at,
+					.cpu = cpu,
+					.kind = SR_EV_EXIT,
+					.ctx = tid,
+					.u.exit = { .tid = tid, .prio = 120, .group_dead = 1 } });
 }
 
 /* Completes the file and opens it; the file is gone from its folder already. */
