@@ -263,6 +263,11 @@ void ana_load_queue(struct ana_load *l, unsigned cpu, int mask, uint64_t now)
 	queue(l, cpu, mask, now, 1);
 }
 
+unsigned ana_load_queued(const struct ana_load *l, unsigned cpu)
+{
+	return cpu < l->ncpus ? l->cpus[cpu].queued : 0;
+}
+
 void ana_load_unqueue(struct ana_load *l, unsigned cpu, int mask, uint64_t now)
 {
 	queue(l, cpu, mask, now, -1);

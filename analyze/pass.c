@@ -266,7 +266,9 @@ static int leave(struct ana_pass *p, uint32_t n, const struct sr_event *ev, stru
 		return -1;
 	s->slept_ns = 0;
 	s->early_ns = NOT_KNOWN;
-	queue_on(p, s, s->cpu, now);
+	/* Of a switch that is not in the stream nobody knows whether the task slept. */
+	if (!guessed)
+		queue_on(p, s, s->cpu, now);
 	return 0;
 }
 
@@ -476,6 +478,16 @@ static int enter(struct ana_pass *p, uint32_t n, const struct sr_event *ev, stru
 	return 0;
 }
 
+/* A cpu that goes idle has nobody queued: who was believed to be left it unseen (hosts where switches are missing). */
+static void queue_is_empty(struct ana_pass *p, unsigned cpu, uint64_t now)
+{
+	if (!p->load || !ana_load_queued(p->load, cpu))
+		return;
+	for (size_t i = 0; i < p->nsubjects; i++)
+		if (p->subjects[i].queue == (int)cpu)
+			unqueue(p, &p->subjects[i], now);
+}
+
 static int on_switch(struct ana_pass *p, const struct sr_event *ev, struct sr_error *err)
 {
 	uint32_t prev = subject_of(p, ev->u.sw.prev, err), next = subject_of(p, ev->u.sw.next, err);
@@ -490,6 +502,8 @@ static int on_switch(struct ana_pass *p, const struct sr_event *ev, struct sr_er
 	c->current = next;
 	if (p->load)
 		ana_load_run(p->load, ev->cpu, next != 0, ev->time_ns);
+	if (!next && !(ev->flags & SR_EV_REPAIRED))
+		queue_is_empty(p, ev->cpu, ev->time_ns);
 	return 0;
 }
 
