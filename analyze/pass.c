@@ -483,7 +483,7 @@ static void queue_is_empty(struct ana_pass *p, unsigned cpu, uint64_t now)
 {
 	if (!p->load || !ana_load_queued(p->load, cpu))
 		return;
-	for (size_t i = 0; i < p->nsubjects; i++)
+	for (size_t i = 1; i < p->nsubjects; i++)
 		if (p->subjects[i].queue == (int)cpu)
 			unqueue(p, &p->subjects[i], now);
 }
