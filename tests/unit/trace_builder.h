@@ -3,7 +3,6 @@
 #ifndef SCHEDREC_TESTS_TRACE_BUILDER_H
 #define SCHEDREC_TESTS_TRACE_BUILDER_H
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 #include "formats/srz.h"
 
