@@ -280,26 +280,12 @@ out:
 	return ret;
 }
 
-/* What the engine knows and the events do not say. */
-static int add_engine_metrics(struct job *j, struct replay_run *run, struct sr_error *err)
+/* What the balancer's own thread used is not in the decisions' costs. */
+static int add_engine_metrics(struct replay_run *run, struct sr_error *err)
 {
 	const struct rpl_counts *c = &run->counts;
-	struct ana_result *r = &run->result;
-	double value;
 
-	if (!j->session && ana_set(r, "cpu_time_ns", "ns", c->paid_ns, err) < 0)
-		return -1;
-	if (c->balancer_cpu_ns && ana_set(r, "balancer_cpu_ns", "ns", c->balancer_cpu_ns, err) < 0)
-		return -1;
-	if (!j->session && ana_get(&j->series.recorded, "cpu_time_ns", &value) && value > 0 &&
-	    ana_set(r, "fidelity.cpu_time_error", "ratio", c->paid_ns / value - 1, err) < 0)
-		return -1;
-	if (ana_set(r, "fidelity.order_waits", "count", c->order_waits, err) < 0 ||
-	    ana_set(r, "fidelity.order_waits_ns", "ns", c->order_wait_ns, err) < 0 ||
-	    ana_set(r, "fidelity.order_waits_blocked", "count", c->order_blocks, err) < 0 ||
-	    ana_set(r, "fidelity.order_waits_expired", "count", c->order_expired, err) < 0)
-		return -1;
-	return 0;
+	return c->balancer_cpu_ns ? ana_set(&run->result, "balancer_cpu_ns", "ns", c->balancer_cpu_ns, err) : 0;
 }
 
 static void host_conditions(char *buf, size_t len)
@@ -366,6 +352,7 @@ static int store(struct job *j, const struct replay_arm *arm, size_t round, size
 
 		run.kernel = kernel ? kernel : "";
 		run.label = srz_get_meta(j->reader, "label");
+		run.schedrec_version = srz_get_meta(j->reader, "schedrec.version");
 	}
 	return ana_db_store(j->db, &run, r, err);
 }
@@ -392,7 +379,7 @@ static int one_slot(struct job *j, struct replay_arm *arm, size_t round, size_t 
 		return 0;
 	}
 	if (ana_file(path, ANA_BOUND, &run->result, err) < 0 || ana_fidelity(j->path, path, &run->result, err) < 0 ||
-	    add_engine_metrics(j, run, err) < 0)
+	    add_engine_metrics(run, err) < 0)
 		goto fail;
 	arm->n++;
 	if (store(j, arm, round, slot, &run->result, err) < 0)

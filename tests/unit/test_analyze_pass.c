@@ -507,6 +507,22 @@ static void test_idle_while_overloaded(void **state)
 	assert_true(get("idle_while_overloaded_ns") == 30);
 }
 
+/* 20's switch-out on cpu 0 is missing: nobody knows whether it waits, and it must not count as waiting for ever. */
+static void test_who_left_a_cpu_unseen_is_not_queued_there(void **state)
+{
+	begin();
+	sw(100, 0, 0, R, 20);
+	sw(100, 1, 0, R, 40);
+	sw(110, 1, 40, S, 0);
+	sw(120, 0, 10, P, 30); /* the repair: 20 -> 10; 10 waits */
+	sw(150, 0, 30, S, 10);
+	sw(160, 0, 10, S, 0);
+	sw(190, 0, 0, R, 50);
+	sw(200, 0, 50, S, 0);
+	finish();
+	assert_true(get("idle_while_overloaded_ns") == 30);
+}
+
 static void test_a_task_placed_on_the_idle_cpu_itself_is_no_overload(void **state)
 {
 	struct sr_task_starts starts = { 0 };
@@ -835,6 +851,7 @@ int main(void)
 		T(test_without_decisions_their_metrics_are_absent),
 		T(test_levels_come_from_the_machine),
 		T(test_idle_while_overloaded),
+		T(test_who_left_a_cpu_unseen_is_not_queued_there),
 		T(test_a_task_placed_on_the_idle_cpu_itself_is_no_overload),
 		T(test_affinity_decides_what_is_overload),
 		T(test_busy_shares_and_imbalance),
