@@ -252,12 +252,8 @@ static int load_formats(struct rec_session *s, struct sr_error *err)
 				return sr_fail_errno(err, SR_ENVIRONMENT, "tracefs: %s", path);
 		}
 	}
-	snprintf(path, sizeof(path), "%s/events/header_page", s->dir);
+	snprintf(path, sizeof(path), "%s/../../events/header_page", s->dir);
 	text = slurp(path, &len);
-	if (!text) { /* before Linux 6.8 only the top has it */
-		snprintf(path, sizeof(path), "%s/../../events/header_page", s->dir);
-		text = slurp(path, &len);
-	}
 	if (!text)
 		return sr_fail_errno(err, SR_ENVIRONMENT, "tracefs: events/header_page");
 	rc = rec_formats_header(&s->formats, text, len, err);

@@ -248,6 +248,21 @@ static void states_come_from_the_format_and_not_from_habit(void **state)
 	check_switch(*state, odd, 8, 8, SR_STATE_PREEMPTED);
 }
 
+static void a_preempted_bit_among_the_states_is_refused(void **state)
+{
+	struct fixture *x = *state;
+	static const char twice[] =
+		SWITCH("long", "8", "0", "000") "\tfield:char next_comm[16];\toffset:40;\tsize:16;\tsigned:0;\n"
+						"\tfield:pid_t next_pid;\toffset:56;\tsize:4;\tsigned:1;\n"
+						"\tfield:int next_prio;\toffset:60;\tsize:4;\tsigned:1;\n"
+						"\nprint fmt: \"%s%s\", (REC->prev_state & 0x3) ? "
+						"__print_flags(REC->prev_state & 0x3, \"|\", { 0x1, \"S\" }, "
+						"{ 0x2, \"D\" }) : \"R\", REC->prev_state & 0x2 ? \"+\" : \"\"\n";
+
+	assert_int_equal(rec_formats_add(&x->f, SR_EV_SWITCH, twice, strlen(twice), &x->err), -1);
+	assert_non_null(strstr(x->err.text, "states"));
+}
+
 static void a_switch_format_without_states_is_refused(void **state)
 {
 	struct fixture *x = *state;
@@ -429,6 +444,7 @@ int main(void)
 		T(a_switch_reads_the_same_from_every_kernel),
 		T(every_state_is_told),
 		T(states_come_from_the_format_and_not_from_habit),
+		T(a_preempted_bit_among_the_states_is_refused),
 		T(a_switch_format_without_states_is_refused),
 		T(a_format_that_lacks_a_field_is_refused_by_name),
 		T(garbage_is_no_format),

@@ -185,21 +185,18 @@ static void nothing_newer_than_the_horizon_is_handed_on(void **state)
 static void many_events_survive_the_queues_growth(void **state)
 {
 	struct fixture *x = *state;
+	struct rec_queue *q = &x->m.q[2];
 
 	known(x, 9, "t");
-	for (unsigned i = 0; i < 40; i++) {
-		wake(x, i, i % 2, 9, "t");
-		if (i == 5)
-			emit(x, 4); /* so that the ring does not begin at its start when it grows */
-	}
-	for (unsigned i = 0; i < 3000; i++)
-		wake(x, 40 + i, 2, 9, "t");
-	emit(x, 40);
-	assert_int_equal(x->n, 40);
-	for (unsigned i = 0; i < 40; i++)
-		assert_int_equal(x->ev[i].time_ns, i);
-	assert_int_equal(x->m.q[2].n, 3000);
-	assert_int_equal(x->m.q[2].v[x->m.q[2].head].ev.time_ns, 40);
+	for (unsigned i = 0; i < 1000; i++)
+		wake(x, i, 2, 9, "t");
+	emit(x, 50); /* so that the ring does not begin at its start when it grows */
+	for (unsigned i = 1000; i < 5000; i++)
+		wake(x, i, 2, 9, "t");
+	assert_int_equal(x->n, 50);
+	assert_int_equal(q->n, 4950);
+	for (size_t i = 0; i < q->n; i++)
+		assert_int_equal(q->v[(q->head + i) & (q->cap - 1)].ev.time_ns, 50 + i);
 }
 
 static void a_time_that_steps_back_on_its_cpu_is_held(void **state)
@@ -338,6 +335,20 @@ static void an_exec_leaves_the_comm_to_the_rename_before_it(void **state)
 	assert_string_equal(kinds(x), "tXW");
 }
 
+static void a_thread_that_execs_brings_its_comm_to_the_main_threads_tid(void **state)
+{
+	struct fixture *x = *state;
+
+	known(x, 9, "main");
+	known(x, 12, "helper");
+	rename_event(x, 1, 0, 12, "helper", "doomed");
+	exec_event(x, 2, 0, 9, 12, "/bin/new");
+	wake(x, 3, 0, 9, "doomed");
+	wake(x, 4, 0, 9, "main");
+	emit(x, UINT64_MAX);
+	assert_string_equal(kinds(x), "tXWCW");
+}
+
 static void a_new_task_is_told_after_its_fork(void **state)
 {
 	struct fixture *x = *state;
@@ -474,6 +485,7 @@ int main(void)
 		T(a_rename_says_it_all),
 		T(an_exec_renames_where_renames_are_no_events),
 		T(an_exec_leaves_the_comm_to_the_rename_before_it),
+		T(a_thread_that_execs_brings_its_comm_to_the_main_threads_tid),
 		T(a_new_task_is_told_after_its_fork),
 		T(a_new_task_without_a_fork_is_told_before_it_first_runs),
 		T(a_new_task_whose_fork_never_comes_is_not_lost),

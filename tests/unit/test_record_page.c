@@ -142,6 +142,38 @@ static void a_time_stamp_keeps_the_top_bits_that_it_has_no_room_for(void **state
 	expect(&p, top + 5 + (3ull << 27), 4, 9);
 }
 
+static void a_time_stamp_whose_low_bits_began_anew_goes_forward(void **state)
+{
+	struct builder b = { .n = 0 };
+	uint64_t top = 5ull << 59;
+	struct rec_page p;
+
+	head(&b, 31, 5);
+	put32(&b, 0);
+	head(&b, 1, 0);
+	put32(&b, 9);
+	finish(&b, top + (1ull << 59) - 1, 0);
+	assert_int_equal(rec_page_init(&p, b.bytes, PAGE, 8), 0);
+	expect(&p, top + (1ull << 59) + 5, 4, 9);
+}
+
+static void a_long_record_is_padded_to_four_bytes(void **state)
+{
+	struct builder b = { .n = 0 };
+	struct rec_page p;
+
+	head(&b, 0, 7);
+	put32(&b, 4 + 5);
+	put32(&b, 77);
+	put32(&b, 0xffffff01);
+	head(&b, 1, 1);
+	put32(&b, 78);
+	finish(&b, 0, 0);
+	assert_int_equal(rec_page_init(&p, b.bytes, PAGE, 8), 0);
+	expect(&p, 7, 5, 77);
+	expect(&p, 8, 4, 78);
+}
+
 static void a_withdrawn_record_only_passes_time(void **state)
 {
 	struct builder b = { .n = 0 };
@@ -308,6 +340,8 @@ int main(void)
 		cmocka_unit_test(a_time_extend_adds_its_high_bits),
 		cmocka_unit_test(a_time_stamp_is_absolute),
 		cmocka_unit_test(a_time_stamp_keeps_the_top_bits_that_it_has_no_room_for),
+		cmocka_unit_test(a_time_stamp_whose_low_bits_began_anew_goes_forward),
+		cmocka_unit_test(a_long_record_is_padded_to_four_bytes),
 		cmocka_unit_test(a_withdrawn_record_only_passes_time),
 		cmocka_unit_test(empty_padding_ends_the_sub_buffer),
 		cmocka_unit_test(a_stored_loss_is_counted),
