@@ -34,12 +34,6 @@ struct build_task {
 	bool early_softirq;
 };
 
-/* A softirq wake: whether it is a dependency is known only when all are counted. */
-struct soft_wake {
-	uint32_t waker, target, wait;
-	size_t waker_op, wait_op;
-};
-
 struct build {
 	struct sr_model *m;
 	const struct sr_model_options *o;
@@ -50,7 +44,7 @@ struct build {
 	size_t bt_cap;
 	uint32_t *of_task; /* table index -> model task + 1; 0: not looked at, UINT32_MAX: outside */
 	size_t of_task_cap;
-	struct soft_wake *soft;
+	struct sr_soft_wake *soft;
 	size_t nsoft, soft_cap;
 	bool whole_system;
 	uint64_t from, to;
@@ -270,11 +264,11 @@ static int add_soft(struct build *b, uint32_t waker, uint32_t target, size_t wak
 {
 	if (grow(&b->soft, &b->soft_cap, b->nsoft + 1, sizeof(*b->soft), b->err) < 0)
 		return -1;
-	b->soft[b->nsoft++] = (struct soft_wake){ .waker = waker,
-						  .target = target,
-						  .waker_op = waker_op,
-						  .wait_op = b->bt[target].wait_op,
-						  .wait = b->m->tasks[target].nwaits - 1 };
+	b->soft[b->nsoft++] = (struct sr_soft_wake){ .waker = waker,
+						     .target = target,
+						     .waker_op = waker_op,
+						     .wait_op = b->bt[target].wait_op,
+						     .wait = b->m->tasks[target].nwaits - 1 };
 	return 0;
 }
 
@@ -622,70 +616,6 @@ static int finish(struct build *b)
 	return 0;
 }
 
-static int pair_cmp(const void *x, const void *y)
-{
-	const struct soft_wake *a = x, *c = y;
-
-	if (a->waker != c->waker)
-		return a->waker < c->waker ? -1 : 1;
-	return a->target < c->target ? -1 : a->target > c->target;
-}
-
-static size_t pair_count(const struct soft_wake *v, size_t n, uint32_t waker, uint32_t target)
-{
-	size_t lo = 0, hi = n, first;
-	struct soft_wake key = { .waker = waker, .target = target };
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (pair_cmp(&v[mid], &key) < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	first = lo;
-	while (lo < n && !pair_cmp(&v[lo], &key))
-		lo++;
-	return lo - first;
-}
-
-/* See the rule in model.h: a pair is a dependency when it goes both ways, each at least a quarter of the other. */
-static void judge_softirq(struct build *b)
-{
-	size_t i, j;
-
-	if (b->nsoft)
-		qsort(b->soft, b->nsoft, sizeof(*b->soft), pair_cmp);
-	for (i = 0; i < b->nsoft; i = j) {
-		size_t there, back;
-
-		for (j = i; j < b->nsoft && !pair_cmp(&b->soft[i], &b->soft[j]); j++)
-			;
-		there = j - i;
-		back = pair_count(b->soft, b->nsoft, b->soft[i].target, b->soft[i].waker);
-		if (back * 4 >= there && there * 4 >= back) {
-			b->m->counts.waits_softirq += there;
-			continue;
-		}
-		for (size_t k = i; k < j; k++) {
-			struct soft_wake *s = &b->soft[k];
-			struct sr_program *tp = &b->m->tasks[s->target];
-			struct sr_wait *w = &tp->waits[s->wait];
-
-			b->m->tasks[s->waker].ops[s->waker_op].kind = SR_OP_NOP;
-			tp->ops[s->wait_op].kind = SR_OP_SLEEP;
-			if (w->needs)
-				w->needs--;
-			if (w->watch_task == s->waker) { /* its order falls with it */
-				b->m->tasks[w->watch_task].waits[w->watch_wait].needs--;
-				w->watch_task = UINT32_MAX;
-			}
-			b->m->counts.sleeps_timer++;
-		}
-	}
-}
-
 static int copy_starts(struct sr_task_starts *to, const struct sr_task_starts *from, struct sr_error *err)
 {
 	size_t i;
@@ -758,7 +688,7 @@ struct sr_model *sr_model_build(struct srz_reader *r, const struct sr_model_opti
 	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): b.m is freed below, or returned. */
 	if (build_all(&b) < 0 || finish(&b) < 0)
 		goto out;
-	judge_softirq(&b);
+	sr_model_judge_softirq(b.m, b.soft, b.nsoft);
 	b.m->counts.repaired = sr_repair_count(b.repair);
 	b.m->counts.tasks = b.m->ntasks;
 	for (i = 0; i < b.m->ntasks; i++)

@@ -4,6 +4,15 @@
 
 #include "formats/model.h"
 
+/* A wake from soft interrupt context: whether it is a dependency is known only when all are counted. */
+struct sr_soft_wake {
+	uint32_t waker, target, wait;
+	size_t waker_op, wait_op;
+};
+
+/* Decides by the rule in model.h, pair by pair, and makes the others timed. Sorts v. */
+void sr_model_judge_softirq(struct sr_model *m, struct sr_soft_wake *v, size_t n);
+
 /* Plays the model untimed, with counters for waits; a wait that would never end becomes a SLEEP of its recorded
  * length and is counted in counts.check_timed. */
 int sr_model_check(struct sr_model *m, struct sr_error *err);
