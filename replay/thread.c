@@ -80,9 +80,11 @@ static void sleep_on(struct rthread *t, _Atomic uint32_t *word, uint32_t v, uint
 	rpl_slept(t);
 }
 
-/* A wake must not come before its target has reached the wait that it ended. Waits for that, and not for ever: gives the
- * CPU away where the target needs this one, spins where it runs on another (the time counts as the burst's own), and
- * only then sleeps, which is a switch that the recording did not have. */
+/*
+ * A wake must not come before its target has reached the wait that it ended. Waits for that, and not for ever: gives the
+ * CPU away where the recording shows that the waker was preempted meanwhile, spins for the time that a wake-up on
+ * another CPU takes (it counts as the burst's own), and only then sleeps, which is a switch the recording did not have.
+ */
 static void keep_order(struct rthread *t, const struct sr_op *op)
 {
 	struct rthread *target = &t->run->threads[op->arg];
@@ -100,8 +102,8 @@ static void keep_order(struct rthread *t, const struct sr_op *op)
 	t->counts.order_waits++;
 	from = mono_ns();
 	there = atomic_load_explicit(&target->on_cpu, memory_order_relaxed);
-	if (there < 0 || there == sched_getcpu()) {
-		/* It waits for this CPU, or is on its way to another. */
+	if (op->flags == SR_ORDER_PREEMPTED && (there < 0 || there == sched_getcpu())) {
+		/* It waits for this CPU, or is on its way to another; and the recording shows a preemption here. */
 		t->counts.order_yields++;
 		sched_yield();
 		rpl_slept(t);
