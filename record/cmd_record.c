@@ -495,7 +495,7 @@ static int prepare(struct job *j, struct sr_error *err)
 		return -1;
 	if (j->argv && rec_child_launch(&j->child, j->session, j->argv, err))
 		return -1;
-	rec_raise_priority(); /* the command is forked already */
+	rec_raise_priority(j->session); /* the command is forked already */
 	if (catch_signals(j, err) || (j->argv && open_pid(j->child.pid, &j->pid_fd, err)))
 		return -1;
 	j->w = srz_create(j->path, 0, err);

@@ -234,9 +234,9 @@ int rec_end(struct rec_session *s, struct sr_error *err)
 	return rc;
 }
 
-void rec_raise_priority(void)
+void rec_raise_priority(struct rec_session *s)
 {
-	setpriority(PRIO_PROCESS, 0, -20); /* 0: this thread */
+	rec_janitor_raise(&s->janitor, gettid());
 }
 
 /* ---- the draining thread ---- */
@@ -258,7 +258,7 @@ static void *thread_main(void *arg)
 	struct rec_session *s = arg;
 
 	prctl(PR_SET_NAME, "schedrec-drain");
-	rec_raise_priority();
+	rec_raise_priority(s);
 	pthread_mutex_lock(&s->lock);
 	s->thread_tid = gettid();
 	pthread_cond_broadcast(&s->wake);

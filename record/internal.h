@@ -168,6 +168,8 @@ struct rec_janitor {
 /* Forks the janitor of the instance in dir. Every other descriptor is closed in it. */
 int rec_janitor_start(struct rec_janitor *j, const char *dir, struct sr_error *err);
 int rec_janitor_clear_filter(struct rec_janitor *j, struct sr_error *err); /* empties set_event_pid */
+/* Gives a thread of this process nice -20; where that may not be, nothing changes. */
+void rec_janitor_raise(struct rec_janitor *j, pid_t tid);
 /* Removes the instance: all its descriptors must be closed by now. */
 int rec_janitor_finish(struct rec_janitor *j, struct sr_error *err);
 /* Removes instances whose recorder is gone. Failures are not errors: the next one tries again. */
@@ -203,8 +205,8 @@ struct rec_session {
 	uint64_t drained_ns; /* when the last drain ended */
 	uint64_t interval_ns;
 	struct rec_stats stats;
-	struct rlimit files, nice; /* as they were before rec_open */
-	bool limits_raised;
+	struct rlimit files; /* as it was before rec_open */
+	bool files_known;
 	/* the draining thread; in system scope it exists from rec_begin on, so that the start state has it */
 	pthread_t thread;
 	pthread_mutex_t lock;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The janitor: the one process that keeps the privilege. It is forked before the recorder drops its own, holds
- * nothing but a socket, and waits. It does one of three things: empties the instance's pid filter, removes
- * the instance when it is told to, and removes it when the recorder's end of the socket closes, however it ends.
+ * nothing but a socket, and waits. It empties the instance's pid filter and raises the priority of the recorder's own
+ * threads when it is told to, and removes the instance when it is told to or the recorder's end of the socket closes,
+ * however the recorder ends.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -21,7 +23,11 @@
 
 #include "record/internal.h"
 
-enum { ASK_CLEAR = 'c', ASK_REMOVE = 'r', ANSWER_OK = 'k', ANSWER_FAILED = 'f' };
+enum { ASK_CLEAR = 'c', ASK_RAISE = 'p', ASK_REMOVE = 'r', ANSWER_OK = 'k', ANSWER_FAILED = 'f' };
+
+struct ask {
+	int32_t what, tid; /* tid: for ASK_RAISE */
+};
 
 #define REMOVE_TRIES 500 /* 10 ms apart: a killed recorder's descriptors close one after the other */
 
@@ -85,13 +91,23 @@ static void close_others(unsigned keep)
 			close((int)fd);
 }
 
-static void __attribute__((noreturn)) janitor(const char *dir, int fd)
+static int raise_priority(pid_t recorder, pid_t tid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d", (int)recorder, (int)tid);
+	return access(path, F_OK) || setpriority(PRIO_PROCESS, (id_t)tid, -20) ? -1 : 0;
+}
+
+static void __attribute__((noreturn)) janitor(const char *dir, pid_t recorder, int fd)
 {
 	static const int ignored[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP,
 				       SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGALRM };
+	struct ask ask;
 	sigset_t none;
-	char ask, answer;
+	char answer;
 	ssize_t n;
+	int rc;
 
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
 		signal(ignored[i], SIG_IGN);
@@ -103,12 +119,13 @@ static void __attribute__((noreturn)) janitor(const char *dir, int fd)
 	if (chdir("/"))
 		_exit(1);
 	for (;;) {
-		n = recv(fd, &ask, 1, 0);
+		n = recv(fd, &ask, sizeof(ask), 0);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n != 1 || ask != ASK_CLEAR)
+		if (n != sizeof(ask) || ask.what == ASK_REMOVE)
 			break;
-		answer = truncate_file(dir, "set_event_pid") ? ANSWER_FAILED : ANSWER_OK;
+		rc = ask.what == ASK_CLEAR ? truncate_file(dir, "set_event_pid") : raise_priority(recorder, ask.tid);
+		answer = rc ? ANSWER_FAILED : ANSWER_OK;
 		if (send(fd, &answer, 1, MSG_NOSIGNAL) != 1)
 			break;
 	}
@@ -119,13 +136,14 @@ static void __attribute__((noreturn)) janitor(const char *dir, int fd)
 
 int rec_janitor_start(struct rec_janitor *j, const char *dir, struct sr_error *err)
 {
+	pid_t self = getpid();
 	int pair[2];
 
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return sr_fail_errno(err, SR_ENVIRONMENT, "a socket pair");
 	j->pid = fork();
 	if (!j->pid)
-		janitor(dir, pair[1]);
+		janitor(dir, self, pair[1]);
 	close(pair[1]);
 	if (j->pid < 0) {
 		j->pid = 0;
@@ -136,12 +154,13 @@ int rec_janitor_start(struct rec_janitor *j, const char *dir, struct sr_error *e
 	return 0;
 }
 
-static char ask_janitor(const struct rec_janitor *j, char what)
+static char ask_janitor(const struct rec_janitor *j, int what, pid_t tid)
 {
+	struct ask ask = { what, tid };
 	char answer = 0;
 	ssize_t n;
 
-	if (send(j->fd, &what, 1, MSG_NOSIGNAL) != 1)
+	if (send(j->fd, &ask, sizeof(ask), MSG_NOSIGNAL) != sizeof(ask))
 		return 0;
 	while ((n = recv(j->fd, &answer, 1, 0)) < 0 && errno == EINTR)
 		;
@@ -150,9 +169,14 @@ static char ask_janitor(const struct rec_janitor *j, char what)
 
 int rec_janitor_clear_filter(struct rec_janitor *j, struct sr_error *err)
 {
-	if (ask_janitor(j, ASK_CLEAR) != ANSWER_OK)
+	if (ask_janitor(j, ASK_CLEAR, 0) != ANSWER_OK)
 		return sr_fail(err, SR_ENVIRONMENT, "the tracing filter cannot be emptied");
 	return 0;
+}
+
+void rec_janitor_raise(struct rec_janitor *j, pid_t tid)
+{
+	ask_janitor(j, ASK_RAISE, tid);
 }
 
 int rec_janitor_finish(struct rec_janitor *j, struct sr_error *err)
@@ -161,7 +185,7 @@ int rec_janitor_finish(struct rec_janitor *j, struct sr_error *err)
 
 	if (!j->pid)
 		return 0;
-	answer = ask_janitor(j, ASK_REMOVE);
+	answer = ask_janitor(j, ASK_REMOVE, 0);
 	close(j->fd);
 	while (waitpid(j->pid, NULL, 0) < 0 && errno == EINTR)
 		;

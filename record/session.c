@@ -335,27 +335,23 @@ static int open_files(struct rec_session *s, struct sr_error *err)
 	return 0;
 }
 
-/* Two descriptors a cpu pass the usual soft limit of 1,024 on large machines. A limit of 40 lets this process raise its
- * priority (nice -20) after the privilege is gone. The command gets its own limits back. */
-static void raise_limits(struct rec_session *s)
+/* Two descriptors a cpu pass the usual soft limit of 1,024 on large machines; the command gets it back. */
+static void raise_file_limit(struct rec_session *s)
 {
-	struct rlimit all, nice = { 40, 40 };
+	struct rlimit all;
 
-	if (getrlimit(RLIMIT_NOFILE, &s->files) || getrlimit(RLIMIT_NICE, &s->nice))
+	if (getrlimit(RLIMIT_NOFILE, &s->files))
 		return;
-	s->limits_raised = true;
+	s->files_known = true;
 	all = s->files;
 	all.rlim_cur = all.rlim_max < 65536 || all.rlim_cur > 65536 ? all.rlim_max : 65536;
 	setrlimit(RLIMIT_NOFILE, &all);
-	setrlimit(RLIMIT_NICE, &nice);
 }
 
 void rec_restore_limits(const struct rec_session *s)
 {
-	if (!s->limits_raised)
-		return;
-	setrlimit(RLIMIT_NOFILE, &s->files);
-	setrlimit(RLIMIT_NICE, &s->nice);
+	if (s->files_known)
+		setrlimit(RLIMIT_NOFILE, &s->files);
 }
 
 static size_t subbuf_bytes(const struct rec_session *s)
@@ -409,7 +405,7 @@ struct rec_session *rec_open(const struct rec_config *cfg, struct sr_error *err)
 		return NULL;
 	}
 	s->foreign_ns = !stat("/proc/self/ns/pid", &ns) && ns.st_ino != INITIAL_PID_NS;
-	raise_limits(s);
+	raise_file_limit(s);
 	if (make_instance(s, err))
 		goto fail;
 	if (rec_janitor_start(&s->janitor, s->dir, err)) {

@@ -33,11 +33,6 @@ t_need_tracefs && switcher && t_status 0 "$SCHEDREC" record -q -a --buffer-size 
 	counted "$T/out" >"$T/got" && t_equal "$(cat "$T/want")" "$(cat "$T/got")"
 t_ok
 
-t_case "no switch had to be repaired in a command's own tree without losses"
-t_need_tracefs && switcher && t_status 0 "$SCHEDREC" record -q -o "$T/x.srz" -- "$T/switcher" 2 2000 &&
-	t_equal 0 "$(info "$T/x.srz" lost)" && t_equal 0 "$(info "$T/x.srz" repaired)"
-t_ok
-
 t_case "events are in the order of time, and on a cpu never go back"
 t_need_tracefs && switcher && t_status 0 "$SCHEDREC" record -q -a -o "$T/x.srz" -- "$T/switcher" 8 2000 &&
 	t_status 0 "$SCHEDREC" dump "$T/x.srz" && t_equal 0 "$(awk '$1 < last { n++ } { last = $1 } END { print n + 0 }' "$T/out")"

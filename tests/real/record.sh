@@ -189,6 +189,17 @@ t_need_tracefs && t_status 0 env SUDO_UID=65534 SUDO_GID=65534 "$SCHEDREC" recor
 		"$(sed 's/^[A-Za-z]*://' "$T/out" | tr -s '\t\n ' ' ' | sed 's/^ //; s/ $//')"
 t_ok
 
+t_case "the recorder drains at nice -20, the command runs at the caller's nice, under sudo too"
+t_need setpriv && t_need_tracefs && {
+	if nice -n -20 true 2>"$T/nice" && [ ! -s "$T/nice" ]; then
+		t_status 0 env SUDO_UID=65534 SUDO_GID=65534 nice -n 3 "$SCHEDREC" record -q -o "$T/user/x.srz" -- \
+			sh -c 'sleep 0.2; nice; ps -o ni= -p $PPID' && t_equal "3 -20" "$(tr -s ' \n' ' ' <"$T/out" | sed 's/ $//')"
+	else
+		t_skip "priorities cannot be raised here"
+	fi
+}
+t_ok
+
 t_case "SUDO_UID is believed only from root"
 t_need setpriv && t_need_tracefs && t_status 3 env SUDO_UID=0 SUDO_GID=0 setpriv --reuid=65534 --regid=65534 --clear-groups \
 	"$SCHEDREC" record -o "$T/no.srz" -- true
