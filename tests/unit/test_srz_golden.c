@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <cmocka.h>
 
 #include "formats/srz.h"
 #include "tests/golden/reject.h"
