@@ -113,7 +113,8 @@ int srz_seek(struct srz_reader *r, uint64_t time_ns, struct sr_error *err);
  *   command (argv joined by spaces) command.status (exit status as a shell would give it)
  *   label  start.realtime_ns  start.mono_ns  duration_ns  cpus.online (list)  host.cpu_model
  *   record.cpu_ns (recorder's own CPU time)  record.tracepoint_ns (cost of one event)  record.end ("exit"
- *   "duration" "signal" "disk-full" "child-signal")  record.buffer_kb
+ *   "duration" "signal" "disk-full" "child-signal")  record.buffer_kb (of each cpu)
+ *   record.late (events whose time was put forward by a little to keep the order; absent: none)
  *   replay.source_sha256 replay.source_name replay.policy replay.policy_options replay.work replay.timing
  *   replay.seed replay.repeat replay.slot  and counters replay.count.NAME
  */
