@@ -69,8 +69,9 @@ workload() {
 	compile)
 		rm -rf "$TMP/tree/build"
 		CMD=(make -s -C "$TMP/tree" -j4 CFLAGS=-O1)
-		for c in formats/*.c; do
-			CMD+=("build/${c%.c}.o")
+		for c in "$TMP"/tree/formats/*.c; do
+			c=${c##*/}
+			CMD+=("build/formats/${c%.c}.o")
 		done
 		;;
 	mpv) CMD=(mpv --no-config --really-quiet --vo=null --ao=null "$OUT/clip.mkv") ;;
