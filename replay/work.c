@@ -68,7 +68,7 @@ static void burn_time(struct rthread *t)
 			now = mono_ns();
 			gap |= now - last > GAP_NS;
 			last = now;
-		} while (now < end);
+		} while (now < end && !atomic_load_explicit(stopping, memory_order_relaxed));
 		t->sync_cpu_ns += now - t->sync_mono_ns;
 		t->sync_mono_ns = now;
 		/* After a gap that is only an upper bound: the clock must be read again. */
