@@ -478,24 +478,50 @@ static int write_filter(struct rec_session *s, const int *tids, size_t n, struct
 	return rc ? sr_fail_errno(err, SR_ENVIRONMENT, "tracefs: set_event_pid") : 0;
 }
 
+static int by_tid(const void *a, const void *b)
+{
+	const int *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* Writes the tids that are not in had, which is sorted, to the filter; *nnew of them. */
+static int filter_new(struct rec_session *s, const int *tids, size_t n, const int *had, size_t nhad, size_t *nnew,
+		      struct sr_error *err)
+{
+	int *added = malloc(n * sizeof(*added)), rc = 0;
+
+	*nnew = 0;
+	if (!added)
+		return sr_fail(err, SR_ENVIRONMENT, "out of memory");
+	for (size_t i = 0; i < n; i++)
+		if (!nhad || !bsearch(&tids[i], had, nhad, sizeof(*had), by_tid))
+			added[(*nnew)++] = tids[i];
+	if (*nnew)
+		rc = write_filter(s, added, *nnew, err);
+	free(added);
+	return rc;
+}
+
+#define FILTER_PASSES 16
+
 /* The threads that a process has when the filter stands: those made later are added by event-fork, so it is enough to
- * look until nothing new is found. */
+ * look until nothing new is found, or often where threads come and go all the time. */
 static int filter_process(struct rec_session *s, int tgid, struct sr_task_starts *starts, struct sr_error *err)
 {
-	size_t n = 0, before;
-	int *tids = rec_proc_threads(tgid, &n, err);
-	int rc = tids ? 0 : -1;
+	size_t n = 0, nhad, nnew = 1;
+	int *tids = NULL, *had = NULL, rc = 0;
 
-	do {
-		if (rc || write_filter(s, tids, n, err)) {
-			rc = -1;
-			break;
-		}
-		before = n;
-		free(tids);
+	for (int pass = 0; !rc && nnew && pass < FILTER_PASSES; pass++) {
+		free(had);
+		had = tids;
+		nhad = n;
+		if (nhad)
+			qsort(had, nhad, sizeof(*had), by_tid);
 		tids = rec_proc_threads(tgid, &n, err);
-		rc = tids ? 0 : -1;
-	} while (!rc && n > before);
+		rc = tids ? filter_new(s, tids, n, had, nhad, &nnew, err) : -1;
+	}
+	free(had);
 	for (size_t i = 0; !rc && i < n; i++)
 		rc = rec_proc_task(starts, tgid, tids[i], SR_TASK_ROOT, err) < 0 ? -1 : 0;
 	free(tids);
