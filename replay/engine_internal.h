@@ -159,7 +159,11 @@ int rpl_policy_start(struct rpl_run *run, struct sr_error *err);
 void rpl_policy_stop(struct rpl_run *run);
 void rpl_place_fork(struct rthread *parent, struct rthread *child, bool thread);
 void rpl_place_exec(struct rthread *t);
-void rpl_place_wake(struct rthread *waker, struct rthread *t); /* t is still blocked */
+/* The last count of a sleeper's word goes down between rpl_lock_wake, which returns the time, and rpl_place_wake or
+ * rpl_unlock_wake, which release the lock: whoever sees the count at 0 and takes the lock finds the task queued. */
+uint64_t rpl_lock_wake(struct rpl_run *run, struct rthread *t);
+void rpl_unlock_wake(struct rpl_run *run);
+void rpl_place_wake(struct rthread *waker, struct rthread *t, uint64_t from_ns);
 void rpl_place_self(struct rthread *t);                        /* t woke by the clock */
 void rpl_went_to_sleep(struct rthread *t);
 void rpl_stayed_awake(struct rthread *t); /* it was about to sleep, but its wake came first */

@@ -90,6 +90,8 @@ static void enqueue(struct rpl_run *run, struct rthread *t, int cpu)
 {
 	const struct rpl_policy *p = run->cfg.policy;
 
+	if (t->queued)
+		return;
 	t->last_queued_ns = mono_ns();
 	link_task(run, t, cpu);
 	if (p->enqueue)
@@ -101,6 +103,9 @@ static void dequeue(struct rpl_run *run, struct rthread *t)
 	const struct rpl_policy *p = run->cfg.policy;
 	int cpu = t->cpu;
 
+	/* Whom a stop or the watchdog woke was put on no queue. */
+	if (!t->queued)
+		return;
 	t->last_ran_ns = mono_ns();
 	unlink_task(run, t);
 	if (p->dequeue)
@@ -340,7 +345,7 @@ void rpl_place_exec(struct rthread *t)
 	lock(run);
 	old = place.this_cpu = place.prev_cpu = t->cpu;
 	cpu = ask(run, t, &place);
-	if (cpu != old) {
+	if (cpu != old && t->queued) {
 		unlink_task(run, t);
 		if (run->cfg.policy->dequeue)
 			run->cfg.policy->dequeue(&run->engine, run->policy_state, old, t->index);
@@ -352,28 +357,43 @@ void rpl_place_exec(struct rthread *t)
 	log_decision(run, t, t->index, old, cpu, SR_CAUSE_EXEC, from);
 }
 
-void rpl_place_wake(struct rthread *waker, struct rthread *t)
+uint64_t rpl_lock_wake(struct rpl_run *run, struct rthread *t)
+{
+	uint64_t from;
+
+	if (!pins(run))
+		return 0;
+	from = mono_ns();
+	lock(run);
+	t->recorded_cpu = next_recorded_cpu(t);
+	return from;
+}
+
+void rpl_unlock_wake(struct rpl_run *run)
+{
+	if (pins(run))
+		unlock(run);
+}
+
+void rpl_place_wake(struct rthread *waker, struct rthread *t, uint64_t from_ns)
 {
 	struct rpl_run *run = waker->run;
 	struct rpl_place place = { .why = SR_CAUSE_WAKE, .waker = waker->index };
 	const struct sr_op *next;
-	uint64_t from;
-	int old;
+	int old, to;
 
 	if (!pins(run))
 		return;
-	from = mono_ns();
-	lock(run);
 	old = place.prev_cpu = t->cpu;
 	place.this_cpu = waker->cpu;
 	/* The recording shows whether the waker slept next: that is what sync meant. */
 	next = &waker->p->ops[waker->pc + 1];
 	place.sync = next->kind == SR_OP_WAIT || next->kind == SR_OP_SLEEP;
-	t->recorded_cpu = next_recorded_cpu(t);
-	enqueue(run, t, ask(run, t, &place));
-	unlock_and_move(run, waker, from);
+	to = ask(run, t, &place);
+	enqueue(run, t, to);
+	unlock_and_move(run, waker, from_ns);
 	pin(t);
-	log_decision(run, waker, t->index, old, t->cpu, SR_CAUSE_WAKE, from);
+	log_decision(run, waker, t->index, old, to, SR_CAUSE_WAKE, from_ns);
 }
 
 void rpl_place_self(struct rthread *t)
@@ -381,7 +401,7 @@ void rpl_place_self(struct rthread *t)
 	struct rpl_run *run = t->run;
 	struct rpl_place place = { .why = SR_CAUSE_WAKE, .waker = -1 };
 	uint64_t from;
-	int old;
+	int old, to;
 
 	if (!pins(run))
 		return;
@@ -389,10 +409,11 @@ void rpl_place_self(struct rthread *t)
 	lock(run);
 	old = place.this_cpu = place.prev_cpu = t->cpu;
 	t->recorded_cpu = next_recorded_cpu(t);
-	enqueue(run, t, ask(run, t, &place));
+	to = ask(run, t, &place);
+	enqueue(run, t, to);
 	unlock_and_move(run, t, from);
 	pin(t);
-	log_decision(run, t, t->index, old, t->cpu, SR_CAUSE_WAKE, from);
+	log_decision(run, t, t->index, old, to, SR_CAUSE_WAKE, from);
 }
 
 void rpl_went_to_sleep(struct rthread *t)

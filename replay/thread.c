@@ -46,8 +46,10 @@ static void engine_call(struct rthread *t, double cost_ns)
 static void count_down(struct rthread *by, uint32_t task, uint64_t wait)
 {
 	struct rthread *t = &by->run->threads[task];
+	bool locked = false, ends;
+	uint64_t from = 0;
 	_Atomic uint32_t *word;
-	uint32_t v, next;
+	uint32_t v;
 
 	if (wait >= t->p->nwaits)
 		return;
@@ -55,14 +57,22 @@ static void count_down(struct rthread *by, uint32_t task, uint64_t wait)
 	v = atomic_load(word);
 	do {
 		if (!(v & W_COUNT))
-			return;
-		next = v - 1;
-		if (!(next & W_COUNT))
-			next &= ~W_SLEEPER;
-	} while (!atomic_compare_exchange_weak(word, &v, next));
-	if (next & W_COUNT || !(v & W_SLEEPER))
+			break;
+		ends = (v & W_COUNT) == 1 && v & W_SLEEPER;
+		/* A sleeper may see its word and go on before it is woken: by its next look at the policy's run
+		 * queues it must stand in one. */
+		if (ends && !locked) {
+			from = rpl_lock_wake(by->run, t);
+			locked = true;
+		}
+	} while (!atomic_compare_exchange_weak(word, &v, ends ? (v - 1) & ~W_SLEEPER : v - 1));
+	ends = (v & W_COUNT) == 1 && v & W_SLEEPER;
+	if (!ends) {
+		if (locked)
+			rpl_unlock_wake(by->run);
 		return;
-	rpl_place_wake(by, t);
+	}
+	rpl_place_wake(by, t, from);
 	rpl_log(by, LOG_WAKING, 0, task, 0);
 	rpl_futex_wake(word, 1, BIT_OWNER);
 	engine_call(by, by->run->costs.wake_ns);
@@ -144,13 +154,19 @@ static void timed_sleep(struct rthread *t, _Atomic uint32_t *word, uint64_t unti
 	atomic_fetch_sub(&t->run->timed, 1);
 }
 
+/* A file may name any time, and the kernel's clock ends at INT64_MAX. */
+static uint64_t later(uint64_t from, double ns)
+{
+	return ns < (double)(INT64_MAX - from) ? from + (uint64_t)ns : INT64_MAX;
+}
+
 static uint64_t sleep_until(const struct rthread *t, const struct sr_op *op)
 {
 	const struct rpl_run *run = t->run;
 
 	if (t->pc == 0 || run->cfg.timing == RPL_TIMING_OPEN)
-		return run->start_ns + t->p->waits[op->arg].wake_ns * run->cfg.time_scale;
-	return mono_ns() + op->value * run->cfg.time_scale;
+		return later(run->start_ns, t->p->waits[op->arg].wake_ns * run->cfg.time_scale);
+	return later(mono_ns(), op->value * run->cfg.time_scale);
 }
 
 static void do_wait(struct rthread *t, const struct sr_op *op)

@@ -226,6 +226,22 @@ static void a_stop_ends_a_long_sleep_at_once(void **state)
 	free_model(&m);
 }
 
+static void a_stop_ends_a_long_burst_at_once(void **state)
+{
+	struct sr_model m = { 0 };
+	static volatile int stop = 1;
+	uint64_t ns;
+
+	add_task(&m, NONE);
+	op(&m, 0, SR_OP_RUN, 0, 3600000 * MS);
+	op(&m, 0, SR_OP_END, 0, 0);
+	go(&m, (struct rpl_config){ .stop = &stop }, &ns);
+	assert_in_range(ns, 0, 2000 * MS);
+	go(&m, (struct rpl_config){ .stop = &stop, .work = RPL_WORK_INSTRUCTIONS }, &ns);
+	assert_in_range(ns, 0, 2000 * MS);
+	free_model(&m);
+}
+
 static void forks_start_children_when_the_parent_reaches_them(void **state)
 {
 	struct sr_model m = { 0 };
@@ -332,6 +348,7 @@ int main(void)
 		cmocka_unit_test(a_wake_releases_only_its_own_wait),
 		cmocka_unit_test(a_wait_that_nothing_ends_is_ended_by_the_watchdog),
 		cmocka_unit_test(a_stop_ends_a_long_sleep_at_once),
+		cmocka_unit_test(a_stop_ends_a_long_burst_at_once),
 		cmocka_unit_test(forks_start_children_when_the_parent_reaches_them),
 		cmocka_unit_test(work_in_instructions_costs_the_time_it_was_calibrated_to),
 		cmocka_unit_test(a_policy_decides_every_wake_and_its_decisions_are_logged),
