@@ -164,7 +164,7 @@ void rpl_place_exec(struct rthread *t);
 uint64_t rpl_lock_wake(struct rpl_run *run, struct rthread *t);
 void rpl_unlock_wake(struct rpl_run *run);
 void rpl_place_wake(struct rthread *waker, struct rthread *t, uint64_t from_ns);
-void rpl_place_self(struct rthread *t);                        /* t woke by the clock */
+void rpl_place_self(struct rthread *t); /* t woke by the clock */
 void rpl_went_to_sleep(struct rthread *t);
 void rpl_stayed_awake(struct rthread *t); /* it was about to sleep, but its wake came first */
 void rpl_ended(struct rthread *t);

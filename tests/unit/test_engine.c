@@ -147,16 +147,18 @@ static void time_scale_stretches_sleeps_and_not_work(void **state)
 
 static void ping_pong(struct sr_model *m, int rounds)
 {
+	uint32_t a = (uint32_t)m->ntasks, b = a + 1;
+
 	add_task(m, NONE);
 	add_task(m, NONE);
 	for (int i = 0; i < rounds; i++) {
-		op(m, 0, SR_OP_WAKE, 1, i);
-		op(m, 0, SR_OP_WAIT, 0, 0);
-		op(m, 1, SR_OP_WAIT, 0, 0);
-		op(m, 1, SR_OP_WAKE, 0, i);
+		op(m, a, SR_OP_WAKE, b, i);
+		op(m, a, SR_OP_WAIT, 0, 0);
+		op(m, b, SR_OP_WAIT, 0, 0);
+		op(m, b, SR_OP_WAKE, a, i);
 	}
-	op(m, 0, SR_OP_END, 0, 0);
-	op(m, 1, SR_OP_END, 0, 0);
+	op(m, a, SR_OP_END, 0, 0);
+	op(m, b, SR_OP_END, 0, 0);
 }
 
 static void every_wait_of_a_ping_pong_ends_by_its_wake(void **state)
@@ -324,6 +326,96 @@ static void a_policy_decides_every_wake_and_its_decisions_are_logged(void **stat
 	free_model(&m);
 }
 
+/* Queues of its own, by the calls that the engine makes. */
+static struct {
+	bool queued[64];
+	unsigned wrong, left;
+} seen;
+
+static void see_enqueue(struct rpl_engine *e, void *policy, unsigned cpu, int task)
+{
+	seen.wrong += seen.queued[task];
+	seen.queued[task] = true;
+}
+
+static void see_dequeue(struct rpl_engine *e, void *policy, unsigned cpu, int task)
+{
+	seen.wrong += !seen.queued[task];
+	seen.queued[task] = false;
+}
+
+/* The two of a pair apart, where there are two CPUs. */
+static int place_apart(struct rpl_engine *e, void *policy, const struct rpl_place *p)
+{
+	int cpu = p->task % (int)e->ncpus;
+
+	return e->machine->v[cpu].online ? cpu : -1;
+}
+
+static void see_end(struct rpl_engine *e, void *policy)
+{
+	for (int i = 0; i < 64; i++)
+		seen.left += seen.queued[i];
+}
+
+static const struct rpl_policy observer = {
+	.version = RPL_POLICY_VERSION,
+	.name = "observer",
+	.pins = true,
+	.fini = see_end,
+	.place = place_apart,
+	.enqueue = see_enqueue,
+	.dequeue = see_dequeue,
+};
+
+static void every_task_is_queued_once_and_ends_on_no_queue(void **state)
+{
+	struct sr_model m = { 0 };
+	uint64_t ns;
+
+	memset(&seen, 0, sizeof(seen));
+	for (int i = 0; i < 8; i++)
+		ping_pong(&m, 3000);
+	go(&m, (struct rpl_config){ .policy = &observer }, &ns);
+	assert_int_equal(seen.wrong, 0);
+	assert_int_equal(seen.left, 0);
+	free_model(&m);
+}
+
+static void who_was_stopped_asleep_leaves_no_queue_twice(void **state)
+{
+	struct sr_model m = { 0 };
+	static volatile int stop = 1;
+	uint64_t ns;
+
+	memset(&seen, 0, sizeof(seen));
+	add_task(&m, NONE);
+	op(&m, 0, SR_OP_WAIT, 0, 0);
+	op(&m, 0, SR_OP_END, 0, 0);
+	go(&m, (struct rpl_config){ .policy = &observer, .stop = &stop }, &ns);
+	assert_int_equal(seen.wrong, 0);
+	assert_int_equal(seen.left, 0);
+	free_model(&m);
+}
+
+/* Not one that is over at once because the sum of two times overflows. */
+static void a_sleep_beyond_the_end_of_the_clock_lasts_until_the_stop(void **state)
+{
+	struct sr_model m = { 0 };
+	static volatile int stop = 1;
+	struct rpl_counts c;
+	uint64_t ns;
+
+	add_task(&m, NONE);
+	op(&m, 0, SR_OP_RUN, 0, 1);
+	op(&m, 0, SR_OP_SLEEP, 0, UINT64_MAX);
+	op(&m, 0, SR_OP_END, 0, 0);
+	c = go(&m, (struct rpl_config){ .stop = &stop }, &ns);
+	assert_int_equal(c.sleeps, 1);
+	assert_int_equal(c.sleeps_late, 0);
+	free_model(&m);
+}
+
 static int set_up(void **state)
 {
 	struct sr_error err;
@@ -351,6 +443,9 @@ int main(void)
 		cmocka_unit_test(a_stop_ends_a_long_burst_at_once),
 		cmocka_unit_test(forks_start_children_when_the_parent_reaches_them),
 		cmocka_unit_test(work_in_instructions_costs_the_time_it_was_calibrated_to),
+		cmocka_unit_test(every_task_is_queued_once_and_ends_on_no_queue),
+		cmocka_unit_test(who_was_stopped_asleep_leaves_no_queue_twice),
+		cmocka_unit_test(a_sleep_beyond_the_end_of_the_clock_lasts_until_the_stop),
 		cmocka_unit_test(a_policy_decides_every_wake_and_its_decisions_are_logged),
 	};
 
