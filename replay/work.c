@@ -19,8 +19,6 @@
 #define GAP_NS 2000u
 /* Looks at the clock are trusted across an engine call of at most this length without a new reading. */
 #define TRUST_NS 50000u
-/* The longest stretch of a burst without a look at the stop flag. */
-#define LOOK_NS 50000000u
 
 static uint64_t __attribute__((noinline)) work_loop(uint64_t n, uint64_t x)
 {
@@ -49,7 +47,7 @@ static void burn_time(struct rthread *t)
 {
 	const _Atomic uint32_t *stopping = &t->run->stopping;
 	uint64_t due = t->base_cpu_ns + t->owed_ns;
-	bool again;
+	bool gap;
 
 	if (t->synced) {
 		uint64_t since = mono_ns() - t->sync_mono_ns;
@@ -64,17 +62,17 @@ static void burn_time(struct rthread *t)
 		if (t->sync_cpu_ns >= due)
 			return;
 		last = t->sync_mono_ns;
-		again = due - t->sync_cpu_ns > LOOK_NS;
-		end = last + (again ? LOOK_NS : due - t->sync_cpu_ns);
+		gap = false;
+		end = last + (due - t->sync_cpu_ns);
 		do {
 			now = mono_ns();
-			again |= now - last > GAP_NS;
+			gap |= now - last > GAP_NS;
 			last = now;
-		} while (now < end);
+		} while (now < end && !atomic_load_explicit(stopping, memory_order_relaxed));
 		t->sync_cpu_ns += now - t->sync_mono_ns;
 		t->sync_mono_ns = now;
 		/* After a gap that is only an upper bound: the clock must be read again. */
-	} while (again && !atomic_load_explicit(stopping, memory_order_relaxed));
+	} while (gap && !atomic_load_explicit(stopping, memory_order_relaxed));
 }
 
 static void burn_loops(struct rthread *t, uint64_t ns)
