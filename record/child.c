@@ -131,7 +131,8 @@ int rec_child_go(struct rec_child *c, const char *name, int *status, struct sr_e
 {
 	int error = 0;
 
-	if (write(c->go_fd, "g", 1) != 1)
+	/* EPIPE: a signal has ended it already, which its wait status will tell. */
+	if (write(c->go_fd, "g", 1) != 1 && errno != EPIPE)
 		error = errno;
 	while (!error && read(c->fail_fd, &error, sizeof(error)) < 0 && errno == EINTR)
 		;

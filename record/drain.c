@@ -56,7 +56,8 @@ static ssize_t read_page(struct rec_session *s, const struct rec_cpu *c, struct 
 
 		if (n >= 0)
 			return n;
-		if (errno == EAGAIN)
+		/* ENODEV: a cpu that has not been online since the instance was made; it gets a buffer when it comes. */
+		if (errno == EAGAIN || errno == ENODEV)
 			return 0;
 		if (errno != EINTR)
 			return sr_fail_errno(err, SR_ENVIRONMENT, "reading the trace buffer of CPU %u", c->cpu);
