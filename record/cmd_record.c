@@ -253,6 +253,8 @@ static int catch_signals(struct job *j, struct sr_error *err)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	/* A shell without job control ignores SIGINT for what it starts with `&`; `kill -INT` is to end a recording. */
 	signal(SIGINT, SIG_DFL);
+	/* Ignored, it would take the command's wait status away. */
+	signal(SIGCHLD, SIG_DFL);
 	j->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return j->signal_fd < 0 ? sr_fail_errno(err, SR_ENVIRONMENT, "signalfd") : 0;
 }
@@ -264,7 +266,7 @@ static int open_pid(pid_t pid, int *fd, struct sr_error *err)
 		return 0;
 	if (errno == ESRCH)
 		return sr_fail(err, SR_ENVIRONMENT, "no process %d", (int)pid);
-	if (errno == EINVAL)
+	if (errno == EINVAL || errno == ENOENT) /* the latter since Linux 6.15 */
 		return sr_fail(err, SR_ENVIRONMENT, "%d is a thread, not a process", (int)pid);
 	return sr_fail_errno(err, SR_ENVIRONMENT, "process %d", (int)pid);
 }
@@ -510,6 +512,8 @@ static int run(const void *opts, int nargs, char **args, struct sr_error *err)
 	char what[32];
 	int rc;
 
+	if (o->output && strlen(o->output) >= sizeof(j.path))
+		return sr_fail(err, SR_USAGE, "the name of the file is too long");
 	if (o->all && o->pid)
 		return sr_fail(err, SR_USAGE, "--all and --pid exclude each other");
 	if (o->pid && nargs)

@@ -5,6 +5,7 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -37,6 +38,17 @@ static int clear_capabilities(void)
 	return (int)syscall(SYS_capset, &head, none);
 }
 
+/* What the file of the program gave to a plain user: capabilities, a group, another user. Capabilities that the user
+ * had before (ambient ones) are the command's too. */
+static int drop_lesser(uid_t uid, gid_t gid, struct sr_error *err)
+{
+	if (!getauxval(AT_SECURE))
+		return 0;
+	if (setresgid(gid, gid, gid) || setresuid(uid, uid, uid) || clear_capabilities())
+		return sr_fail_errno(err, SR_ENVIRONMENT, "cannot give up the program's privilege");
+	return 0;
+}
+
 int rec_drop_privileges(struct sr_error *err)
 {
 	uid_t real, effective, saved;
@@ -52,7 +64,7 @@ int rec_drop_privileges(struct sr_error *err)
 		uid = real;
 		gid = getgid();
 		if (effective != 0 && saved != 0)
-			return 0;
+			return drop_lesser(uid, gid, err);
 	} else if (!parse_id(getenv("SUDO_UID"), &uid) || !parse_id(getenv("SUDO_GID"), &gid) || uid == 0) {
 		return 0; /* root itself is the user */
 	}

@@ -39,6 +39,10 @@ t_need_tracefs && rm -f "$T/x.srz" && t_status 127 "$T/rec" -- no-such-command-h
 	t_true "a part file" test ! -e "$T/x.srz.part"
 t_ok
 
+t_case "the command's status is told also to a caller that ignores SIGCHLD"
+t_need_tracefs && t_status 7 env --ignore-signal=CHLD "$SCHEDREC" record -q -o "$T/x.srz" -- sh -c 'exit 7'
+t_ok
+
 t_case "a command that may not be executed is 126"
 t_need_tracefs && : >"$T/plain" && t_status 126 "$T/rec" -- "$T/plain" && t_one_line "$T/err"
 t_ok
@@ -47,6 +51,14 @@ t_case "without privilege: status 3 and one line that says what to do"
 t_need setpriv && t_need_root && chmod 777 "$T" &&
 	t_status 3 setpriv --reuid=65534 --regid=65534 --clear-groups "$SCHEDREC" record -o "$T/no.srz" -- true &&
 	t_one_line "$T/err" && t_match 'root.*sudo' "$T/err"
+t_ok
+
+t_case "capabilities of the program's file open the tracing, not the user's output"
+t_need setpriv && t_need setcap && t_need_tracefs && mkdir -m 755 "$T/roots" && cp "$SCHEDREC" "$T/capable" &&
+	setcap cap_dac_override,cap_dac_read_search+ep "$T/capable" &&
+	t_status 0 setpriv --reuid=65534 --regid=65534 --clear-groups "$T/capable" record -q -o "$T/mine.srz" -- true &&
+	t_status 3 setpriv --reuid=65534 --regid=65534 --clear-groups "$T/capable" record -q -o "$T/roots/x.srz" -- true &&
+	t_match 'cannot create .*: Permission denied' "$T/err" && t_true "a file of the user's" test -z "$(ls "$T/roots")"
 t_ok
 
 t_case "without tracefs: status 3 and one line"
@@ -64,6 +76,21 @@ done
 
 t_case "a process that does not exist is refused"
 t_need_tracefs && t_status 3 "$T/rec" -p 4194303 && t_one_line "$T/err" && t_match 'no process 4194303' "$T/err"
+t_ok
+
+t_case "a thread is refused as a process, by what it is"
+t_need_tracefs && {
+	"$SCHEDREC" record -a -q -o "$T/y.srz" -- sleep 1 & # which drains in a thread of its own
+	sleep 0.5
+	tid=$(find /proc/$!/task -mindepth 1 -maxdepth 1 ! -name $! -printf '%f')
+	t_true "no thread" test -n "$tid" && t_status 3 "$T/rec" -p "$tid" && t_one_line "$T/err" && t_match "$tid is a thread" "$T/err"
+	wait
+}
+t_ok
+
+t_case "an output whose name is too long is refused, not cut"
+long=$(printf '/.%.0s' $(seq 2040))
+t_need_tracefs && t_status 2 "$SCHEDREC" record -o "$T$long/abcdefghijklmnopqrstuvwxyz" -- true && t_one_line "$T/err"
 t_ok
 
 t_case "an output that cannot be written is refused before the command runs"
