@@ -784,6 +784,9 @@ int main(int argc, char **argv)
 	open_standard_files();
 	if (signal(SIGPIPE, do_nothing) == SIG_IGN)
 		signal(SIGPIPE, SIG_IGN);
+	/* A file at its size limit is a write that fails, too. */
+	if (signal(SIGXFSZ, do_nothing) == SIG_IGN)
+		signal(SIGXFSZ, SIG_IGN);
 	status = run(argc, argv, &cmd, &err);
 	if (cmd)
 		snprintf(prefix, sizeof(prefix), "schedrec %s", cmd->name);

@@ -235,6 +235,16 @@ t_need_tracefs && mkdir "$T/small" && mount -t tmpfs -o size=32k none "$T/small"
 }
 t_ok
 
+t_case "a file at its size limit is like a full disk"
+t_need_tracefs && {
+	# shellcheck disable=SC2016
+	t_status 3 sh -c 'ulimit -f 8; exec "$@"' sh "$SCHEDREC" record -o "$T/limit.srz" -- \
+		sh -c "i=0; while [ \$i -lt 500 ]; do /bin/true; i=\$((i + 1)); done; echo end"
+	t_one_line "$T/err" && t_match 'File too large' "$T/err" && t_equal end "$(cat "$T/out")" &&
+		t_status 0 "$SCHEDREC" info "$T"/limit.srz* && unchanged "$before"
+}
+t_ok
+
 t_case "a disk that others fill in the middle of a recording ends it, not the command"
 t_need_tracefs && mount -t tmpfs -o size=1M none "$T/small" && {
 	cat >"$T/fill.sh" <<-END
