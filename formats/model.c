@@ -22,11 +22,10 @@ struct build_task {
 	size_t wait_op;     /* op of the open or last wait, SIZE_MAX: none */
 	bool in_after_wake; /* the last switch-in followed a wake, not a preemption */
 	bool disk;
-	bool exiting;
 	int16_t prio;
 	uint16_t last_cpu;
 	char comm[SR_COMM_LEN];
-	size_t fork_op; /* the last FORK, for the clone flags that follow it */
+	size_t fork_op; /* the FORK in its parent's program */
 	/* A wake that came before the sleep that it ends. */
 	bool early;
 	uint32_t early_waker; /* UINT32_MAX: timed */
@@ -48,6 +47,7 @@ struct build {
 	size_t nsoft, soft_cap;
 	bool whole_system;
 	uint64_t from, to;
+	bool cut; /* the window begins behind the recording's start state */
 	size_t alive;
 	struct sr_error *err;
 };
@@ -176,6 +176,8 @@ static int model_task(struct build *b, int32_t tid, uint32_t *index)
 	memcpy(b->bt[m->ntasks].comm, p->comm, SR_COMM_LEN);
 	*index = m->ntasks++;
 	b->of_task[k] = *index + 1;
+	if (++b->alive > m->max_alive)
+		m->max_alive = b->alive;
 	return 0;
 }
 
@@ -236,7 +238,7 @@ static int emit_wake(struct build *b, uint32_t waker, uint32_t target, uint64_t 
 		wait = tp->nwaits - 1;
 		if (t->block_ns <= b->m->start_ns)
 			order = SR_ORDER_NONE;
-		else if (t->block_ns <= w->last_wake_ns)
+		else if (t->block_ns < w->last_wake_ns) /* at the same time either may have been first */
 			order = SR_ORDER_FOLDED;
 		else if (t->block_ns <= w->last_in_ns)
 			order = w->in_after_wake ? SR_ORDER_QUEUED : SR_ORDER_PREEMPTED;
@@ -344,7 +346,7 @@ static int on_switch_out(struct build *b, const struct sr_event *ev, uint32_t i)
 		t->in_ns = ev->time_ns;
 	t->state = RUNNING;
 	t->last_cpu = ev->cpu;
-	if (state == SR_STATE_DEAD || state == SR_STATE_ZOMBIE || (t->exiting && sr_state_sleeps(state))) {
+	if (state == SR_STATE_DEAD || state == SR_STATE_ZOMBIE) {
 		drop_early(b, t);
 		if (flush_run(b, i, ev->time_ns) < 0)
 			return -1;
@@ -358,7 +360,7 @@ static int on_switch_out(struct build *b, const struct sr_event *ev, uint32_t i)
 		return open_wait(b, i, ev->time_ns);
 	}
 	b->m->counts.preempted++;
-	t->pending_ns += ev->time_ns - t->in_ns;
+	t->pending_ns += ev->time_ns > t->in_ns ? ev->time_ns - t->in_ns : 0;
 	t->state = RUNNABLE;
 	t->in_after_wake = false;
 	t->last_preempt_ns = ev->time_ns;
@@ -397,6 +399,8 @@ static int on_switch_in(struct build *b, const struct sr_event *ev, uint32_t i)
 		t->in_after_wake = true;
 	if (t->wait_op != SIZE_MAX && t->in_after_wake)
 		p->ops[t->wait_op].cpu = ev->cpu;
+	if (ev->flags & SR_EV_REPAIRED) /* its priority is a guess */
+		prio = t->prio;
 	if (t->prio != -1000 && prio != t->prio && prio >= 100 && prio < 140) {
 		if (flush_run(b, i, ev->time_ns) < 0 ||
 		    add_op(b, p, (struct sr_op){ .kind = SR_OP_NICE, .arg = prio - 100 }) < 0)
@@ -451,8 +455,6 @@ static int on_fork(struct build *b, const struct sr_event *ev)
 	if (child == UINT32_MAX)
 		return 0;
 	c = &b->m->tasks[child];
-	if (++b->alive > b->m->max_alive)
-		b->m->max_alive = b->alive;
 	if (parent == UINT32_MAX || b->bt[parent].state != RUNNING) {
 		/* Born of a task that is not replayed: it starts by the clock. */
 		b->bt[child].block_ns = b->m->start_ns;
@@ -474,7 +476,7 @@ static int on_fork(struct build *b, const struct sr_event *ev)
 	if (flush_run(b, parent, ev->time_ns) < 0)
 		return -1;
 	p = &b->m->tasks[parent];
-	b->bt[parent].fork_op = p->nops;
+	b->bt[child].fork_op = p->nops;
 	return add_op(b, p, (struct sr_op){ .kind = SR_OP_FORK, .arg = child });
 }
 
@@ -504,6 +506,27 @@ static int on_name(struct build *b, const struct sr_event *ev)
 	return add_op(b, p, (struct sr_op){ .kind = SR_OP_NAME, .arg = index });
 }
 
+/* An event in its context shows that it runs, though no switch-in was seen: since the start, if it is its first. */
+static void runs_unseen(struct build *b, uint32_t i, const struct sr_event *ev)
+{
+	struct build_task *t = &b->bt[i];
+	struct sr_program *p = &b->m->tasks[i];
+
+	if (t->state == RUNNING || t->state == DEAD)
+		return;
+	t->in_ns = t->state == NEW && p->parent == UINT32_MAX ? b->m->start_ns : ev->time_ns;
+	if (t->state == BLOCKED) {
+		b->m->counts.wakes_missing++;
+		drop_early(b, t);
+		close_wait(b, i, UINT32_MAX, ev->time_ns);
+	}
+	t->state = RUNNING;
+	t->last_in_ns = t->in_ns;
+	t->last_cpu = ev->cpu;
+	if (p->first_cpu < 0)
+		p->first_cpu = ev->cpu;
+}
+
 static int on_event(struct build *b, const struct sr_event *ev)
 {
 	uint32_t i, ctx;
@@ -511,8 +534,10 @@ static int on_event(struct build *b, const struct sr_event *ev)
 	if (ev->ctx && ev->kind <= SR_EV_NEWTASK && !(ev->flags & SR_EV_REPAIRED)) {
 		if (model_task(b, ev->ctx, &ctx) < 0)
 			return -1;
-		if (ctx != UINT32_MAX)
+		if (ctx != UINT32_MAX) {
+			runs_unseen(b, ctx, ev);
 			b->bt[ctx].events++;
+		}
 	}
 	switch (ev->kind) {
 	case SR_EV_SWITCH:
@@ -521,20 +546,22 @@ static int on_event(struct build *b, const struct sr_event *ev)
 	case SR_EV_WAKEUP:
 		if (model_task(b, ev->u.wake.tid, &i) < 0)
 			return -1;
-		/* A wakeup without its waking (a filter lost it) stands for it; but it never comes early. */
-		if (i == UINT32_MAX || (ev->kind == SR_EV_WAKEUP && b->bt[i].state != BLOCKED))
+		if (i == UINT32_MAX)
 			return 0;
-		if (ev->kind == SR_EV_WAKEUP && b->bt[i].early)
-			return 0;
+		/* Its first event: it has slept since the start of the window. */
+		if (b->bt[i].state == NEW && b->m->tasks[i].parent == UINT32_MAX && open_wait(b, i, b->m->start_ns) < 0)
+			return -1;
+		if (ev->kind == SR_EV_WAKEUP) {
+			/* One without its waking (a filter lost it) stands for it; but it never comes early: while its
+			 * task runs it tells that the wake before it was in time, and that the task never slept. */
+			if (b->bt[i].state == RUNNING)
+				drop_early(b, &b->bt[i]);
+			if (b->bt[i].state != BLOCKED || b->bt[i].early)
+				return 0;
+		}
 		return on_wake(b, ev, i);
 	case SR_EV_FORK:
 		return on_fork(b, ev);
-	case SR_EV_NEWTASK:
-		if (model_task(b, ev->ctx, &i) < 0)
-			return -1;
-		if (i != UINT32_MAX && b->bt[i].fork_op != SIZE_MAX && ev->u.newtask.clone_flags & 0x100)
-			b->m->tasks[i].ops[b->bt[i].fork_op].flags = 1;
-		return 0;
 	case SR_EV_EXEC:
 		if (model_task(b, ev->u.exec.tid, &i) < 0)
 			return -1;
@@ -543,12 +570,6 @@ static int on_event(struct build *b, const struct sr_event *ev)
 		if (flush_run(b, i, ev->time_ns) < 0)
 			return -1;
 		return add_op(b, &b->m->tasks[i], (struct sr_op){ .kind = SR_OP_EXEC });
-	case SR_EV_EXIT:
-		if (model_task(b, ev->u.exit.tid, &i) < 0)
-			return -1;
-		if (i != UINT32_MAX)
-			b->bt[i].exiting = true;
-		return 0;
 	case SR_EV_RENAME:
 	case SR_EV_COMM:
 		return on_name(b, ev);
@@ -570,17 +591,16 @@ static int add_starts(struct build *b)
 		const struct sr_task *task = &b->table.v[k];
 		char state;
 
-		if (!task->start)
+		/* In a window that begins later it may be over, and its tid another's. */
+		if (!task->start || task->died_ns || sr_task_of(&b->table, task->tid) != k)
 			continue;
 		if (model_task(b, task->tid, &i) < 0)
 			return -1;
 		if (i == UINT32_MAX)
 			continue;
 		start_values(b, &b->m->tasks[i], &b->table.v[k]);
-		if (++b->alive > b->m->max_alive)
-			b->m->max_alive = b->alive;
 		state = b->m->starts.v[task->start - 1].state;
-		if (state == 'R')
+		if (state == 'R' || b->cut) /* then its first event tells */
 			continue;
 		if (open_wait(b, i, b->m->start_ns) < 0)
 			return -1;
@@ -599,6 +619,8 @@ static int finish(struct build *b)
 		struct sr_program *p = &m->tasks[i];
 
 		drop_early(b, t);
+		if (t->fork_op != SIZE_MAX && b->table.v[p->source].clone_flags & 0x100)
+			m->tasks[p->parent].ops[t->fork_op].flags = 1;
 		if (t->state == DEAD)
 			continue;
 		if (t->state == BLOCKED) {
@@ -678,6 +700,7 @@ struct sr_model *sr_model_build(struct srz_reader *r, const struct sr_model_opti
 	}
 	b.whole_system = !scope || !strcmp(scope, "system");
 	b.from = info->first_ns + o->from_ns;
+	b.cut = o->from_ns != 0;
 	b.to = o->to_ns ? info->first_ns + o->to_ns : UINT64_MAX;
 	b.m->start_ns = b.m->end_ns = b.from;
 	b.m->cpus = info->cpus;

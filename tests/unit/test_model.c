@@ -349,6 +349,136 @@ static void a_missing_switch_is_repaired_and_shifts_nothing(void **state)
 	sr_model_free(m);
 }
 
+static void wakeup(struct trace *t, uint64_t at, unsigned cpu, int32_t ctx, int32_t tid)
+{
+	trace_put(t, (struct sr_event){ .time_ns = at,
+					.cpu = cpu,
+					.kind = SR_EV_WAKEUP,
+					.ctx = ctx,
+					.u.wake = { .tid = tid, .prio = 120, .target_cpu = cpu } });
+}
+
+static void a_wake_completed_while_its_target_ran_ends_no_later_sleep(void **state)
+{
+	struct trace t;
+	struct sr_model *m;
+
+	two_tasks(&t);
+	trace_waking(&t, 2 * MS, 0, 10, 20, 0);
+	wakeup(&t, 2 * MS, 0, 10, 20);
+	trace_switch(&t, 4 * MS, 1, 20, S, 0);
+	trace_switch(&t, 6 * MS, 1, 0, R, 20);
+	trace_switch(&t, 7 * MS, 1, 20, S, 0);
+	m = built(&t, NULL);
+	assert_string_equal(text(m, 20), "R3 S2 R1 E");
+	assert_int_equal(m->counts.wakes_unmatched, 1);
+	sr_model_free(m);
+}
+
+static void who_sleeps_when_a_window_begins_starts_with_its_wake(void **state)
+{
+	struct sr_model_options o = { .from_ns = 2 * MS };
+	struct trace t;
+	struct sr_model *m;
+
+	two_tasks(&t);
+	trace_switch(&t, 2 * MS, 1, 20, S, 0);
+	trace_waking(&t, 5 * MS, 0, 10, 20, 0); /* 10 has run since before the window: its wake counts */
+	trace_switch(&t, 6 * MS, 1, 0, R, 20);
+	trace_switch(&t, 7 * MS, 1, 20, S, 0);
+	trace_switch(&t, 9 * MS, 0, 10, S, 0);
+	m = built(&t, &o);
+	assert_string_equal(text(m, 20), "W0 R1 E");
+	assert_string_equal(text(m, 10), "R2 K20.0 R4 E");
+	sr_model_free(m);
+}
+
+static void tasks_that_die_without_a_start_do_not_count_below_none_alive(void **state)
+{
+	struct trace t;
+	struct sr_model *m;
+
+	two_tasks(&t);
+	for (int i = 0; i < 3; i++)
+		trace_switch(&t, (3 + i) * MS, 1, i ? 29 + i : 20, i ? SR_STATE_DEAD : R, 30 + i);
+	trace_switch(&t, 6 * MS, 1, 32, SR_STATE_DEAD, 0);
+	trace_switch(&t, 7 * MS, 0, 10, SR_STATE_DEAD, 20);
+	trace_switch(&t, 8 * MS, 0, 20, SR_STATE_DEAD, 0);
+	trace_fork(&t, 9 * MS, 2, 40, 41);
+	m = built(&t, NULL);
+	assert_int_equal(m->max_alive, 3);
+	sr_model_free(m);
+}
+
+static void the_clone_flags_before_a_fork_are_that_forks(void **state)
+{
+	struct trace t;
+	struct sr_model *m;
+	size_t i, threads = 0;
+
+	two_tasks(&t);
+	trace_fork(&t, 3 * MS, 0, 10, 30);
+	trace_put(&t, (struct sr_event){ .time_ns = 4 * MS,
+					 .kind = SR_EV_NEWTASK,
+					 .ctx = 10,
+					 .u.newtask = { .tid = 31, .clone_flags = 0x10100 } });
+	trace_fork(&t, 4 * MS, 0, 10, 31);
+	m = built(&t, NULL);
+	for (i = 0; i < by_tid(m, 10)->nops; i++) {
+		const struct sr_op *op = &by_tid(m, 10)->ops[i];
+
+		if (op->kind != SR_OP_FORK)
+			continue;
+		assert_int_equal(op->flags, m->tasks[op->arg].tid == 31);
+		threads += op->flags;
+	}
+	assert_int_equal(threads, 1);
+	sr_model_free(m);
+}
+
+static void a_sleep_on_the_way_out_is_not_the_end(void **state)
+{
+	struct trace t;
+	struct sr_model *m;
+
+	two_tasks(&t);
+	trace_switch(&t, 2 * MS, 0, 10, S, 0);
+	trace_exit(&t, 3 * MS, 1, 20);
+	trace_switch(&t, 4 * MS, 1, 20, SR_STATE_DISK, 0);
+	trace_waking(&t, 5 * MS, 1, 0, 20, SR_EV_HARDIRQ);
+	trace_switch(&t, 5 * MS, 1, 0, R, 20);
+	trace_waking(&t, 6 * MS, 1, 20, 10, 0); /* to its parent */
+	trace_switch(&t, 7 * MS, 1, 20, SR_STATE_DEAD, 0);
+	trace_switch(&t, 7 * MS, 0, 0, R, 10);
+	m = built(&t, NULL);
+	assert_string_equal(text(m, 20), "R3 S1 R1 K10.0 R1 X");
+	sr_model_free(m);
+}
+
+static void a_repaired_switch_tells_no_priority(void **state)
+{
+	struct trace t;
+	struct sr_model *m;
+
+	trace_begin(&t, "system");
+	trace_task(&t, 20, "b", 'R', 0);
+	trace_put(&t, (struct sr_event){ .time_ns = MS,
+					 .kind = SR_EV_SWITCH,
+					 .u.sw = { .next = 20, .prev_prio = 120, .next_prio = 125 } });
+	trace_put(&t, (struct sr_event){ .time_ns = 3 * MS,
+					 .kind = SR_EV_SWITCH,
+					 .ctx = 20,
+					 .u.sw = { .prev = 20, .prev_state = R, .prev_prio = 125, .next_prio = 120 } });
+	wakeup(&t, 5 * MS, 0, 20, 99); /* its switch-in is missing */
+	trace_put(&t, (struct sr_event){ .time_ns = 6 * MS,
+					 .kind = SR_EV_SWITCH,
+					 .ctx = 20,
+					 .u.sw = { .prev = 20, .prev_state = S, .prev_prio = 125, .next_prio = 120 } });
+	m = built(&t, NULL);
+	assert_string_equal(text(m, 20), "R2 K99.0 R1 E");
+	sr_model_free(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -366,6 +496,12 @@ int main(void)
 		cmocka_unit_test(a_sleep_that_ends_without_a_wake_is_timed),
 		cmocka_unit_test(the_cost_of_tracing_is_taken_out_of_the_bursts),
 		cmocka_unit_test(a_window_leaves_out_what_is_before_and_behind_it),
+		cmocka_unit_test(a_wake_completed_while_its_target_ran_ends_no_later_sleep),
+		cmocka_unit_test(who_sleeps_when_a_window_begins_starts_with_its_wake),
+		cmocka_unit_test(tasks_that_die_without_a_start_do_not_count_below_none_alive),
+		cmocka_unit_test(the_clone_flags_before_a_fork_are_that_forks),
+		cmocka_unit_test(a_sleep_on_the_way_out_is_not_the_end),
+		cmocka_unit_test(a_repaired_switch_tells_no_priority),
 		cmocka_unit_test(a_missing_switch_is_repaired_and_shifts_nothing),
 	};
 
