@@ -100,7 +100,7 @@ static void show_progress(void *arg, double share)
 	cmd_progress(j->o->quiet, "replay %zu of %zu: %3.0f%%", j->done + 1, j->total, share * 100);
 }
 
-/* PATTERN with %p and %r filled in; a policy's options keep only letters, digits, '-', '=' and '.'. */
+/* PATTERN with %p and %r filled in; of a policy's options '/', ',', ':' and spaces become '_'. */
 static char *output_name(const char *pattern, const char *policy, size_t round)
 {
 	char *out = NULL;
@@ -264,6 +264,8 @@ static int replay_once(struct job *j, struct replay_arm *arm, size_t round, size
 		ret = -1;
 	if (ret < 0)
 		goto out;
+	if (j->stop) /* an interrupted run says nothing, and replaces no file */
+		goto out;
 	ret = -1;
 	if (put_engine_events(j, w, run, err) < 0 || put_meta(j, w, arm, round, slot, run, err) < 0)
 		goto out;
@@ -372,9 +374,7 @@ static int one_slot(struct job *j, struct replay_arm *arm, size_t round, size_t 
 		return sr_fail(err, SR_ENVIRONMENT, "out of memory");
 	if (replay_once(j, arm, round, slot, path, run, err) < 0)
 		goto fail;
-	if (j->stop) { /* an interrupted run says nothing */
-		if (!j->o->output)
-			unlink(path);
+	if (j->stop) {
 		free(path);
 		return 0;
 	}
@@ -534,7 +534,7 @@ static int prepare(struct job *j, struct sr_error *err)
 		const char *dir = getenv("TMPDIR");
 
 		snprintf(j->temp_dir, sizeof(j->temp_dir), "%s/schedrec-XXXXXX",
-			 dir && strlen(dir) < 40 ? dir : "/tmp");
+			 dir && *dir && strlen(dir) < 40 ? dir : "/tmp");
 		if (!mkdtemp(j->temp_dir)) {
 			sr_fail_errno(err, SR_ENVIRONMENT, "%s", j->temp_dir);
 			j->temp_dir[0] = '\0';
@@ -557,8 +557,14 @@ static void release(struct job *j)
 		free(s->arm[i].runs);
 	}
 	ana_result_release(&s->recorded);
-	if (j->temp_dir[0])
+	if (j->temp_dir[0]) {
+		char part[96];
+
+		/* What a failed srz_close leaves. */
+		snprintf(part, sizeof(part), "%s/run.srz.part", j->temp_dir);
+		unlink(part);
 		rmdir(j->temp_dir);
+	}
 	ana_db_close(j->db);
 	sr_machine_free(j->machine);
 	sr_model_free(j->model);

@@ -11,6 +11,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "formats/tidmap.h"
+
 /* A thread's stack: it calls little, but glibc keeps its own data there too, and sanitizers keep more. */
 #if defined(__SANITIZE_ADDRESS__)
 #define STACK_BYTES (256u << 10)
@@ -146,14 +148,24 @@ static int set_up_threads(struct rpl_run *run)
 	return 0;
 }
 
-/* Tasks of one process share a group: those with the same tgid, and a thread its parent's. */
-static void set_up_groups(struct rpl_run *run)
+/* Tasks of one process share a group: those of the start with the same tgid, and a thread its parent's. */
+static int set_up_groups(struct rpl_run *run)
 {
 	const struct sr_model *m = run->m;
+	struct sr_tidmap first = { 0 }; /* tgid -> its first task + 1 */
 	size_t i, k;
 
-	for (i = 0; i < m->ntasks; i++)
-		run->threads[i].group = i;
+	for (i = 0; i < m->ntasks; i++) {
+		const struct sr_program *p = &m->tasks[i];
+		uint32_t of = p->parent == UINT32_MAX && p->tgid > 0 ? sr_tidmap_get(&first, p->tgid) : 0;
+
+		run->threads[i].group = of ? of - 1 : i;
+		if (p->parent == UINT32_MAX && p->tgid > 0 && !of && sr_tidmap_put(&first, p->tgid, i + 1) < 0) {
+			sr_tidmap_release(&first);
+			return -1;
+		}
+	}
+	sr_tidmap_release(&first);
 	for (i = 0; i < m->ntasks; i++)
 		for (k = 0; k < m->tasks[i].nops; k++) {
 			const struct sr_op *op = &m->tasks[i].ops[k];
@@ -161,6 +173,7 @@ static void set_up_groups(struct rpl_run *run)
 			if (op->kind == SR_OP_FORK && op->flags & 1)
 				run->threads[op->arg].group = run->threads[i].group;
 		}
+	return 0;
 }
 
 static int set_up_cpus(struct rpl_run *run, struct sr_error *err)
@@ -238,11 +251,10 @@ struct rpl_run *rpl_prepare(const struct sr_model *m, const struct rpl_config *c
 	if (check_limits(m, err) < 0 || set_up_cpus(run, err) < 0)
 		goto fail;
 	rpl_calibrate(&run->costs);
-	if (set_up_threads(run) < 0) {
+	if (set_up_threads(run) < 0 || set_up_groups(run) < 0) {
 		sr_fail(err, SR_ENVIRONMENT, "out of memory for a replay of %zu tasks", m->ntasks);
 		goto fail;
 	}
-	set_up_groups(run);
 	pthread_attr_init(&run->attr);
 	run->attr_ok = true;
 	pthread_attr_setdetachstate(&run->attr, PTHREAD_CREATE_DETACHED);

@@ -382,6 +382,45 @@ static void every_task_is_queued_once_and_ends_on_no_queue(void **state)
 	free_model(&m);
 }
 
+static unsigned threads_seen[3];
+
+static int see_threads(struct rpl_engine *e, void *policy, const struct rpl_place *p)
+{
+	/* The first wake, a timer's: all three are alive. */
+	for (int i = 0; i < 3 && p->why == SR_CAUSE_WAKE && p->waker < 0; i++) {
+		struct rpl_task_view view;
+
+		e->task(e, i, &view);
+		threads_seen[i] = view.threads;
+	}
+	return -1;
+}
+
+static void tasks_of_the_start_with_one_tgid_are_one_process(void **state)
+{
+	static const struct rpl_policy viewer = {
+		.version = RPL_POLICY_VERSION, .name = "viewer", .pins = true, .place = see_threads
+	};
+	struct sr_model m = { 0 };
+	uint64_t ns;
+
+	for (uint32_t i = 0; i < 3; i++)
+		add_task(&m, NONE)->tgid = i < 2 ? 101 : 103;
+	op(&m, 0, SR_OP_RUN, 0, 1);
+	op(&m, 0, SR_OP_SLEEP, 0, 20 * MS);
+	for (uint32_t i = 1; i < 3; i++) {
+		op(&m, 0, SR_OP_WAKE, i, 0);
+		op(&m, i, SR_OP_WAIT, 0, 0);
+		op(&m, i, SR_OP_END, 0, 0);
+	}
+	op(&m, 0, SR_OP_END, 0, 0);
+	go(&m, (struct rpl_config){ .policy = &viewer }, &ns);
+	assert_int_equal(threads_seen[0], 2);
+	assert_int_equal(threads_seen[1], 2);
+	assert_int_equal(threads_seen[2], 1);
+	free_model(&m);
+}
+
 static void who_was_stopped_asleep_leaves_no_queue_twice(void **state)
 {
 	struct sr_model m = { 0 };
@@ -444,6 +483,7 @@ int main(void)
 		cmocka_unit_test(forks_start_children_when_the_parent_reaches_them),
 		cmocka_unit_test(work_in_instructions_costs_the_time_it_was_calibrated_to),
 		cmocka_unit_test(every_task_is_queued_once_and_ends_on_no_queue),
+		cmocka_unit_test(tasks_of_the_start_with_one_tgid_are_one_process),
 		cmocka_unit_test(who_was_stopped_asleep_leaves_no_queue_twice),
 		cmocka_unit_test(a_sleep_beyond_the_end_of_the_clock_lasts_until_the_stop),
 		cmocka_unit_test(a_policy_decides_every_wake_and_its_decisions_are_logged),
