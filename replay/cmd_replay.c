@@ -522,6 +522,7 @@ static int prepare(struct job *j, struct sr_error *err)
 		return -1;
 	s->work = o->work ? o->work : s->narms > 1 || o->cpus ? "instructions" : "time";
 	s->timing = o->timing;
+	s->window = o->from || o->to;
 	uname(&j->uts);
 	if (open_recorder(j, err) < 0 || load(j, err) < 0)
 		return -1;

@@ -35,6 +35,7 @@ struct replay_series {
 	const char *work, *timing;
 	bool self; /* the replay recorded itself without the kernel's events */
 	const char *self_why;
+	bool window; /* --from or --to: what is compared with is still the whole recording */
 	uint64_t recording_lost;
 };
 

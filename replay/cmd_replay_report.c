@@ -307,6 +307,8 @@ void replay_report_warnings(const struct replay_series *s)
 
 	if (s->self && s->self_why)
 		cmd_warn("the replay recorded itself (%s): no preemptions, slices or migrations", s->self_why);
+	if (s->window)
+		cmd_warn("only a part was replayed: the recorded column and the fidelity are of the whole recording");
 	if (s->recording_lost)
 		cmd_warn("events of the recording were lost in %llu places", (unsigned long long)s->recording_lost);
 	if (s->model->counts.check_timed)
@@ -318,6 +320,6 @@ void replay_report_warnings(const struct replay_series *s)
 		if (n)
 			cmd_warn("%llu %s", (unsigned long long)n, count[i].text);
 	}
-	if (!s->self)
+	if (!s->self && !s->window)
 		warn_poor(s);
 }
