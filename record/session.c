@@ -327,11 +327,10 @@ static int open_files(struct rec_session *s, struct sr_error *err)
 		if (c->stats_fd < 0)
 			return sr_fail_errno(err, SR_ENVIRONMENT, "tracefs: %s", name);
 	}
-	s->on_fd = open_in(s, O_WRONLY, "tracing_on");
 	s->filter_fd = open_in(s, O_WRONLY, "set_event_pid");
 	s->marker_fd = open_in(s, O_WRONLY, "trace_marker");
-	if (s->on_fd < 0 || s->filter_fd < 0 || (s->foreign_ns && s->marker_fd < 0))
-		return sr_fail_errno(err, SR_ENVIRONMENT, "tracefs: tracing_on, set_event_pid or trace_marker");
+	if (s->filter_fd < 0 || (s->foreign_ns && s->marker_fd < 0))
+		return sr_fail_errno(err, SR_ENVIRONMENT, "tracefs: set_event_pid or trace_marker");
 	return 0;
 }
 
@@ -410,6 +409,12 @@ struct rec_session *rec_open(const struct rec_config *cfg, struct sr_error *err)
 		goto fail;
 	if (rec_janitor_start(&s->janitor, s->dir, err)) {
 		rmdir(s->dir);
+		goto fail;
+	}
+	/* Open early: it keeps recorders of other pid namespaces, where ours is not to be seen, from sweeping it away. */
+	s->on_fd = open_in(s, O_WRONLY, "tracing_on");
+	if (s->on_fd < 0) {
+		sr_fail_errno(err, SR_ENVIRONMENT, "tracefs: tracing_on");
 		goto fail;
 	}
 	if (list_cpus(s, err) || set_options(s, err) || set_buffer(s, err) || load_formats(s, err) ||

@@ -226,6 +226,21 @@ t_need pgrep && t_need_tracefs && t_equal end "$( ("$SCHEDREC" record -q -o "$T/
 }
 t_ok
 
+t_case "the instance of a recorder that is starting is in use, so that none of another pid namespace can sweep it away"
+t_need_tracefs && {
+	"$SCHEDREC" record -q --buffer-size $((512 / $(nproc)))M -o "$T/slow.srz" -- true 2>"$T/err" & # such buffers take time
+	pid=$!
+	for _ in $(seq 2000); do
+		compgen -G "$tracing/instances/schedrec-$pid-*" >"$T/dir" && break
+		sleep 0.001
+	done
+	sleep 0.02
+	t_true "the instance could be removed" eval '! rmdir "$(cat "$T/dir")" 2>"$T/busy"' && t_match 'busy' "$T/busy"
+	finish
+	t_equal 0 "$status" && unchanged "$before"
+}
+t_ok
+
 t_case "a full disk: the command goes on, status 3, one line, and what fitted is readable"
 t_need_tracefs && mkdir "$T/small" && mount -t tmpfs -o size=32k none "$T/small" && {
 	t_status 3 "$SCHEDREC" record -o "$T/small/x.srz" -- sh -c "i=0; while [ \$i -lt 1500 ]; do /bin/true; i=\$((i + 1)); done; echo end"
