@@ -144,17 +144,20 @@ out:
 }
 
 /* Which tasks of the recording the replay's tasks replay; ends when the memory does. */
+/* No recording has more tasks; a hostile replay may name any number. */
+#define MOST_SOURCES (1u << 24)
+
 static uint8_t *bound_sources(const struct side *rep, size_t *n)
 {
 	uint8_t *members;
 	size_t most = 0;
 
 	for (size_t i = 0; i < rep->result.ntasks; i++)
-		if (rep->result.tasks[i].source != UINT32_MAX && rep->result.tasks[i].source >= most)
+		if (rep->result.tasks[i].source < MOST_SOURCES && rep->result.tasks[i].source >= most)
 			most = (size_t)rep->result.tasks[i].source + 1;
 	members = calloc(most + 1, 1);
 	for (size_t i = 0; members && i < rep->result.ntasks; i++)
-		if (rep->result.tasks[i].source != UINT32_MAX)
+		if (rep->result.tasks[i].source < MOST_SOURCES)
 			members[rep->result.tasks[i].source] = 1;
 	*n = most;
 	return members;

@@ -417,6 +417,26 @@ static int run_all(struct job *j, struct sr_error *err)
 	return 0;
 }
 
+/* Would two runs go into one file? */
+static bool same_names(const struct job *j)
+{
+	const struct replay_series *s = &j->series;
+	char *name[MAX_ARMS + 1] = { NULL };
+	bool same = false;
+	size_t i, k, n = 0;
+
+	for (i = 0; i < s->narms; i++)
+		name[n++] = output_name(j->o->output, s->arm[i].name, 0);
+	if (j->o->repeat > 1)
+		name[n++] = output_name(j->o->output, s->arm[0].name, 1);
+	for (i = 0; i < n; i++)
+		for (k = 0; k < i; k++)
+			same |= !name[i] || !name[k] || !strcmp(name[i], name[k]);
+	for (i = 0; i < n; i++)
+		free(name[i]);
+	return same;
+}
+
 static int parse_policies(struct job *j, struct sr_error *err)
 {
 	struct replay_series *s = &j->series;
@@ -442,13 +462,8 @@ static int parse_policies(struct job *j, struct sr_error *err)
 	if (!s->narms)
 		return sr_fail(err, SR_USAGE, "--policy: name at least one; see `schedrec policies`");
 	if (j->o->output && s->narms * j->o->repeat > 1) {
-		char *a = output_name(j->o->output, "a", 0), *b = output_name(j->o->output, "b", 0);
-		char *c = output_name(j->o->output, "a", 1);
-		bool same = !a || !b || !c || (s->narms > 1 && !strcmp(a, b)) || (j->o->repeat > 1 && !strcmp(a, c));
+		bool same = same_names(j);
 
-		free(a);
-		free(b);
-		free(c);
 		if (same)
 			return sr_fail(err, SR_USAGE,
 				       "-o %s names one file for %zu runs: use %%p (policy) and %%r (round)",

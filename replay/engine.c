@@ -141,7 +141,7 @@ static int set_up_threads(struct rpl_run *run)
 		t->cpu = -1;
 		t->recorded_cpu = -1;
 		t->next = t->prev = UINT32_MAX;
-		t->prio = p->rt_prio ? 99 - p->rt_prio : 120 + p->nice;
+		t->prio = 120 + p->nice; /* what it runs at: real-time tasks run as normal ones */
 		t->weight = 1024;
 	}
 	free(room);

@@ -168,6 +168,7 @@ void rpl_place_self(struct rthread *t); /* t woke by the clock */
 void rpl_went_to_sleep(struct rthread *t);
 void rpl_stayed_awake(struct rthread *t); /* it was about to sleep, but its wake came first */
 void rpl_ended(struct rthread *t);
+void rpl_set_nice(struct rthread *t, int nice); /* it has been given this nice value */
 void *rpl_balancer_main(void *arg);
 
 #endif

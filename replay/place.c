@@ -325,6 +325,7 @@ void rpl_place_fork(struct rthread *parent, struct rthread *child, bool thread)
 	run->groups[child->group]++;
 	child->recorded_cpu = child->p->first_cpu;
 	child->weight = nice_weight(parent->nice);
+	child->prio = 120 + parent->nice;
 	enqueue(run, child, ask(run, child, &place));
 	/* The child begins on its parent's mask and pins itself. */
 	atomic_store(&child->pinned, atomic_load(&parent->pinned));
@@ -450,6 +451,22 @@ void rpl_ended(struct rthread *t)
 	run->groups[t->group]--;
 	dequeue(run, t);
 	unlock_and_move(run, t, mono_ns());
+}
+
+void rpl_set_nice(struct rthread *t, int nice)
+{
+	struct rpl_run *run = t->run;
+	uint32_t weight = nice_weight(nice);
+
+	t->nice = nice;
+	if (!pins(run))
+		return;
+	lock(run);
+	if (t->queued)
+		run->cpu[t->cpu].load_weight += (uint64_t)weight - t->weight;
+	t->weight = weight;
+	t->prio = 120 + nice;
+	unlock(run);
 }
 
 void *rpl_balancer_main(void *arg)

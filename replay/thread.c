@@ -229,7 +229,7 @@ static void set_nice(struct rthread *t, int nice)
 	if (setpriority(PRIO_PROCESS, t->tid, nice) < 0)
 		t->counts.nice_refused++;
 	else
-		t->nice = nice;
+		rpl_set_nice(t, nice);
 }
 
 static void fork_child(struct rthread *t, const struct sr_op *op)

@@ -80,7 +80,8 @@ t_ok
 
 t_case "several runs into one file are refused before anything runs"
 t_need_tracefs && recorded && t_status 2 "$SCHEDREC" replay --repeat 2 -o "$T/same.srz" "$T/load.srz" &&
-	t_one_line "$T/err" && t_match '%r' "$T/err" && t_true "a file was made" test ! -e "$T/same.srz"
+	t_one_line "$T/err" && t_match '%r' "$T/err" && t_true "a file was made" test ! -e "$T/same.srz" &&
+	t_status 2 "$SCHEDREC" replay --policy kernel,kernel -o "$T/same-%p.srz" "$T/load.srz"
 t_ok
 
 t_case "Ctrl-C ends a replay with status 130 and leaves no tracing instance"
