@@ -521,7 +521,7 @@ static int filter_process(struct rec_session *s, int tgid, struct sr_task_starts
 		free(had);
 		had = tids;
 		nhad = n;
-		if (nhad)
+		if (had)
 			qsort(had, nhad, sizeof(*had), by_tid);
 		tids = rec_proc_threads(tgid, &n, err);
 		rc = tids ? filter_new(s, tids, n, had, nhad, &nnew, err) : -1;
