@@ -128,9 +128,16 @@ static int check(struct ana_db *db, bool create, struct sr_error *err)
 {
 	int64_t version, application, tables;
 
-	if (read_number(db, "PRAGMA user_version", &version, err) < 0 ||
-	    read_number(db, "PRAGMA application_id", &application, err) < 0 ||
-	    read_number(db, "SELECT count(*) FROM sqlite_master", &tables, err) < 0)
+	/* One look: another process may be making the tables at this moment. */
+	if (run_sql(db, "read it", "BEGIN", err) < 0)
+		return -1;
+	if (read_number(db, "SELECT count(*) FROM sqlite_master", &tables, err) < 0 ||
+	    read_number(db, "PRAGMA user_version", &version, err) < 0 ||
+	    read_number(db, "PRAGMA application_id", &application, err) < 0) {
+		roll_back(db);
+		return -1;
+	}
+	if (run_sql(db, "read it", "COMMIT", err) < 0)
 		return -1;
 	if (version == 0 && application == 0 && tables == 0) {
 		if (!create)
