@@ -138,6 +138,7 @@ static int set_up_threads(struct rpl_run *run)
 		t->log.cap = room[i];
 		log += room[i];
 		atomic_store(&t->pinned, -1);
+		atomic_store(&t->on_cpu, -1);
 		t->cpu = -1;
 		t->recorded_cpu = -1;
 		t->next = t->prev = UINT32_MAX;

@@ -90,10 +90,22 @@ static void sleep_on(struct rthread *t, _Atomic uint32_t *word, uint32_t v, uint
 	rpl_slept(t);
 }
 
+/* Does a task run on another CPU, or is it on its way to one? Else it waits for this CPU, or for a wake. */
+static bool runs_elsewhere(struct rthread *t)
+{
+	int cpu = atomic_load_explicit(&t->on_cpu, memory_order_relaxed);
+	_Atomic uint32_t *at = atomic_load(&t->at);
+
+	if (cpu >= 0)
+		return cpu != sched_getcpu();
+	return at && !(atomic_load(at) & W_COUNT);
+}
+
 /*
  * A wake must not come before its target has reached the wait that it ended. Waits for that, and not for ever: gives the
- * CPU away where the recording shows that the waker was preempted meanwhile, spins for the time that a wake-up on
- * another CPU takes (it counts as the burst's own), and only then sleeps, which is a switch the recording did not have.
+ * CPU away where the recording shows that the waker was preempted meanwhile, spins while the target runs on another CPU
+ * (for the time that a wake-up there takes; it counts as the burst's own), and only then sleeps, which is a switch the
+ * recording did not have.
  */
 static void keep_order(struct rthread *t, const struct sr_op *op)
 {
@@ -101,7 +113,6 @@ static void keep_order(struct rthread *t, const struct sr_op *op)
 	uint64_t from, now;
 	_Atomic uint32_t *word;
 	uint32_t v;
-	int there;
 
 	if (op->value >= target->p->nwaits)
 		return;
@@ -111,18 +122,16 @@ static void keep_order(struct rthread *t, const struct sr_op *op)
 		return;
 	t->counts.order_waits++;
 	from = mono_ns();
-	there = atomic_load_explicit(&target->on_cpu, memory_order_relaxed);
-	if (op->flags == SR_ORDER_PREEMPTED && (there < 0 || there == sched_getcpu())) {
-		/* It waits for this CPU, or is on its way to another; and the recording shows a preemption here. */
+	if (op->flags == SR_ORDER_PREEMPTED && !runs_elsewhere(target)) {
 		t->counts.order_yields++;
 		sched_yield();
 		rpl_slept(t);
 	}
-	now = mono_ns();
-	if (now - from < ORDER_SPIN_NS) {
+	if (runs_elsewhere(target)) {
 		t->counts.order_spins++;
-		while (!((v = atomic_load(word)) & W_ARRIVED) && now - from < ORDER_SPIN_NS)
+		do
 			now = mono_ns();
+		while (!(atomic_load(word) & W_ARRIVED) && now - from < ORDER_SPIN_NS);
 	}
 	v = atomic_load(word);
 	if (!(v & W_ARRIVED) && !atomic_load(&t->run->stopping)) {

@@ -11,6 +11,7 @@
  * Instructions: each thread owes iterations of a fixed loop, calibrated when the run is prepared; the engine's own calls are
  * taken out at their measured cost. A slower or shared core then really takes longer.
  */
+#include <sched.h>
 #include <stdlib.h>
 
 #include "replay/engine_internal.h"
@@ -93,6 +94,7 @@ void rpl_burn(struct rthread *t, uint64_t ns)
 	struct rpl_run *run = t->run;
 	int cpu = atomic_load_explicit(&t->pinned, memory_order_relaxed);
 
+	atomic_store_explicit(&t->on_cpu, sched_getcpu(), memory_order_relaxed);
 	t->owed_ns += ns;
 	if (cpu >= 0)
 		atomic_store_explicit(&run->cpu[cpu].current, t->index, memory_order_relaxed);
