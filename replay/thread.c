@@ -101,6 +101,29 @@ static bool runs_elsewhere(struct rthread *t)
 	return at && !(atomic_load(at) & W_COUNT);
 }
 
+static bool asleep_on(struct rthread *t, const _Atomic uint32_t *word)
+{
+	return atomic_load(&t->at) == word;
+}
+
+static void yield_cpu(struct rthread *t)
+{
+	t->counts.order_yields++;
+	sched_yield();
+	rpl_slept(t);
+}
+
+static void spin_for(struct rthread *t, struct rthread *target, const _Atomic uint32_t *word)
+{
+	uint64_t from = mono_ns();
+
+	if (asleep_on(target, word) || !runs_elsewhere(target))
+		return;
+	t->counts.order_spins++;
+	while (!asleep_on(target, word) && mono_ns() - from < ORDER_SPIN_NS)
+		;
+}
+
 /*
  * A wake must not come before its target has reached the wait that it ended. Waits for that, and not for ever: gives the
  * CPU away where the recording shows that the waker was preempted meanwhile, spins while the target runs on another CPU
@@ -110,29 +133,21 @@ static bool runs_elsewhere(struct rthread *t)
 static void keep_order(struct rthread *t, const struct sr_op *op)
 {
 	struct rthread *target = &t->run->threads[op->arg];
-	uint64_t from, now;
 	_Atomic uint32_t *word;
+	uint64_t from;
 	uint32_t v;
 
 	if (op->value >= target->p->nwaits)
 		return;
 	word = &target->words[op->value];
 	v = atomic_load(word);
-	if (v & W_ARRIVED || !(v & W_COUNT))
+	if (asleep_on(target, word) || !(v & W_COUNT))
 		return;
 	t->counts.order_waits++;
 	from = mono_ns();
-	if (op->flags == SR_ORDER_PREEMPTED && !runs_elsewhere(target)) {
-		t->counts.order_yields++;
-		sched_yield();
-		rpl_slept(t);
-	}
-	if (runs_elsewhere(target)) {
-		t->counts.order_spins++;
-		do
-			now = mono_ns();
-		while (!(atomic_load(word) & W_ARRIVED) && now - from < ORDER_SPIN_NS);
-	}
+	if (op->flags == SR_ORDER_PREEMPTED && !runs_elsewhere(target))
+		yield_cpu(t);
+	spin_for(t, target, word);
 	v = atomic_load(word);
 	if (!(v & W_ARRIVED) && !atomic_load(&t->run->stopping)) {
 		uint64_t until = mono_ns() + ORDER_LIMIT_NS;
@@ -151,6 +166,12 @@ static void keep_order(struct rthread *t, const struct sr_op *op)
 		}
 		rpl_stayed_awake(t);
 		rpl_log(t, LOG_IN, 0, 0, 0);
+	}
+	/* It has arrived, but may have been preempted (by this very thread) before it slept. */
+	if (v & W_ARRIVED && !asleep_on(target, word)) {
+		if (!runs_elsewhere(target))
+			yield_cpu(t);
+		spin_for(t, target, word);
 	}
 	t->counts.order_wait_ns += mono_ns() - from;
 }
