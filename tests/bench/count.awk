@@ -11,7 +11,8 @@
 # came first) go to FILE, one a line, in ns.
 #
 # A switch can be missing in the events: another task than the one that was last switched in proves one. It is taken to
-# have come right after the cpu's event before; it is in none of the counts of switches, and no latency ends with it.
+# have come right after the cpu's event before, or after the task's own waking where that came later; it is in none of
+# the counts of switches, and no latency ends with it.
 
 function tid_of(field) {
 	sub(/.*:/, "", field)
@@ -78,6 +79,8 @@ FILENAME != ARGV[ARGC - 1] {
 		now = t
 		t = last_event[cpu]
 		switched_out(running[cpu], 0, 1)
+		if (tid in waking && waking[tid] > t)
+			t = waking[tid]
 		delete waking[tid]
 		switched_in(tid)
 		if (tid in mine)
@@ -121,6 +124,9 @@ $5 == "sched_wakeup" {
 
 $5 == "sched_process_exec" && (ARGC > 2 || root == "") {
 	root = tid_of($6)
+	split("", mine)
+	split("", other)
+	made = 0
 	if (ARGC == 2) {
 		mine[root] = 1
 		in_since[root] = t
@@ -162,6 +168,7 @@ END {
 	printf "makespan_ns %.0f\n", last - first
 	printf "switches_voluntary %.0f\n", voluntary
 	printf "switches_involuntary %.0f\n", involuntary
+	printf "threads_made %.0f\n", made
 	printf "exits %.0f\n", exits
 	printf "repaired %.0f\n", repaired
 	# Of the threads that were not chosen.

@@ -14,7 +14,8 @@ json_samples() {
 	done
 }
 
-# count_samples WORKLOAD ARM ROUND FILE [CHOSEN]: what count.awk counts in a recording.
+# count_samples WORKLOAD ARM ROUND FILE [CHOSEN MADE]: what count.awk counts in a recording; of perf's replay with MADE
+# threads in all.
 count_samples() {
 	local w=$1 arm=$2 round=$3 file=$4 metric value
 
@@ -29,10 +30,15 @@ count_samples() {
 				printf "wakeup_latency_ns.p50 %s\nwakeup_latency_ns.p95 %s\nwakeup_latency_ns.p99 %s\n",
 					at(0.50), at(0.95), at(0.99)
 		}' >>"$TMP/counted"
+	rm -f "$TMP/dump"
+	# Without each of their forks the threads' numbers would be wrong.
+	if [ -n "${6:-}" ] && ! grep -qx "threads_made $6" "$TMP/counted"; then
+		note "$w: $6 threads of perf's, but $(grep threads_made "$TMP/counted") in the recording: not counted"
+		return 1
+	fi
 	while read -r metric value; do
 		sample fidelity "$w" "$arm" "$round" "$metric" "$value"
 	done <"$TMP/counted"
-	rm -f "$TMP/dump"
 }
 
 # The tasks of the workload in a perf.data: `timed`, which runs it, and all its descendants.
@@ -76,8 +82,8 @@ fidelity_perf() {
 		awk 'FNR == NR { mine[$1] = 1; next }
 			/^task .*nr_events:/ { n = $2; sub(/\), nr_events.*/, ""); sub(/.*:/, ""); if ($1 in mine) print n }' \
 			"$d/pids" "$d/list" >"$d/chosen"
-		count_samples "$w" "$arm" "$round" "$d/perf.srz" "$d/chosen"
-		sample fidelity "$w" "$arm" "$round" chosen "$(wc -l <"$d/chosen")"
+		count_samples "$w" "$arm" "$round" "$d/perf.srz" "$d/chosen" "$(grep -c '^task .*nr_events:' "$d/list")" &&
+			sample fidelity "$w" "$arm" "$round" chosen "$(wc -l <"$d/chosen")"
 	done
 	rm -f "$d/perf.data" "$d/perf.srz"
 }
