@@ -28,7 +28,7 @@ enum sr_event_kind {
 	SR_EV_EXEC = 7,
 	SR_EV_EXIT = 8,
 	SR_EV_RENAME = 9,    /* the task renamed itself (task_rename) */
-	SR_EV_NEWTASK = 10,  /* just before a fork, where the kernel has task_newtask: the clone flags */
+	SR_EV_NEWTASK = 10,  /* beside a fork (the recorder puts it right behind): the clone flags */
 	SR_EV_COMM = 11,     /* not a kernel event: from here on this tid's comm is this name */
 	SR_EV_LOST = 12,     /* not a kernel event: events of this cpu were lost just before this time */
 	SR_EV_DECISION = 13, /* a policy's decision (stream 1 of a replay or simulation) */
