@@ -43,6 +43,8 @@
 # "N passed, N failed, N skipped"; tests/run.sh adds these up.
 
 set -u
+# Run by sudo, schedrec would work for the user who called it; the tests say themselves when they want that.
+unset SUDO_UID SUDO_GID SUDO_USER SUDO_COMMAND
 
 T_NAME=$(basename "$0" .sh)
 T_PASSED=0 T_FAILED=0 T_SKIPPED=0

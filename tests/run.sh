@@ -5,6 +5,8 @@
 # tree itself, tests/cli, and tests/real, which skips what needs root when there is none. The last line is
 # "N passed, N failed, N skipped", the sum; the status is 0 when nothing failed.
 set -u
+# Run by sudo, schedrec would work for the user who called it; the tests say themselves when they want that.
+unset SUDO_UID SUDO_GID SUDO_USER SUDO_COMMAND
 cd "$(dirname "$0")/.." || exit 3
 build=$1
 SCHEDREC=$(realpath "$2") || exit 3
