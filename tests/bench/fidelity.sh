@@ -5,7 +5,7 @@
 # (its own spread is the yardstick), schedrec's replay, and perf's replay of a perf.data of the same workload. What perf's
 # replay really did is counted from its threads' events; those that replay tasks outside of the workload are left out.
 
-# Metrics of a JSON object at PATH: samples of ARM.
+# json_samples WORKLOAD ARM DB SQL: the rows ROUND METRIC VALUE of a query become samples.
 json_samples() {
 	local w=$1 arm=$2 file=$3 query=$4 round metric value
 

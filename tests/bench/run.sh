@@ -55,8 +55,8 @@ at_exit() {
 	exit "$status"
 }
 trap at_exit EXIT
-trap 'progress_end; exit 130' INT
-trap 'progress_end; exit 143' TERM HUP
+trap 'progress_end; echo "bench: interrupted" >&2; exit 130' INT
+trap 'progress_end; echo "bench: ended by a signal" >&2; exit 143' TERM HUP
 
 instances_sweep
 state=$(tracing_state)
