@@ -42,7 +42,7 @@ done
 have sqlite3 || die 3 "needs sqlite3: run tests/deps test"
 
 at_exit() {
-	local status=$? now
+	local status=$1 now
 
 	trap '' INT TERM HUP
 	instance_remove
@@ -54,9 +54,11 @@ at_exit() {
 	[ -n "${SUDO_UID:-}" ] && [ -d "$OUT" ] && chown -R "$SUDO_UID:${SUDO_GID:-$SUDO_UID}" build/bench
 	exit "$status"
 }
-trap at_exit EXIT
-trap 'progress_end; echo "bench: interrupted" >&2; exit 130' INT
-trap 'progress_end; echo "bench: ended by a signal" >&2; exit 143' TERM HUP
+# A trap runs with the redirections of the command that it interrupts.
+exec 3>&2
+trap 'at_exit $? 2>&3' EXIT
+trap 'exec 2>&3; progress_end; echo "bench: interrupted" >&2; exit 130' INT
+trap 'exec 2>&3; progress_end; echo "bench: ended by a signal" >&2; exit 143' TERM HUP
 
 instances_sweep
 state=$(tracing_state)
