@@ -17,8 +17,7 @@ struct build_task {
 	uint64_t in_ns, block_ns;
 	uint64_t pending_ns; /* CPU time not yet in a RUN */
 	uint64_t events;     /* recorded in its context since the last RUN: each cost the task tracepoint_ns */
-	uint64_t last_wake_ns, last_in_ns, last_preempt_ns;
-	uint64_t sleep_from_ns;
+	uint64_t last_wake_ns, last_in_ns;
 	size_t wait_op;     /* op of the open or last wait, SIZE_MAX: none */
 	bool in_after_wake; /* the last switch-in followed a wake, not a preemption */
 	bool disk;
@@ -248,13 +247,9 @@ static int emit_wake(struct build *b, uint32_t waker, uint32_t target, uint64_t 
 			struct sr_wait *own = &p->waits[p->ops[w->wait_op].arg];
 			struct sr_wait *their = &b->m->tasks[target].waits[wait];
 
-			if (b->o->no_fold) {
-				order = SR_ORDER_QUEUED;
-			} else {
-				own->needs++;
-				their->watch_task = waker;
-				their->watch_wait = p->ops[w->wait_op].arg;
-			}
+			own->needs++;
+			their->watch_task = waker;
+			their->watch_wait = p->ops[w->wait_op].arg;
 		}
 	}
 	b->m->counts.order[order]++;
@@ -363,7 +358,6 @@ static int on_switch_out(struct build *b, const struct sr_event *ev, uint32_t i)
 	t->pending_ns += ev->time_ns > t->in_ns ? ev->time_ns - t->in_ns : 0;
 	t->state = RUNNABLE;
 	t->in_after_wake = false;
-	t->last_preempt_ns = ev->time_ns;
 	return 0;
 }
 

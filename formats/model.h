@@ -119,7 +119,6 @@ struct sr_model_options {
 	uint64_t from_ns, to_ns; /* relative to the first event; to_ns 0: to the end */
 	const char *task_glob;   /* NULL: all of the scope */
 	uint64_t tracepoint_ns;  /* cost of one recorded event, taken out of the bursts */
-	bool no_fold;            /* for measurements */
 };
 
 /* Builds and checks. SR_DAMAGED: the file is; SR_ANSWER_NO: there is nothing to replay in it. */

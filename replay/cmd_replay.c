@@ -81,7 +81,6 @@ struct job {
 	struct ana_db *db;
 	struct sr_cpumask cpus;
 	bool use_cpus;
-	struct rpl_costs costs;
 	struct replay_series series;
 	char *policies;
 	char temp_dir[64];
@@ -246,7 +245,6 @@ static int replay_once(struct job *j, struct replay_arm *arm, size_t round, size
 	struct srz_writer *w = srz_create(path, 0, err);
 	struct rec_sink sink = { .arg = w, .name = sink_name, .events = sink_events };
 	struct rpl_run *run = NULL;
-	uint64_t start, end;
 	struct sr_error second;
 	int ret = -1;
 
@@ -271,10 +269,7 @@ static int replay_once(struct job *j, struct replay_arm *arm, size_t round, size
 		goto out;
 	ret = srz_close(w, err);
 	w = NULL;
-	j->costs = *rpl_get_costs(run);
 	out->counts = *rpl_get_counts(run);
-	rpl_span(run, &start, &end);
-	out->wall_ns = end - start;
 out:
 	srz_abort(w);
 	sr_task_starts_release(&starts);
@@ -608,7 +603,6 @@ static int run(const void *options, int nargs, char **args, struct sr_error *err
 		ret = -1;
 	cmd_progress_end();
 	if (ret == 0) {
-		j->series.costs = &j->costs;
 		if (j->o->json)
 			replay_report_json(&j->series);
 		else

@@ -13,7 +13,6 @@
 struct replay_run {
 	struct ana_result result;
 	struct rpl_counts counts;
-	double wall_ns;
 	char *file; /* NULL: not kept */
 };
 
@@ -28,7 +27,6 @@ struct replay_arm {
 struct replay_series {
 	const char *trace;
 	const struct sr_model *model;
-	const struct rpl_costs *costs;
 	struct ana_result recorded;
 	struct replay_arm arm[MAX_ARMS];
 	size_t narms;

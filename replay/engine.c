@@ -375,11 +375,6 @@ const struct rpl_counts *rpl_get_counts(const struct rpl_run *run)
 	return &run->counts;
 }
 
-const struct rpl_costs *rpl_get_costs(const struct rpl_run *run)
-{
-	return &run->costs;
-}
-
 void rpl_span(const struct rpl_run *run, uint64_t *start_ns, uint64_t *end_ns)
 {
 	*start_ns = run->start_ns;

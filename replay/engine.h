@@ -64,8 +64,8 @@ struct rpl_counts {
 	uint64_t sleeps, sleeps_late;                     /* sleeps_late: their time had passed (open timing) */
 	uint64_t order_waits, order_yields, order_spins, order_blocks, order_expired, order_wait_ns;
 	uint64_t forced; /* waits ended by the watchdog: a defect when not 0 */
-	uint64_t nice_refused, policy_refused, affinity_dropped, cpu_mapped;
-	uint64_t decisions, decision_ns, migrations, migrate_refused;
+	uint64_t nice_refused, policy_refused, affinity_dropped;
+	uint64_t decisions;
 	uint64_t events_dropped; /* engine events that found no room */
 	uint64_t balancer_cpu_ns;
 	uint64_t owed_ns, paid_ns; /* CPU time the programs owed, and what their threads used */
@@ -76,9 +76,7 @@ struct rpl_run;
 struct rpl_run *rpl_prepare(const struct sr_model *m, const struct rpl_config *cfg, struct sr_error *err);
 int rpl_execute(struct rpl_run *run, struct sr_error *err);
 const struct rpl_counts *rpl_get_counts(const struct rpl_run *run);
-const struct rpl_costs *rpl_get_costs(const struct rpl_run *run);
-/* Sorted by (time, cpu), owned by the run. Names: index into the model's programs' comms is not used; a COMM
- * event's name is the index of the model task, to be interned by the caller. */
+/* Sorted by (time, cpu), owned by the run. */
 int rpl_collect(struct rpl_run *run, const struct sr_event **events, size_t *n, struct sr_error *err);
 void rpl_span(const struct rpl_run *run, uint64_t *start_ns, uint64_t *end_ns);
 void rpl_free(struct rpl_run *run); /* NULL is allowed; ends threads that have not ended */

@@ -212,10 +212,8 @@ static int move(struct rpl_engine *e, int task, unsigned to, enum sr_cause cause
 	int from = t->cpu;
 
 	if (!t->queued || to >= run->machine.ncpus || !run->machine.v[to].online || run->nmoves == MAX_MOVES ||
-	    (run->cfg.keep_affinity && t->p->allowed && !sr_cpumask_isset(t->p->allowed, to))) {
-		run->counts.migrate_refused++;
+	    (run->cfg.keep_affinity && t->p->allowed && !sr_cpumask_isset(t->p->allowed, to)))
 		return -1;
-	}
 	unlink_task(run, t);
 	if (p->dequeue)
 		p->dequeue(e, run->policy_state, from, task);
@@ -241,8 +239,6 @@ static void log_decision(struct rpl_run *run, struct rthread *by, uint32_t task,
 	struct rpl_counts *counts = by ? &by->counts : &run->counts;
 
 	counts->decisions++;
-	counts->decision_ns += cost;
-	counts->migrations += from != to && from >= 0;
 	if (l->n == l->cap) {
 		counts->events_dropped++;
 		return;
@@ -376,25 +372,32 @@ void rpl_unlock_wake(struct rpl_run *run)
 		unlock(run);
 }
 
+/* The end of a wake's placement, with the lock held: asks, enqueues, unlocks, pins. */
+static void place_woken(struct rpl_run *run, struct rthread *by, struct rthread *t, struct rpl_place *place,
+			uint64_t from_ns)
+{
+	int to = ask(run, t, place);
+
+	enqueue(run, t, to);
+	unlock_and_move(run, by, from_ns);
+	pin(t);
+	log_decision(run, by, t->index, place->prev_cpu, to, SR_CAUSE_WAKE, from_ns);
+}
+
 void rpl_place_wake(struct rthread *waker, struct rthread *t, uint64_t from_ns)
 {
 	struct rpl_run *run = waker->run;
 	struct rpl_place place = { .why = SR_CAUSE_WAKE, .waker = waker->index };
 	const struct sr_op *next;
-	int old, to;
 
 	if (!pins(run))
 		return;
-	old = place.prev_cpu = t->cpu;
+	place.prev_cpu = t->cpu;
 	place.this_cpu = waker->cpu;
 	/* The recording shows whether the waker slept next: that is what sync meant. */
 	next = &waker->p->ops[waker->pc + 1];
 	place.sync = next->kind == SR_OP_WAIT || next->kind == SR_OP_SLEEP;
-	to = ask(run, t, &place);
-	enqueue(run, t, to);
-	unlock_and_move(run, waker, from_ns);
-	pin(t);
-	log_decision(run, waker, t->index, old, to, SR_CAUSE_WAKE, from_ns);
+	place_woken(run, waker, t, &place, from_ns);
 }
 
 void rpl_place_self(struct rthread *t)
@@ -402,19 +405,12 @@ void rpl_place_self(struct rthread *t)
 	struct rpl_run *run = t->run;
 	struct rpl_place place = { .why = SR_CAUSE_WAKE, .waker = -1 };
 	uint64_t from;
-	int old, to;
 
 	if (!pins(run))
 		return;
-	from = mono_ns();
-	lock(run);
-	old = place.this_cpu = place.prev_cpu = t->cpu;
-	t->recorded_cpu = next_recorded_cpu(t);
-	to = ask(run, t, &place);
-	enqueue(run, t, to);
-	unlock_and_move(run, t, from);
-	pin(t);
-	log_decision(run, t, t->index, old, to, SR_CAUSE_WAKE, from);
+	from = rpl_lock_wake(run, t);
+	place.this_cpu = place.prev_cpu = t->cpu;
+	place_woken(run, t, t, &place, from);
 }
 
 void rpl_went_to_sleep(struct rthread *t)
