@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Draining: on a timer, never woken by an event, so that the recorder disturbs little. Each pass reads every cpu's
- * ring until it is empty. What is older than the beginning of the pass before is complete on all cpus (a cpu may stand
- * still between taking an event's time and writing it, but hardly for a whole interval) and is handed on in order.
+ * Draining: on a timer, never woken by an event, and in the idle scheduling class, so that the recorder disturbs little: it
+ * runs where a cpu has nothing else to do. The watch looks at a pass that takes long, and when a ring is half full
+ * (or patience ends), gives it a class in which it gets through. Each pass reads what there is; what is older
+ * than HOLD_NS is complete on all cpus (a cpu may stand still between taking an event's time and writing it, but
+ * hardly for so long), and goes on in order.
  */
 #include <errno.h>
 #include <signal.h>
@@ -17,9 +19,9 @@
 
 #define LEAST_INTERVAL_NS 5000000u
 #define MOST_INTERVAL_NS 100000000u
-#define FILL_SHARE 4 /* a pass should come when the fullest ring is a quarter full */
-#define BURST_BYTES_PER_MS \
-	40000u /* and before a quiet cpu that begins to switch 600,000 times a second has filled half */
+#define HOLD_NS 25000000u
+#define FILL_SHARE 4      /* a pass should come when the fullest ring is a quarter full */
+#define ROUND_EVENTS 8192 /* of each cpu, then they are merged while they are in the cache */
 
 static uint64_t thread_cpu_ns(void)
 {
@@ -29,23 +31,29 @@ static uint64_t thread_cpu_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+int rec_cpu_stats(const struct rec_cpu *c, const char *const *lines, size_t n, uint64_t *sum)
+{
+	char text[1024];
+	ssize_t len = pread(c->stats_fd, text, sizeof(text) - 1, 0);
+
+	if (len <= 0)
+		return -1;
+	text[len] = '\0';
+	*sum = 0;
+	for (size_t i = 0; i < n; i++) {
+		const char *at = strstr(text, lines[i]);
+
+		if (at)
+			*sum += strtoull(at + strlen(lines[i]), NULL, 10);
+	}
+	return 0;
+}
+
 int rec_cpu_lost(const struct rec_cpu *c, uint64_t *lost)
 {
 	static const char *const counted[] = { "\noverrun: ", "\ncommit overrun: ", "\ndropped events: " };
-	char text[1024];
-	ssize_t n = pread(c->stats_fd, text, sizeof(text) - 1, 0);
 
-	if (n <= 0)
-		return -1;
-	text[n] = '\0';
-	*lost = 0;
-	for (size_t i = 0; i < sizeof(counted) / sizeof(*counted); i++) {
-		const char *at = strstr(text, counted[i]);
-
-		if (at)
-			*lost += strtoull(at + strlen(counted[i]), NULL, 10);
-	}
-	return 0;
+	return rec_cpu_stats(c, counted, 3, lost);
 }
 
 /* One sub-buffer into s->page: its length, 0 when the ring is empty, -1. */
@@ -68,9 +76,11 @@ int rec_discard(struct rec_session *s, void (*found)(void *arg, const uint8_t *d
 		struct sr_error *err)
 {
 	for (size_t i = 0; i < s->ncpus; i++) {
-		ssize_t n;
+		uint64_t pages = 2 * s->buffer_bytes / s->page_size +
+				 16; /* events may come faster than they are read */
+		ssize_t n = 0;
 
-		while ((n = read_page(s, &s->cpus[i], err)) > 0) {
+		while (pages-- && (n = read_page(s, &s->cpus[i], err)) > 0) {
 			struct rec_page page;
 			const uint8_t *data;
 			uint64_t time;
@@ -87,11 +97,22 @@ int rec_discard(struct rec_session *s, void (*found)(void *arg, const uint8_t *d
 	return 0;
 }
 
-static int take_page(struct rec_session *s, struct rec_cpu *c, size_t bytes, uint64_t *first_ns, uint64_t *data_bytes,
-		     struct sr_error *err)
+/* A full sub-buffer has no room for the number of events lost before it: then it is what the kernel's count has grown by,
+ * for the kernel counts at a cpu's every loss and this is the first event after the last. */
+static int tell_loss(struct rec_session *s, struct rec_cpu *c, const struct rec_page *page, struct sr_error *err)
+{
+	uint64_t count = page->missed_n, lost;
+
+	if (!count && !rec_cpu_lost(c, &lost) && lost - c->base_lost > c->told_lost)
+		count = lost - c->base_lost - c->told_lost;
+	c->told_lost += count;
+	return rec_merge_lost(&s->merge, c->cpu, page->time_ns, count, err);
+}
+
+static int take_page(struct rec_session *s, struct rec_cpu *c, size_t bytes, struct sr_error *err)
 {
 	struct rec_merge *m = &s->merge;
-	struct rec_item item;
+	struct rec_item *item;
 	struct rec_page page;
 	const uint8_t *data;
 	uint64_t time;
@@ -100,64 +121,75 @@ static int take_page(struct rec_session *s, struct rec_cpu *c, size_t bytes, uin
 
 	if (rec_page_init(&page, s->page, bytes, s->formats.commit_size))
 		return rec_merge_lost(m, c->cpu, m->q[c->cpu].last_ns, 0, err);
-	*first_ns = page.time_ns;
-	*data_bytes += (uint64_t)(page.end - page.at);
-	if (page.missed) {
-		c->told_lost += page.missed_n;
-		if (rec_merge_lost(m, c->cpu, page.time_ns, page.missed_n, err))
-			return -1;
-		if (!page.missed_n)
-			c->untold = m->q[c->cpu].n;
-	}
+	c->read_ns = page.time_ns;
+	c->pass_bytes += (uint64_t)(page.end - page.at);
+	if (page.missed && tell_loss(s, c, &page, err))
+		return -1;
 	while ((r = rec_page_next(&page, &data, &len, &time)) == 1) {
-		r = rec_decode(&s->formats, &m->names, data, len, time, c->cpu, &item);
-		if (r > 0 ? rec_merge_queue(m, c->cpu, &item, err) : r < 0 && rec_merge_lost(m, c->cpu, time, 1, err))
+		item = rec_merge_slot(m, c->cpu, err);
+		if (!item)
+			return -1;
+		r = rec_decode(&s->formats, &m->names, data, len, time, c->cpu, item);
+		if (r > 0)
+			rec_merge_push(m, c->cpu);
+		else if (r < 0 && rec_merge_lost(m, c->cpu, time, 1, err))
 			return -1;
 	}
 	return r < 0 ? rec_merge_lost(m, c->cpu, page.time_ns, 0, err) : 0;
 }
 
-/* A full sub-buffer has no room for the number of events lost before it. The ring is empty now, so the kernel's count
- * has grown by just that since the last one told (with several such places in a pass, by their sum: it goes to the
- * last, and the others stay unknown). */
-static void tell_loss(struct rec_session *s, struct rec_cpu *c)
+/* Reads one cpu until it is empty, its events are newer than until_ns, or a round is full. */
+static int drain_cpu(struct rec_session *s, struct rec_cpu *c, uint64_t until_ns, struct sr_error *err)
 {
-	struct rec_queue *q = &s->merge.q[c->cpu];
-	uint64_t lost;
+	const struct rec_queue *q = &s->merge.q[c->cpu];
+	size_t full = q->n + ROUND_EVENTS;
 
-	if (rec_cpu_lost(c, &lost) || lost - c->base_lost <= c->told_lost)
-		return;
-	q->v[(q->head + c->untold - 1) & (q->cap - 1)].ev.u.lost.count = lost - c->base_lost - c->told_lost;
-	c->told_lost = lost - c->base_lost;
-}
+	while (q->n < full) {
+		ssize_t n = read_page(s, c, err);
 
-/* Reads one cpu until it is empty, or up to events that are newer than until_ns. */
-static int drain_cpu(struct rec_session *s, struct rec_cpu *c, uint64_t until_ns, uint64_t *bytes, struct sr_error *err)
-{
-	uint64_t pages = 2 * s->buffer_bytes / s->page_size + 16, first_ns = 0;
-	ssize_t n = 0;
-
-	*bytes = 0;
-	c->untold = 0;
-	while (pages-- && first_ns <= until_ns && (n = read_page(s, c, err)) > 0)
-		if (take_page(s, c, (size_t)n, &first_ns, bytes, err))
+		if (n < 0 || (n && take_page(s, c, (size_t)n, err)))
 			return -1;
-	if (n == 0 && c->untold)
-		tell_loss(s, c);
-	s->stats.bytes_read += *bytes;
-	return n < 0 ? -1 : 0;
+		if (!n || c->read_ns > until_ns || !c->pages_left--) {
+			c->pass_over = true;
+			break;
+		}
+	}
+	return 0;
 }
 
-static int drain_all(struct rec_session *s, uint64_t until_ns, uint64_t *most, struct sr_error *err)
+/* Reads all cpus up to until_ns, round by round, and hands on what is older than before_ns; *most: bytes of the fullest. */
+static int drain_all(struct rec_session *s, uint64_t until_ns, uint64_t before_ns, uint64_t *most, struct sr_error *err)
 {
-	uint64_t bytes;
+	uint64_t complete_ns;
+	bool over;
 
+	for (size_t i = 0; i < s->ncpus; i++) {
+		struct rec_cpu *c = &s->cpus[i];
+
+		c->pass_over = false;
+		c->pages_left = 2 * s->buffer_bytes / s->page_size + 16;
+		c->pass_bytes = c->read_ns = 0;
+	}
+	do {
+		complete_ns = before_ns;
+		over = true;
+		for (size_t i = 0; i < s->ncpus; i++) {
+			struct rec_cpu *c = &s->cpus[i];
+
+			if (!c->pass_over && drain_cpu(s, c, until_ns, err))
+				return -1;
+			if (!c->pass_over && s->merge.q[c->cpu].last_ns < complete_ns)
+				complete_ns = s->merge.q[c->cpu].last_ns;
+			over &= c->pass_over;
+		}
+		if (rec_merge_emit(&s->merge, complete_ns, err))
+			return -1;
+	} while (!over);
 	*most = 0;
 	for (size_t i = 0; i < s->ncpus; i++) {
-		if (drain_cpu(s, &s->cpus[i], until_ns, &bytes, err))
-			return -1;
-		if (bytes > *most)
-			*most = bytes;
+		s->stats.bytes_read += s->cpus[i].pass_bytes;
+		if (s->cpus[i].pass_bytes > *most)
+			*most = s->cpus[i].pass_bytes;
 	}
 	return 0;
 }
@@ -175,24 +207,31 @@ static void note_stats(struct rec_session *s, uint64_t cpu_before_ns)
 	s->stats.cpu_ns += thread_cpu_ns() - cpu_before_ns;
 }
 
+/* Rings are read when a quarter is full, at their last pace or a sudden burst's. */
+static uint64_t next_interval(const struct rec_session *s, uint64_t elapsed_ns, uint64_t most)
+{
+	uint64_t interval = s->buffer_bytes / 2 * 1000000u / REC_BURST_BYTES_PER_MS;
+
+	if (most && elapsed_ns * (s->buffer_bytes / FILL_SHARE) / most < interval)
+		interval = elapsed_ns * (s->buffer_bytes / FILL_SHARE) / most;
+	return interval < LEAST_INTERVAL_NS ? LEAST_INTERVAL_NS :
+	       interval > MOST_INTERVAL_NS  ? MOST_INTERVAL_NS :
+					      interval;
+}
+
 int rec_drain(struct rec_session *s, struct sr_error *err)
 {
-	uint64_t cpu_before = thread_cpu_ns(), now = rec_now_ns(), most, elapsed, interval;
+	uint64_t cpu_before, now = rec_now_ns(), most;
 	int rc;
 
 	if (!s->running || s->failed)
 		return 0;
-	rc = drain_all(s, now, &most, err);
-	if (!rc)
-		rc = rec_merge_emit(&s->merge, s->horizon_ns, err);
-	elapsed = now - s->drained_ns;
-	interval = s->buffer_bytes / 2 * 1000000u / BURST_BYTES_PER_MS;
-	if (most && elapsed * (s->buffer_bytes / FILL_SHARE) / most < interval)
-		interval = elapsed * (s->buffer_bytes / FILL_SHARE) / most;
-	s->interval_ns = interval < LEAST_INTERVAL_NS ? LEAST_INTERVAL_NS :
-			 interval > MOST_INTERVAL_NS  ? MOST_INTERVAL_NS :
-							interval;
-	s->horizon_ns = s->drained_ns = now;
+	cpu_before = thread_cpu_ns();
+	rec_pass_begins(s, now);
+	rc = drain_all(s, now, now - HOLD_NS, &most, err);
+	rec_pass_ends(s);
+	s->interval_ns = next_interval(s, now - s->drained_ns, most);
+	s->drained_ns = now;
 	s->failed = rc != 0;
 	note_stats(s, cpu_before);
 	return rc;
@@ -226,7 +265,7 @@ int rec_end(struct rec_session *s, struct sr_error *err)
 		return sr_fail_errno(err, SR_ENVIRONMENT, "tracefs: tracing_on");
 	if (s->failed)
 		return 0;
-	rc = drain_all(s, UINT64_MAX, &most, err) || settle_losses(s, err) ||
+	rc = drain_all(s, UINT64_MAX, UINT64_MAX, &most, err) || settle_losses(s, err) ||
 			     rec_merge_emit(&s->merge, UINT64_MAX, err) ?
 		     -1 :
 		     0;
@@ -235,24 +274,7 @@ int rec_end(struct rec_session *s, struct sr_error *err)
 	return rc;
 }
 
-void rec_raise_priority(struct rec_session *s)
-{
-	rec_janitor_raise(&s->janitor, gettid());
-}
-
 /* ---- the draining thread ---- */
-
-static void wait_interval(struct rec_session *s)
-{
-	struct timespec t;
-	uint64_t at = s->interval_ns;
-
-	clock_gettime(CLOCK_MONOTONIC, &t); /* the condition's clock */
-	at += (uint64_t)t.tv_nsec;
-	t.tv_sec += (time_t)(at / 1000000000u);
-	t.tv_nsec = (long)(at % 1000000000u);
-	pthread_cond_timedwait(&s->wake, &s->lock, &t);
-}
 
 static void *thread_main(void *arg)
 {
@@ -270,7 +292,7 @@ static void *thread_main(void *arg)
 		}
 		if (!s->thread_status)
 			s->thread_status = rec_drain(s, &s->thread_error);
-		wait_interval(s);
+		rec_timed_wait(&s->wake, &s->lock, s->interval_ns);
 	}
 	pthread_mutex_unlock(&s->lock);
 	return NULL;
@@ -303,6 +325,7 @@ int rec_thread_prepare(struct rec_session *s, struct sr_error *err)
 
 static void thread_set(struct rec_session *s, bool *what, bool value)
 {
+	rec_hurry(s, !value || what == &s->thread_quit); /* to end it needs the lock */
 	pthread_mutex_lock(&s->lock);
 	*what = value;
 	pthread_cond_broadcast(&s->wake);

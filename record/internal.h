@@ -10,6 +10,7 @@
 #define SCHEDREC_RECORD_INTERNAL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/resource.h>
 
 #include "record/record.h"
@@ -21,7 +22,15 @@ struct rec_name {
 	size_t at;           /* into text */
 };
 
+/* Comms come again and again: found by their bytes as events have them, without hashing each. */
+#define REC_COMM_CACHE 256
+struct rec_comm {
+	uint64_t a, b; /* the 16 bytes */
+	uint32_t id;   /* 0: empty */
+};
+
 struct rec_names {
+	struct rec_comm comm[REC_COMM_CACHE];
 	struct rec_name *v; /* v[0] is unused */
 	size_t n, cap;
 	char *text;
@@ -32,6 +41,8 @@ struct rec_names {
 
 /* The number of text[0..len), cut at a NUL; 0: memory ran out. */
 uint32_t rec_names_put(struct rec_names *t, const char *text, size_t len);
+/* The same for a comm in its SR_COMM_LEN bytes, the last of which does not count. */
+uint32_t rec_names_comm(struct rec_names *t, const uint8_t comm[SR_COMM_LEN]);
 const char *rec_names_get(const struct rec_names *t, uint32_t id);
 void rec_names_forget_sink(struct rec_names *t); /* another sink follows */
 void rec_names_release(struct rec_names *t);
@@ -141,6 +152,10 @@ void rec_merge_reset(struct rec_merge *m, const struct rec_sink *sink);
 void rec_merge_release(struct rec_merge *m);
 int rec_merge_set_comm(struct rec_merge *m, int32_t tid, const char *comm, struct sr_error *err);
 int rec_merge_queue(struct rec_merge *m, unsigned cpu, const struct rec_item *item, struct sr_error *err);
+/* The same in two steps without a copy: the place of the cpu's next event, NULL when memory ran out; and then, when it is
+ * filled, its end of the queue. */
+struct rec_item *rec_merge_slot(struct rec_merge *m, unsigned cpu, struct sr_error *err);
+void rec_merge_push(struct rec_merge *m, unsigned cpu);
 /* Queues a LOST: count events before time_ns (0: not known how many). */
 int rec_merge_lost(struct rec_merge *m, unsigned cpu, uint64_t time_ns, uint64_t count, struct sr_error *err);
 /* Hands on, in (time, cpu) order, everything older than before_ns. */
@@ -163,13 +178,14 @@ int rec_proc_all(struct sr_task_starts *out, const int *recorder, size_t nrecord
 struct rec_janitor {
 	pid_t pid; /* 0: none */
 	int fd;
+	pthread_mutex_t lock; /* one question at a time */
 };
 
 /* Forks the janitor of the instance in dir. Every other descriptor is closed in it. */
 int rec_janitor_start(struct rec_janitor *j, const char *dir, struct sr_error *err);
 int rec_janitor_clear_filter(struct rec_janitor *j, struct sr_error *err); /* empties set_event_pid */
-/* Gives a thread of this process nice -20; where that may not be, nothing changes. */
-void rec_janitor_raise(struct rec_janitor *j, pid_t tid);
+/* Gives a thread of this process the normal class and nice -20; false where that may not be. */
+bool rec_janitor_raise(struct rec_janitor *j, pid_t tid);
 /* Removes the instance: all its descriptors must be closed by now. */
 int rec_janitor_finish(struct rec_janitor *j, struct sr_error *err);
 /* Removes instances whose recorder is gone. Failures are not errors: the next one tries again. */
@@ -182,7 +198,10 @@ struct rec_cpu {
 	int raw_fd, stats_fd;
 	uint64_t base_lost; /* the kernel's own count of lost events at rec_begin */
 	uint64_t told_lost; /* since then, told by sub-buffers */
-	size_t untold;      /* in this pass: 1 + the place in the queue of the last LOST without a number, 0: none */
+	/* in this pass */
+	uint64_t read_ns; /* the first event of the last sub-buffer read */
+	uint64_t pass_bytes, pages_left;
+	bool pass_over;
 };
 
 struct rec_session {
@@ -201,8 +220,7 @@ struct rec_session {
 	bool foreign_ns;       /* our pids are not those of the events */
 	bool filtered, running;
 	bool failed;         /* the sink refused: nothing more is handed to it */
-	uint64_t horizon_ns; /* when the drain before this one began: older events are complete */
-	uint64_t drained_ns; /* when the last drain ended */
+	uint64_t drained_ns; /* when the last pass began */
 	uint64_t interval_ns;
 	struct rec_stats stats;
 	struct rlimit files; /* as it was before rec_open */
@@ -214,9 +232,20 @@ struct rec_session {
 	bool thread_alive, thread_drain, thread_quit;
 	int thread_tid, thread_status;
 	struct sr_error thread_error;
+	/* watch.c */
+	pthread_t watch;
+	pthread_mutex_t watch_lock;
+	pthread_cond_t watch_wake;
+	bool watch_alive, watch_quit;
+	bool may_idle; /* a thread can be brought back from the idle class */
+	int watch_tid;
+	pid_t pass_tid;
+	_Atomic uint64_t pass_since_ns; /* a pass in the idle class began then; 0: none */
+	atomic_bool hurry;              /* no pass goes into the idle class */
 };
 
 #define REC_FIRST_INTERVAL_NS 20000000u
+#define REC_BURST_BYTES_PER_MS 40000u /* 600,000 switches a second of one cpu */
 
 uint64_t rec_now_ns(void);
 int rec_write_text(int fd, const char *text);
@@ -226,7 +255,20 @@ int rec_thread_finish(struct rec_session *s, struct sr_error *err); /* ends the 
 /* Reads and throws away what the ring buffers hold; found (may be NULL) sees each record first. */
 int rec_discard(struct rec_session *s, void (*found)(void *arg, const uint8_t *data, size_t len), void *arg,
 		struct sr_error *err);
+/* The sum of the values of these lines of a cpu's statistics, each given as "\nNAME: "; -1: not readable. */
+int rec_cpu_stats(const struct rec_cpu *c, const char *const *lines, size_t n, uint64_t *sum);
 /* The kernel's own count of events that this cpu's buffer lost, since it was made; -1: not readable. */
 int rec_cpu_lost(const struct rec_cpu *c, uint64_t *lost);
+
+/* ---- watch.c ---- */
+
+void rec_timed_wait(pthread_cond_t *wake, pthread_mutex_t *lock, uint64_t ns); /* a condition of CLOCK_MONOTONIC */
+int rec_watch_start(struct rec_session *s, struct sr_error *err);
+void rec_watch_stop(struct rec_session *s);
+/* Around a pass of draining, by the thread that does it: the idle class, where it may be. */
+void rec_pass_begins(struct rec_session *s, uint64_t now);
+void rec_pass_ends(struct rec_session *s);
+/* On: no pass goes into the idle class any more, and one that is in it comes out. */
+void rec_hurry(struct rec_session *s, bool on);
 
 #endif

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,10 +94,14 @@ static void close_others(unsigned keep)
 
 static int raise_priority(pid_t recorder, pid_t tid)
 {
+	struct sched_param none = { 0 };
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%d", (int)recorder, (int)tid);
-	return access(path, F_OK) || setpriority(PRIO_PROCESS, (id_t)tid, -20) ? -1 : 0;
+	return access(path, F_OK) || sched_setscheduler(tid, SCHED_OTHER, &none) ||
+			       setpriority(PRIO_PROCESS, (id_t)tid, -20) ?
+		       -1 :
+		       0;
 }
 
 static void __attribute__((noreturn)) janitor(const char *dir, pid_t recorder, int fd)
@@ -151,20 +156,22 @@ int rec_janitor_start(struct rec_janitor *j, const char *dir, struct sr_error *e
 		return sr_fail_errno(err, SR_ENVIRONMENT, "fork");
 	}
 	j->fd = pair[0];
+	pthread_mutex_init(&j->lock, NULL);
 	return 0;
 }
 
-static char ask_janitor(const struct rec_janitor *j, int what, pid_t tid)
+static char ask_janitor(struct rec_janitor *j, int what, pid_t tid)
 {
 	struct ask ask = { what, tid };
 	char answer = 0;
 	ssize_t n;
 
-	if (send(j->fd, &ask, sizeof(ask), MSG_NOSIGNAL) != sizeof(ask))
-		return 0;
-	while ((n = recv(j->fd, &answer, 1, 0)) < 0 && errno == EINTR)
-		;
-	return n == 1 ? answer : 0;
+	pthread_mutex_lock(&j->lock);
+	if (send(j->fd, &ask, sizeof(ask), MSG_NOSIGNAL) == sizeof(ask))
+		while ((n = recv(j->fd, &answer, 1, 0)) < 0 && errno == EINTR)
+			;
+	pthread_mutex_unlock(&j->lock);
+	return answer;
 }
 
 int rec_janitor_clear_filter(struct rec_janitor *j, struct sr_error *err)
@@ -174,9 +181,9 @@ int rec_janitor_clear_filter(struct rec_janitor *j, struct sr_error *err)
 	return 0;
 }
 
-void rec_janitor_raise(struct rec_janitor *j, pid_t tid)
+bool rec_janitor_raise(struct rec_janitor *j, pid_t tid)
 {
-	ask_janitor(j, ASK_RAISE, tid);
+	return ask_janitor(j, ASK_RAISE, tid) == ANSWER_OK;
 }
 
 int rec_janitor_finish(struct rec_janitor *j, struct sr_error *err)
@@ -189,6 +196,7 @@ int rec_janitor_finish(struct rec_janitor *j, struct sr_error *err)
 	close(j->fd);
 	while (waitpid(j->pid, NULL, 0) < 0 && errno == EINTR)
 		;
+	pthread_mutex_destroy(&j->lock);
 	j->pid = 0;
 	if (answer != ANSWER_OK)
 		return sr_fail(err, SR_ENVIRONMENT,

@@ -330,7 +330,7 @@ out:
 	return rc;
 }
 
-static int64_t number(const struct rec_field *f, const uint8_t *data)
+static inline int64_t number(const struct rec_field *f, const uint8_t *data)
 {
 	const uint8_t *p = data + f->offset;
 	bool negative = f->type == REC_INT;
@@ -338,15 +338,16 @@ static int64_t number(const struct rec_field *f, const uint8_t *data)
 	uint32_t v32;
 	uint64_t v64;
 
+	if (f->size == 4) { /* nearly all */
+		memcpy(&v32, p, 4);
+		return negative ? (int32_t)v32 : (int64_t)v32;
+	}
 	switch (f->size) {
 	case 1:
 		return negative ? (int8_t)*p : *p;
 	case 2:
 		memcpy(&v16, p, 2);
 		return negative ? (int16_t)v16 : v16;
-	case 4:
-		memcpy(&v32, p, 4);
-		return negative ? (int32_t)v32 : (int64_t)v32;
 	case 8:
 		memcpy(&v64, p, 8);
 		return (int64_t)v64;
@@ -354,25 +355,43 @@ static int64_t number(const struct rec_field *f, const uint8_t *data)
 	return 0;
 }
 
-/* Interns a text of a record, at most max bytes of it; 0 when it lies outside the record or memory ran out. */
-static uint32_t text_of(struct rec_names *names, const struct rec_field *f, const uint8_t *data, size_t len, size_t max)
+#define MAX_PATH 4096
+
+/* Where a text of a record is, and how long it may be; NULL when it lies outside of the record. */
+static inline const uint8_t *text_at(const struct rec_field *f, const uint8_t *data, size_t len, size_t *size)
 {
-	size_t at = f->offset, size = f->size;
+	uint32_t loc;
 
-	if (f->type == REC_DATA_LOC) {
-		uint32_t loc;
-
-		memcpy(&loc, data + f->offset, 4);
-		at = loc & 0xffff;
-		size = loc >> 16;
-		if (at > len || size > len - at)
-			return 0;
-	}
-	return rec_names_put(names, (const char *)data + at, size < max ? size : max);
+	*size = f->size;
+	if (f->type != REC_DATA_LOC)
+		return data + f->offset;
+	memcpy(&loc, data + f->offset, 4);
+	*size = loc >> 16;
+	return (loc & 0xffff) <= len && *size <= len - (loc & 0xffff) ? data + (loc & 0xffff) : NULL;
 }
 
-#define MAX_COMM (SR_COMM_LEN - 1)
-#define MAX_PATH 4096
+/* Both: the number of the text; 0 when it lies outside of the record or memory ran out. */
+static inline uint32_t comm_of(struct rec_names *names, const struct rec_field *f, const uint8_t *data, size_t len)
+{
+	uint8_t comm[SR_COMM_LEN] = { 0 };
+	size_t size;
+	const uint8_t *at = text_at(f, data, len, &size);
+
+	if (!at)
+		return 0;
+	if (size == SR_COMM_LEN)
+		return rec_names_comm(names, at);
+	memcpy(comm, at, size < SR_COMM_LEN ? size : SR_COMM_LEN);
+	return rec_names_comm(names, comm);
+}
+
+static uint32_t path_of(struct rec_names *names, const struct rec_field *f, const uint8_t *data, size_t len)
+{
+	size_t size;
+	const uint8_t *at = text_at(f, data, len, &size);
+
+	return at ? rec_names_put(names, (const char *)at, size < MAX_PATH ? size : MAX_PATH) : 0;
+}
 
 /* A cpu number as events have it; a kernel has no more than SR_MAX_CPUS. */
 static bool cpu_of(int64_t n, uint16_t *cpu)
@@ -419,12 +438,12 @@ int rec_decode(const struct rec_formats *f, struct rec_names *names, const uint8
 	/* enum trace_flag_type, the same since 2.6: 0x08 hard irq, 0x10 soft irq, 0x40 NMI */
 	ev->flags = (uint8_t)((flags & 0x08 ? SR_EV_HARDIRQ : 0) | (flags & 0x10 ? SR_EV_SOFTIRQ : 0) |
 			      (flags & 0x40 ? SR_EV_NMI : 0));
-	out->comm_a = text_of(names, &v[0], data, len, kind == SR_EV_EXEC ? MAX_PATH : MAX_COMM);
+	out->comm_a = kind == SR_EV_EXEC ? path_of(names, &v[0], data, len) : comm_of(names, &v[0], data, len);
 	if (!out->comm_a)
 		return -1;
 	switch (kind) {
 	case SR_EV_SWITCH:
-		out->comm_b = text_of(names, &v[1], data, len, MAX_COMM);
+		out->comm_b = comm_of(names, &v[1], data, len);
 		ev->u.sw.prev = (int32_t)number(&v[2], data);
 		ev->u.sw.next = (int32_t)number(&v[3], data);
 		ev->u.sw.prev_prio = (int16_t)number(&v[4], data);
@@ -445,7 +464,7 @@ int rec_decode(const struct rec_formats *f, struct rec_names *names, const uint8
 			       1 :
 			       -1;
 	case SR_EV_FORK:
-		out->comm_b = text_of(names, &v[1], data, len, MAX_COMM);
+		out->comm_b = comm_of(names, &v[1], data, len);
 		ev->u.fork.parent = (int32_t)number(&v[2], data);
 		ev->u.fork.child = (int32_t)number(&v[3], data);
 		return out->comm_b ? 1 : -1;
@@ -461,7 +480,7 @@ int rec_decode(const struct rec_formats *f, struct rec_names *names, const uint8
 		ev->u.exit.group_dead = v[3].type ? number(&v[3], data) != 0 : 2;
 		return 1;
 	case SR_EV_RENAME:
-		out->comm_b = text_of(names, &v[1], data, len, MAX_COMM);
+		out->comm_b = comm_of(names, &v[1], data, len);
 		/* Without a pid it is nearly always the running task's own; a later event's comm corrects the rest. */
 		ev->u.rename.tid = v[2].type ? (int32_t)number(&v[2], data) : ev->ctx;
 		return out->comm_b ? 1 : -1;

@@ -104,26 +104,36 @@ static void sift_down(struct rec_merge *m)
 
 /* ---- in ---- */
 
-int rec_merge_queue(struct rec_merge *m, unsigned cpu, const struct rec_item *item, struct sr_error *err)
+static int grow_queue(struct rec_queue *q, struct sr_error *err)
+{
+	size_t cap = q->cap ? q->cap * 2 : 1024;
+	struct rec_item *v = malloc(cap * sizeof(*v));
+
+	if (!v)
+		return no_memory(err);
+	for (size_t i = 0; i < q->n; i++)
+		v[i] = q->v[(q->head + i) & (q->cap - 1)];
+	free(q->v);
+	q->v = v;
+	q->cap = cap;
+	q->head = 0;
+	return 0;
+}
+
+struct rec_item *rec_merge_slot(struct rec_merge *m, unsigned cpu, struct sr_error *err)
 {
 	struct rec_queue *q = &m->q[cpu];
-	struct rec_item *slot;
 
-	if (q->n == q->cap) {
-		size_t cap = q->cap ? q->cap * 2 : 1024;
-		struct rec_item *v = calloc(cap, sizeof(*v));
+	if (q->n == q->cap && grow_queue(q, err))
+		return NULL;
+	return &q->v[(q->head + q->n) & (q->cap - 1)];
+}
 
-		if (!v)
-			return no_memory(err);
-		for (size_t i = 0; i < q->n; i++)
-			v[i] = q->v[(q->head + i) & (q->cap - 1)];
-		free(q->v);
-		q->v = v;
-		q->cap = cap;
-		q->head = 0;
-	}
-	slot = &q->v[(q->head + q->n) & (q->cap - 1)];
-	*slot = *item;
+void rec_merge_push(struct rec_merge *m, unsigned cpu)
+{
+	struct rec_queue *q = &m->q[cpu];
+	struct rec_item *slot = &q->v[(q->head + q->n) & (q->cap - 1)];
+
 	/* The kernel's fast clock may step back by a few ns between two events; one that comes after its time was
 	 * already handed on (its cpu stood still between taking the time and writing) is put at the front. */
 	if (slot->ev.time_ns < q->last_ns)
@@ -137,6 +147,16 @@ int rec_merge_queue(struct rec_merge *m, unsigned cpu, const struct rec_item *it
 		m->heap[m->nheap] = cpu;
 		sift_up(m, m->nheap++);
 	}
+}
+
+int rec_merge_queue(struct rec_merge *m, unsigned cpu, const struct rec_item *item, struct sr_error *err)
+{
+	struct rec_item *slot = rec_merge_slot(m, cpu, err);
+
+	if (!slot)
+		return -1;
+	*slot = *item;
+	rec_merge_push(m, cpu);
 	return 0;
 }
 
@@ -351,18 +371,33 @@ static int step(struct rec_merge *m, struct rec_item *item, struct sr_error *err
 	return emit(m, item, err);
 }
 
+/* Until when the earliest cpu's events come before all others': those of the same time go by cpu. */
+static uint64_t run_end(const struct rec_merge *m, uint64_t before_ns)
+{
+	uint64_t end = before_ns;
+
+	for (unsigned child = 1; child < 3 && child < m->nheap; child++) {
+		unsigned cpu = m->heap[child];
+		uint64_t t = head_ns(m, cpu) + (m->heap[0] < cpu);
+
+		if (t < end)
+			end = t;
+	}
+	return end;
+}
+
 int rec_merge_emit(struct rec_merge *m, uint64_t before_ns, struct sr_error *err)
 {
-	while (m->nheap) {
-		unsigned cpu = m->heap[0];
-		struct rec_queue *q = &m->q[cpu];
+	while (m->nheap && head_ns(m, m->heap[0]) < before_ns) {
+		struct rec_queue *q = &m->q[m->heap[0]];
+		uint64_t end = run_end(m, before_ns);
 
-		if (head_ns(m, cpu) >= before_ns)
-			break;
-		if (step(m, &q->v[q->head], err))
-			return -1;
-		q->head = (q->head + 1) & (q->cap - 1);
-		if (!--q->n)
+		do {
+			if (step(m, &q->v[q->head], err))
+				return -1;
+			q->head = (q->head + 1) & (q->cap - 1);
+		} while (--q->n && q->v[q->head].ev.time_ns < end);
+		if (!q->n)
 			m->heap[0] = m->heap[--m->nheap];
 		sift_down(m);
 	}

@@ -89,6 +89,21 @@ uint32_t rec_names_put(struct rec_names *t, const char *text, size_t len)
 	return (uint32_t)t->n++;
 }
 
+uint32_t rec_names_comm(struct rec_names *t, const uint8_t comm[SR_COMM_LEN])
+{
+	struct rec_comm *c;
+	uint64_t a, b;
+
+	memcpy(&a, comm, 8);
+	memcpy(&b, comm + 8, 8);
+	/* Fibonacci hashing: the product's upper bits depend on all of the text's. */
+	c = &t->comm[((a ^ (b << 7 | b >> 57)) * 0x9e3779b97f4a7c15u) >> 56];
+	if (c->id && c->a == a && c->b == b)
+		return c->id;
+	*c = (struct rec_comm){ a, b, rec_names_put(t, (const char *)comm, SR_COMM_LEN - 1) };
+	return c->id;
+}
+
 const char *rec_names_get(const struct rec_names *t, uint32_t id)
 {
 	return id && id < t->n ? t->text + t->v[id].at : "";

@@ -71,10 +71,11 @@ uint64_t rec_buffer_bytes(const struct rec_session *s); /* for each cpu, as it i
 const struct rec_stats *rec_get_stats(const struct rec_session *s);
 int rec_close(struct rec_session *s, struct sr_error *err); /* frees s; NULL is allowed */
 
-/* The calling thread gets nice -20 (the janitor may do that): among dozens of runnable tasks a fair share of the CPU is too
- * little to keep up with them. What the thread forks inherits it. Where it may not be, nothing changes. The draining
- * thread does it by itself. */
-void rec_raise_priority(struct rec_session *s);
+/* The calling thread gets nice -20, as the draining and the watching thread have it between passes: among dozens of
+ * runnable tasks a fair share of the CPU is too little to keep up with them. Draining itself is in the idle class as
+ * long as no ring is half full. What the thread forks inherits the -20. false: it may not be, and nothing
+ * changes. */
+bool rec_raise_priority(struct rec_session *s);
 
 /* A thread that drains until rec_thread_stop; between the two, no other rec_ call on this session. */
 int rec_thread_start(struct rec_session *s, struct sr_error *err);

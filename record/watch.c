@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The class in which a pass of draining runs, and the watch over it.
+ *
+ * Between passes the draining thread has nice -20, so that it comes on time; a pass is in the idle class. Where all
+ * cpus are busy it may not get on at all: the watch, which has nice -20 too, looks at a pass that takes long and gives it
+ * its class back when a ring is half full, or when it has waited long enough.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "record/internal.h"
+
+#define MOST_TICK_NS 100000000u
+#define PATIENCE_NS 500000000u
+#define HURRY_SHARE 2
+
+void rec_timed_wait(pthread_cond_t *wake, pthread_mutex_t *lock, uint64_t ns)
+{
+	uint64_t at = rec_now_ns() + ns;
+	struct timespec t = { (time_t)(at / 1000000000u), (long)(at % 1000000000u) };
+
+	pthread_cond_timedwait(wake, lock, &t);
+}
+
+static int set_class(pid_t tid, int policy)
+{
+	struct sched_param none = { 0 };
+
+	return sched_setscheduler(tid, policy, &none);
+}
+
+/* Out of the idle class, which needs a privilege: that was given up unless root itself is the user. */
+static void come_back(struct rec_session *s, pid_t tid)
+{
+	if (set_class(tid, SCHED_OTHER))
+		rec_janitor_raise(&s->janitor, tid);
+}
+
+bool rec_raise_priority(struct rec_session *s)
+{
+	return rec_janitor_raise(&s->janitor, gettid());
+}
+
+void rec_pass_begins(struct rec_session *s, uint64_t now)
+{
+	if (!s->may_idle || atomic_load(&s->hurry))
+		return;
+	s->pass_tid = gettid();
+	atomic_store(&s->pass_since_ns, now); /* first: from here on the watch looks */
+	set_class(0, SCHED_IDLE);
+}
+
+void rec_pass_ends(struct rec_session *s)
+{
+	if (!atomic_load(&s->pass_since_ns))
+		return;
+	come_back(s, s->pass_tid);
+	atomic_store(&s->pass_since_ns, 0);
+}
+
+static void end_idling(struct rec_session *s)
+{
+	if (atomic_load(&s->pass_since_ns))
+		come_back(s, s->pass_tid);
+}
+
+void rec_hurry(struct rec_session *s, bool on)
+{
+	atomic_store(&s->hurry, on);
+	if (on)
+		end_idling(s);
+}
+
+static bool filling(const struct rec_session *s)
+{
+	static const char *const unread[] = { "\nbytes: " };
+	uint64_t bytes;
+
+	for (size_t i = 0; i < s->ncpus; i++)
+		if (!rec_cpu_stats(&s->cpus[i], unread, 1, &bytes) && bytes > s->buffer_bytes / HURRY_SHARE)
+			return true;
+	return false;
+}
+
+/* In half the time in which a burst fills half a ring. */
+static uint64_t tick_ns(const struct rec_session *s)
+{
+	uint64_t tick = s->buffer_bytes / 4 * 1000000u / REC_BURST_BYTES_PER_MS;
+
+	return tick < MOST_TICK_NS ? tick : MOST_TICK_NS;
+}
+
+static void *watch_main(void *arg)
+{
+	struct rec_session *s = arg;
+	uint64_t since;
+
+	prctl(PR_SET_NAME, "schedrec-watch");
+	s->may_idle = rec_raise_priority(s);
+	pthread_mutex_lock(&s->watch_lock);
+	s->watch_tid = gettid();
+	pthread_cond_broadcast(&s->watch_wake);
+	while (!s->watch_quit) {
+		rec_timed_wait(&s->watch_wake, &s->watch_lock, tick_ns(s));
+		since = atomic_load(&s->pass_since_ns);
+		if (since && (rec_now_ns() - since > PATIENCE_NS || filling(s)))
+			end_idling(s);
+	}
+	pthread_mutex_unlock(&s->watch_lock);
+	return NULL;
+}
+
+int rec_watch_start(struct rec_session *s, struct sr_error *err)
+{
+	sigset_t all, old;
+	int rc;
+
+	if (s->watch_alive)
+		return 0;
+	s->watch_quit = false;
+	s->watch_tid = 0;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	rc = pthread_create(&s->watch, NULL, watch_main, s);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (rc) {
+		errno = rc;
+		return sr_fail_errno(err, SR_ENVIRONMENT, "a thread");
+	}
+	s->watch_alive = true;
+	pthread_mutex_lock(&s->watch_lock);
+	while (!s->watch_tid)
+		pthread_cond_wait(&s->watch_wake, &s->watch_lock);
+	pthread_mutex_unlock(&s->watch_lock);
+	return 0;
+}
+
+void rec_watch_stop(struct rec_session *s)
+{
+	if (!s->watch_alive)
+		return;
+	pthread_mutex_lock(&s->watch_lock);
+	s->watch_quit = true;
+	pthread_cond_broadcast(&s->watch_wake);
+	pthread_mutex_unlock(&s->watch_lock);
+	pthread_join(s->watch, NULL);
+	s->watch_alive = s->may_idle = false;
+}
