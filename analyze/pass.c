@@ -680,7 +680,7 @@ static int handle(struct ana_pass *p, const struct sr_event *ev, struct sr_error
 		return on_decision(p, ev, err);
 	if (ev->kind == SR_EV_BIND)
 		return on_bind(p, ev, err);
-	if (ev->kind == SR_EV_COMM)
+	if (ev->kind == SR_EV_COMM || sr_event_is_power(ev->kind))
 		return 0;
 	if (!p->begun && begin(p, ev->time_ns, err) < 0)
 		return -1;

@@ -294,6 +294,18 @@ static void put_fields(struct dump *d, const struct sr_event *ev)
 		put_task_field(d, " task=", ev->u.bind.tid);
 		put_field(d, " source=", ev->u.bind.source);
 		break;
+	case SR_EV_FREQUENCY:
+		put_field(d, " khz=", ev->u.frequency.khz);
+		put_field(d, " target_cpu=", ev->u.frequency.target_cpu);
+		break;
+	case SR_EV_IDLE:
+		put_text(d, " state=");
+		if (ev->u.idle.state == SR_IDLE_LEFT)
+			put_char(d, '-');
+		else
+			put_number(d, ev->u.idle.state, 1);
+		put_field(d, " target_cpu=", ev->u.idle.target_cpu);
+		break;
 	}
 }
 
@@ -415,6 +427,7 @@ const struct cmd cmd_dump = {
 		"each "
 		"byte that is a blank, a backslash or not printable ASCII is shown as \\xNN.\n\n"
 		"prev_state is R (yielded), R+ (preempted), S, D, T, t, X, Z, P or I, as ps has them, or ? (another). "
+		"state=- of a cpu_idle event says that the CPU leaves its idle state. "
 		"count=? says that events were lost and nobody knows how many. In decisions -1 stands for a CPU that "
 		"is not "
 		"known or left to the kernel.\n\n"

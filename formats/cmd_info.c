@@ -236,6 +236,9 @@ static void print_events(const struct facts *f)
 	if (f->info->events)
 		printf(", %.2f bytes each, everything included", (double)f->info->bytes / (double)f->info->events);
 	putchar('\n');
+	if (f->info->time_unit_ns > 1)
+		printf("%-11srounded down to multiples of %s\n", "times",
+		       sr_format_time(text, sizeof(text), f->info->time_unit_ns));
 	for (kind = 1; kind < SR_EV_KINDS; kind++)
 		if (f->info->events_by_kind[kind])
 			printf("  %-20s %14s\n", sr_event_kind_name(kind),
@@ -311,6 +314,7 @@ static void print_json(const struct facts *f)
 			cmd_json_u64(&j, sr_event_kind_name((unsigned)i), info->events_by_kind[i]);
 	cmd_json_close(&j, '}');
 	cmd_json_u64(&j, "chunks", info->chunks);
+	cmd_json_u64(&j, "time_unit_ns", info->time_unit_ns);
 	cmd_json_u64(&j, "lost", info->lost);
 	cmd_json_u64(&j, "lost_places", info->lost_places);
 	cmd_json_open(&j, "lost_at", '[');

@@ -18,6 +18,8 @@ const char *sr_event_kind_name(unsigned kind)
 		[SR_EV_LOST] = "lost",
 		[SR_EV_DECISION] = "decision",
 		[SR_EV_BIND] = "bind",
+		[SR_EV_FREQUENCY] = "cpu_frequency",
+		[SR_EV_IDLE] = "cpu_idle",
 	};
 
 	return kind < SR_EV_KINDS && names[kind] ? names[kind] : "?";

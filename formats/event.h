@@ -27,12 +27,14 @@ enum sr_event_kind {
 	SR_EV_FORK = 6,
 	SR_EV_EXEC = 7,
 	SR_EV_EXIT = 8,
-	SR_EV_RENAME = 9,    /* the task renamed itself (task_rename) */
-	SR_EV_NEWTASK = 10,  /* beside a fork (the recorder puts it right behind): the clone flags */
-	SR_EV_COMM = 11,     /* not a kernel event: from here on this tid's comm is this name */
-	SR_EV_LOST = 12,     /* not a kernel event: events of this cpu were lost just before this time */
-	SR_EV_DECISION = 13, /* a policy's decision (stream 1 of a replay or simulation) */
-	SR_EV_BIND = 14,     /* from here on this tid replays that task of the source recording */
+	SR_EV_RENAME = 9,     /* the task renamed itself (task_rename) */
+	SR_EV_NEWTASK = 10,   /* beside a fork (the recorder puts it right behind): the clone flags */
+	SR_EV_COMM = 11,      /* not a kernel event: from here on this tid's comm is this name */
+	SR_EV_LOST = 12,      /* not a kernel event: events of this cpu were lost just before this time */
+	SR_EV_DECISION = 13,  /* a policy's decision (stream 1 of a replay or simulation) */
+	SR_EV_BIND = 14,      /* from here on this tid replays that task of the source recording */
+	SR_EV_FREQUENCY = 15, /* power:cpu_frequency: a cpu's clock from now on */
+	SR_EV_IDLE = 16,      /* power:cpu_idle: a cpu enters or leaves an idle state */
 	SR_EV_KINDS
 };
 
@@ -60,6 +62,7 @@ enum {
 	SR_EV_REPAIRED = 8, /* never in a file: put in by sr_repair (timeline.h) for one that was missing */
 	SR_EV_FILE_FLAGS = 7
 };
+#define SR_IDLE_LEFT UINT32_MAX
 #define SR_EV_INTERRUPT (SR_EV_HARDIRQ | SR_EV_SOFTIRQ | SR_EV_NMI)
 
 /* Why a policy was asked, or acted; the causes of migrations. Values are the file format's. */
@@ -131,8 +134,22 @@ struct sr_event {
 			int32_t tid;
 			uint32_t source; /* index into the source recording's sr_task_table */
 		} bind;
+		struct {
+			uint32_t khz;
+			uint16_t target_cpu;
+		} frequency;
+		struct {
+			uint32_t state; /* the idle state's number; SR_IDLE_LEFT: the cpu leaves it */
+			uint16_t target_cpu;
+		} idle;
 	} u;
 };
+
+/* Kinds that tell of a cpu's hardware, not of tasks: whoever follows tasks ignores them. */
+static inline int sr_event_is_power(unsigned kind)
+{
+	return kind == SR_EV_FREQUENCY || kind == SR_EV_IDLE;
+}
 
 const char *sr_event_kind_name(unsigned kind); /* "sched_switch", ..., "?" */
 char sr_state_letter(unsigned state);          /* 'R', 'R' (preempted too), 'S', ..., '?' */

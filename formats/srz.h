@@ -39,6 +39,12 @@ struct srz_writer;
  * process is writing it; it cannot be created. The part file of a killed writer is replaced. */
 struct srz_writer *srz_create(const char *path, unsigned chunk_events, struct sr_error *err);
 
+/* Times of events are stored as multiples of this many ns (1 to SRZ_MAX_TIME_UNIT), rounded down; default 1. Before the
+ * first event. It is kept as meta time.resolution_ns too. The order by cpu within one such time must not reach back further
+ * than late events may (srz_put_events), which is why it is limited. */
+#define SRZ_MAX_TIME_UNIT 1000000u
+int srz_set_time_unit(struct srz_writer *w, uint32_t ns, struct sr_error *err);
+
 /* Meta: UTF-8 key (1 to 255 bytes) and value (cut to 65,535); a later value of the same key replaces the earlier one. */
 int srz_put_meta(struct srz_writer *w, const char *key, const char *value, struct sr_error *err);
 int srz_put_meta_u64(struct srz_writer *w, const char *key, uint64_t value, struct sr_error *err);
@@ -81,6 +87,7 @@ struct srz_info {
 	uint64_t lost;              /* sum of lost.count */
 	uint64_t lost_places;       /* number of LOST events */
 	uint64_t first_ns, last_ns; /* of stream 0's events; 0 and 0 when there are none */
+	uint32_t time_unit_ns;      /* times are multiples of this: the coarsest of any chunk, 1 without chunks */
 	unsigned cpus;              /* highest cpu seen or described + 1 */
 	uint64_t damaged_bytes;     /* behind the last whole chunk of an incomplete file */
 };
@@ -105,10 +112,14 @@ int srz_next(struct srz_reader *r, struct sr_event *ev, struct sr_error *err);
 /* Back to the start, or to the first event at or after this time (by the index). */
 int srz_rewind(struct srz_reader *r, struct sr_error *err);
 int srz_seek(struct srz_reader *r, uint64_t time_ns, struct sr_error *err);
+/* From here on only events that these cpus recorded; NULL: all. Goes back to where the last srz_seek or srz_rewind went.
+ * Chunks that the index says have none of them are not read. */
+int srz_select_cpus(struct srz_reader *r, const struct sr_cpumask *cpus, struct sr_error *err);
 
 /*
  * Meta keys (all optional; a reader copes with any missing):
  *   schedrec.version  kernel.release kernel.version kernel.machine  clock ("mono")
+ *   time.resolution_ns (srz_set_time_unit; absent: 1)
  *   scope ("tree" "pid" "system" "self")  source ("kernel" "self" "sim")  engine ("recorded" "live" "sim")
  *   command (argv joined by spaces) command.status (exit status as a shell would give it)
  *   label  start.realtime_ns  start.mono_ns  duration_ns  cpus.online (list)  host.cpu_model

@@ -115,6 +115,16 @@ void srz_codec_contexts(struct srz_codec *c, const struct srz_run *run, unsigned
 	contexts_to_places(c, nops);
 }
 
+uint64_t srz_head_cpus(const struct srz_head *h)
+{
+	uint64_t cpus = 0;
+	unsigned i;
+
+	for (i = 0; i < h->nruns; i++)
+		cpus |= 1ull << h->run[i].cpu % 64;
+	return cpus;
+}
+
 void srz_head_totals(const struct srz_head *h, struct srz_totals *t)
 {
 	unsigned i;

@@ -63,6 +63,7 @@ bool srz_codec_room(struct srz_codec *c, uint32_t events);
 /* Where in the times column the steps of each context begin, from the ops in c->op, into c->context. */
 void srz_codec_contexts(struct srz_codec *c, const struct srz_run *run, unsigned nruns, unsigned nops);
 void srz_model_start(struct srz_model *m);
+uint64_t srz_head_cpus(const struct srz_head *h); /* srz_chunk.cpus */
 void srz_head_totals(const struct srz_head *h, struct srz_totals *t);
 
 #endif

@@ -85,6 +85,13 @@ static void decode_ops(struct srz_view *v, struct srz_head *h)
 		v->bad = "counts its events by op wrongly";
 }
 
+bool srz_times_of(struct srz_chunk *c, uint64_t first, uint64_t span)
+{
+	return !__builtin_mul_overflow(first, c->unit, &c->first.time_ns) &&
+	       !__builtin_mul_overflow(span, c->unit, &span) &&
+	       !__builtin_add_overflow(c->first.time_ns, span, &c->last.time_ns);
+}
+
 static void decode_head(struct srz_view *v, struct srz_head *h)
 {
 	struct srz_chunk *c = &h->chunk;
@@ -92,17 +99,20 @@ static void decode_head(struct srz_view *v, struct srz_head *h)
 
 	c->stream = (uint8_t)srz_take_max(v, SRZ_STREAMS - 1, "has a stream that is not known");
 	c->events = (uint32_t)srz_take_max(v, SRZ_MAX_CHUNK_EVENTS, "has too many events");
+	c->unit = (uint32_t)srz_take_max(v, SRZ_MAX_TIME_UNIT, "has a time unit out of range");
+	if (!v->bad && !c->unit)
+		v->bad = "has a time unit out of range";
 	c->first.time_ns = srz_take_varint(v);
 	span = srz_take_varint(v);
 	c->first.cpu = (uint32_t)srz_take_max(v, SR_MAX_CPUS - 1, "names a cpu out of range");
 	c->last.cpu = (uint32_t)srz_take_max(v, SR_MAX_CPUS - 1, "names a cpu out of range");
 	if (!v->bad && !c->events)
 		v->bad = "has no events";
-	if (!v->bad && span > UINT64_MAX - c->first.time_ns)
+	if (!v->bad && !srz_times_of(c, c->first.time_ns, span))
 		v->bad = "has a time beyond 64 bits";
-	c->last.time_ns = c->first.time_ns + span;
 	if (!v->bad)
 		decode_runs(v, h);
+	c->cpus = srz_head_cpus(h);
 	if (!v->bad)
 		decode_ops(v, h);
 	h->lost = srz_take_varint(v);
@@ -232,7 +242,7 @@ static const char *decode_times(struct srz_codec *c, const struct srz_head *h)
 {
 	const struct srz_col *times = &c->model.col[SRZ_COL_TIMES], *rest = &c->model.col[SRZ_COL_BITS];
 	struct srz_bits bits = { .p = rest->p, .len = (uint64_t)rest->len * 8 };
-	uint64_t end = h->chunk.last.time_ns;
+	uint64_t end = (h->chunk.last.time_ns - h->chunk.first.time_ns) / h->chunk.unit;
 	unsigned r, before;
 	uint32_t i;
 
@@ -240,7 +250,7 @@ static const char *decode_times(struct srz_codec *c, const struct srz_head *h)
 		return "has another number of times than of events";
 	srz_codec_contexts(c, h->run, h->nruns, h->nops);
 	for (r = 0; r < h->nruns; r++) {
-		uint64_t t = h->chunk.first.time_ns;
+		uint64_t t = 0;
 
 		for (before = 0, i = h->run[r].pos; i < h->run[r].end; before = c->op[i++] + 1u) {
 			unsigned sym = times->p[c->context[before * h->nops + c->op[i]]++];
@@ -258,7 +268,7 @@ static const char *decode_times(struct srz_codec *c, const struct srz_head *h)
 			if (step > end - t)
 				return "has a time behind its last one";
 			t += step;
-			c->time[i] = t;
+			c->time[i] = h->chunk.first.time_ns + t * h->chunk.unit;
 		}
 	}
 	return (bits.pos + 7) / 8 == rest->len ? NULL : "has more bits than its times need";
@@ -378,7 +388,8 @@ static const char *decode_events(struct srz_codec *c, struct srz_head *h, struct
 static bool agrees(const struct srz_chunk *a, const struct srz_chunk *b)
 {
 	return a->stream == b->stream && a->events == b->events && a->first.time_ns == b->first.time_ns &&
-	       a->first.cpu == b->first.cpu && a->last.time_ns == b->last.time_ns && a->last.cpu == b->last.cpu;
+	       a->first.cpu == b->first.cpu && a->last.time_ns == b->last.time_ns && a->last.cpu == b->last.cpu &&
+	       a->unit == b->unit && a->cpus == b->cpus;
 }
 
 const char *srz_chunk_decode(struct srz_codec *c, const uint8_t *p, size_t len, const struct srz_chunk *chunk,

@@ -39,7 +39,7 @@ static inline void bits_put(struct srz_bits *b, uint64_t v, unsigned n)
 static const uint8_t event_bytes[SRZ_COLS] = {
 	[SRZ_COL_TIMES] = 1, [SRZ_COL_BITS] = 8,  [SRZ_COL_NEXT] = 1,  [SRZ_COL_WAKEE] = 1,
 	[SRZ_COL_TASK] = 3,  [SRZ_COL_FAR] = 15,  [SRZ_COL_TIDS] = 15, [SRZ_COL_PRIO] = 6,
-	[SRZ_COL_CPU] = 6,   [SRZ_COL_STATE] = 1, [SRZ_COL_MISC] = 15,
+	[SRZ_COL_CPU] = 6,   [SRZ_COL_STATE] = 1, [SRZ_COL_MISC] = 15, [SRZ_COL_POWER] = 5,
 };
 
 static bool encoder_room(struct srz_codec *c, uint32_t n)
@@ -129,6 +129,7 @@ static void encode_events(struct srz_codec *c, const struct sr_event *ev, size_t
 
 static void encode_times(struct srz_codec *c, const struct srz_head *h)
 {
+	uint32_t unit = h->chunk.unit;
 	struct srz_col *times = &c->model.col[SRZ_COL_TIMES], *rest = &c->model.col[SRZ_COL_BITS];
 	struct srz_bits bits = { .p = rest->p };
 	unsigned r, before, nbits;
@@ -142,6 +143,8 @@ static void encode_times(struct srz_codec *c, const struct srz_head *h)
 			uint64_t step = c->time[i] - last;
 
 			last = c->time[i];
+			if (unit != 1)
+				step /= unit;
 			times->p[c->context[before * h->nops + c->op[i]]++] = (uint8_t)time_symbol(step, &nbits);
 			bits_put(&bits, step, nbits);
 		}
@@ -158,8 +161,9 @@ static void encode_head(const struct srz_head *h, struct srz_buf *out)
 
 	srz_put_varint(out, h->chunk.stream);
 	srz_put_varint(out, h->chunk.events);
-	srz_put_varint(out, h->chunk.first.time_ns);
-	srz_put_varint(out, h->chunk.last.time_ns - h->chunk.first.time_ns);
+	srz_put_varint(out, h->chunk.unit);
+	srz_put_varint(out, h->chunk.first.time_ns / h->chunk.unit);
+	srz_put_varint(out, (h->chunk.last.time_ns - h->chunk.first.time_ns) / h->chunk.unit);
 	srz_put_varint(out, h->chunk.first.cpu);
 	srz_put_varint(out, h->chunk.last.cpu);
 	srz_put_varint(out, h->nruns);
@@ -225,6 +229,7 @@ int srz_chunk_encode(struct srz_codec *c, unsigned stream, const struct sr_event
 	h->chunk = (struct srz_chunk){ .first = srz_key_of(&ev[0]),
 				       .last = srz_key_of(&ev[n - 1]),
 				       .events = (uint32_t)n,
+				       .unit = chunk->unit ? chunk->unit : 1,
 				       .stream = (uint8_t)stream };
 	srz_model_start(m);
 	*srz_model_find(m, 0) = (struct srz_hash){ 0, 0, m->generation };
@@ -234,6 +239,9 @@ int srz_chunk_encode(struct srz_codec *c, unsigned stream, const struct sr_event
 	encode_head(h, out);
 	encode_columns(c, out);
 	m->col[SRZ_COL_OPS] = (struct srz_col){ 0 };
+	h->chunk.cpus = srz_head_cpus(h);
+	chunk->unit = h->chunk.unit;
+	chunk->cpus = h->chunk.cpus;
 	chunk->first = h->chunk.first;
 	chunk->last = h->chunk.last;
 	chunk->events = h->chunk.events;

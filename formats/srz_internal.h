@@ -152,6 +152,8 @@ struct srz_chunk {
 	struct srz_key from; /* reading: of this and all later chunks of the stream the first */
 	uint32_t stored;     /* bytes of its payload */
 	uint32_t events;     /* with those of kinds that this reader does not know */
+	uint32_t unit;       /* ns: the chunk's times are multiples of it */
+	uint64_t cpus;       /* bit cpu % 64 for each cpu that recorded one of its events */
 	uint8_t stream;
 };
 
@@ -173,9 +175,12 @@ struct srz_codec *srz_codec_new(enum srz_direction direction, struct sr_error *e
 void srz_codec_free(struct srz_codec *c);
 void srz_codec_set_level(struct srz_codec *c, int level); /* of zlib; 0: no deflate at all */
 
-/* ev[0..n) in stream order. Appends the payload of an events section to out. */
+/* ev[0..n) in stream order, times multiples of chunk->unit (0: of 1). Appends the payload of an events section to out. */
 int srz_chunk_encode(struct srz_codec *c, unsigned stream, const struct sr_event *ev, size_t n, struct srz_buf *out,
 		     struct srz_chunk *chunk, struct srz_totals *totals, struct sr_error *err);
+
+/* Sets first and last time from units; false when they are beyond 64 bits. */
+bool srz_times_of(struct srz_chunk *c, uint64_t first, uint64_t span);
 
 /* Only the head: fills all of *chunk but offset and stored, adds to *totals. NULL, or what is wrong. */
 const char *srz_chunk_head(const uint8_t *p, size_t len, struct srz_chunk *chunk, struct srz_totals *totals);
@@ -255,9 +260,11 @@ struct srz_reader {
 	/* srz_next */
 	struct srz_totals seen; /* in the chunks loaded so far */
 	struct srz_cursor cursor[SRZ_STREAMS];
-	struct srz_loaded *run; /* where the next events come from ... */
-	uint64_t run_until_ns;  /* ... as long as they are before this time */
-	uint64_t from_ns;       /* srz_seek */
+	struct srz_loaded *run;  /* where the next events come from ... */
+	uint64_t run_until_ns;   /* ... as long as they are before this time */
+	uint64_t from_ns;        /* srz_seek */
+	struct sr_cpumask *cpus; /* srz_select_cpus; NULL: all */
+	uint64_t cpu_bits;       /* of them, as in srz_chunk */
 };
 
 int srz_damaged(const struct srz_reader *r, struct sr_error *err, uint64_t offset, uint32_t id, const char *what);

@@ -24,8 +24,9 @@ enum srz_column {
 	SRZ_COL_PRIO,
 	SRZ_COL_CPU,
 	SRZ_COL_STATE,
-	SRZ_COL_MISC, /* fields of the rare kinds */
-	SRZ_COL_EXT,  /* payloads of kinds above SR_EV_BIND: length, bytes */
+	SRZ_COL_MISC,  /* fields of the rare kinds */
+	SRZ_COL_EXT,   /* payloads of kinds above SR_EV_IDLE: length, bytes */
+	SRZ_COL_POWER, /* idle states and clock frequencies */
 	SRZ_COLS
 };
 
@@ -52,11 +53,13 @@ struct srz_slot {
 };
 
 struct srz_cpu_state {
-	uint32_t cur;       /* slot running, SRZ_NO_SLOT: not known */
-	uint32_t waking;    /* slot of the last waking (or newborn) on this cpu */
-	uint32_t incoming;  /* slot whose waking, on any cpu, named this cpu */
-	uint32_t woken;     /* slot last put on this cpu's queue and not run since; 0: none */
-	uint32_t irq_wakee; /* slot last woken from interrupt context */
+	uint32_t cur;               /* slot running, SRZ_NO_SLOT: not known */
+	uint32_t waking;            /* slot of the last waking (or newborn) on this cpu */
+	uint32_t incoming;          /* slot whose waking, on any cpu, named this cpu */
+	uint32_t woken;             /* slot last put on this cpu's queue and not run since; 0: none */
+	uint32_t irq_wakee;         /* slot last woken from interrupt context */
+	uint32_t idle, idle_before; /* the last two idle states */
+	uint32_t khz;
 };
 
 struct srz_col {
@@ -253,7 +256,36 @@ SRZ_INLINE uint32_t srz_model_task(struct srz_model *m, enum srz_column id, int3
 /* Kinds whose ctx says which task runs on the cpu. */
 static inline bool srz_kind_runs(unsigned kind)
 {
-	return kind >= SR_EV_SWITCH && kind <= SR_EV_NEWTASK;
+	return (kind >= SR_EV_SWITCH && kind <= SR_EV_NEWTASK) || sr_event_is_power(kind);
+}
+
+/* A 32-bit value as its difference from the foretold one. */
+SRZ_INLINE uint32_t srz_model_near32(struct srz_model *m, enum srz_column id, uint32_t v, uint32_t foretold, int enc)
+{
+	if (enc) {
+		srz_model_varint(m, id, srz_zigzag((int32_t)(v - foretold)), 0, enc);
+		return v;
+	}
+	return foretold + (uint32_t)srz_unzigzag(srz_model_varint(m, id, 0, UINT32_MAX, enc));
+}
+
+SRZ_INLINE void srz_model_power(struct srz_model *m, struct sr_event *ev, int enc)
+{
+	struct srz_cpu_state *cs;
+
+	if (ev->kind == SR_EV_FREQUENCY) {
+		ev->u.frequency.target_cpu = srz_model_cpu(m, ev->u.frequency.target_cpu, ev->cpu, enc);
+		cs = &m->cpu[ev->u.frequency.target_cpu];
+		ev->u.frequency.khz = srz_model_near32(m, SRZ_COL_POWER, ev->u.frequency.khz, cs->khz, enc);
+		cs->khz = ev->u.frequency.khz;
+	} else {
+		ev->u.idle.target_cpu = srz_model_cpu(m, ev->u.idle.target_cpu, ev->cpu, enc);
+		cs = &m->cpu[ev->u.idle.target_cpu];
+		/* entering and leaving take turns, and the state entered is mostly the one before */
+		ev->u.idle.state = srz_model_near32(m, SRZ_COL_POWER, ev->u.idle.state, cs->idle_before, enc);
+		cs->idle_before = cs->idle;
+		cs->idle = ev->u.idle.state;
+	}
 }
 
 SRZ_INLINE void srz_model_switch(struct srz_model *m, struct sr_event *ev, struct srz_cpu_state *cs, uint32_t ctx,
@@ -438,6 +470,10 @@ SRZ_INLINE void srz_model_rare(struct srz_model *m, struct sr_event *ev, struct 
 								srz_model_varint(m, SRZ_COL_MISC, 0, UINT32_MAX, enc));
 		}
 		m->source = ev->u.bind.source + 1;
+		break;
+	case SR_EV_FREQUENCY:
+	case SR_EV_IDLE:
+		srz_model_power(m, ev, enc);
 		break;
 	}
 }

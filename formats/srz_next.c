@@ -14,9 +14,20 @@ static bool before(struct srz_key a, unsigned stream_a, struct srz_key b, unsign
 
 static size_t next_chunk(const struct srz_reader *r, unsigned stream, size_t from)
 {
-	while (from < r->nchunks && r->chunk[from].stream != stream)
+	while (from < r->nchunks && (r->chunk[from].stream != stream || !(r->chunk[from].cpus & r->cpu_bits)))
 		from++;
 	return from;
+}
+
+/* Takes out the events of other cpus. */
+static void keep_selected(const struct srz_reader *r, struct srz_loaded *l)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < l->n; i++)
+		if (sr_cpumask_isset(r->cpus, l->ev[i].cpu))
+			l->ev[n++] = l->ev[i];
+	l->n = n;
 }
 
 static int load(struct srz_reader *r, unsigned stream, struct sr_error *err)
@@ -47,6 +58,8 @@ static int load(struct srz_reader *r, unsigned stream, struct sr_error *err)
 		l->n = 0;
 		return srz_damaged(r, err, c->offset, s.id, bad);
 	}
+	if (r->cpus)
+		keep_selected(r, l);
 	l->chunk = cur->next;
 	cur->next = next_chunk(r, stream, cur->next + 1);
 	return 0;
@@ -126,7 +139,7 @@ static int pick(struct srz_reader *r, struct sr_error *err)
 	} while (loaded);
 	if (!r->run) {
 		/* after a whole pass, the index must have told the truth */
-		if (r->index && !r->from_ns && memcmp(&r->seen, &r->totals, sizeof(r->seen)) != 0)
+		if (r->index && !r->from_ns && !r->cpus && memcmp(&r->seen, &r->totals, sizeof(r->seen)) != 0)
 			return srz_damaged(r, err, r->index, SRZ_SEC_INDEX, "counts its events wrongly");
 		return 0;
 	}
@@ -168,6 +181,26 @@ int srz_seek(struct srz_reader *r, uint64_t time_ns, struct sr_error *err)
 			cur->next = next_chunk(r, s, cur->next + 1);
 	}
 	return 0;
+}
+
+int srz_select_cpus(struct srz_reader *r, const struct sr_cpumask *cpus, struct sr_error *err)
+{
+	unsigned cpu;
+
+	free(r->cpus);
+	r->cpus = NULL;
+	r->cpu_bits = UINT64_MAX;
+	if (cpus) {
+		r->cpus = malloc(sizeof(*r->cpus));
+		if (!r->cpus)
+			return sr_fail(err, SR_ENVIRONMENT, "out of memory");
+		*r->cpus = *cpus;
+		r->cpu_bits = 0;
+		for (cpu = 0; cpu < SR_MAX_CPUS; cpu++)
+			if (sr_cpumask_isset(cpus, cpu))
+				r->cpu_bits |= 1ull << cpu % 64;
+	}
+	return srz_seek(r, r->from_ns, err);
 }
 
 int srz_rewind(struct srz_reader *r, struct sr_error *err)

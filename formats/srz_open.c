@@ -314,19 +314,24 @@ static const char *take_chunk_entry(struct srz_reader *r, struct srz_view *v, ui
 				    uint64_t *last_ns)
 {
 	struct srz_chunk c = { .offset = offset, .stored = stored };
-	uint64_t span;
+	uint64_t span, first;
 
 	c.stream = (uint8_t)srz_take_max(v, SRZ_STREAMS - 1, "names a stream that is not known");
 	c.events = (uint32_t)srz_take_max(v, SRZ_MAX_CHUNK_EVENTS, "has a chunk of too many events");
-	c.first.time_ns = *last_ns + (uint64_t)srz_unzigzag(srz_take_varint(v));
+	c.unit = (uint32_t)srz_take_max(v, SRZ_MAX_TIME_UNIT, "has a time unit out of range");
+	if (!v->bad && !c.unit)
+		v->bad = "has a time unit out of range";
+	first = *last_ns + (uint64_t)srz_unzigzag(srz_take_varint(v));
 	span = srz_take_varint(v);
 	c.first.cpu = (uint32_t)srz_take_max(v, SR_MAX_CPUS - 1, "names a cpu out of range");
 	c.last.cpu = (uint32_t)srz_take_max(v, SR_MAX_CPUS - 1, "names a cpu out of range");
-	if (!v->bad && (!c.events || span > UINT64_MAX - c.first.time_ns))
+	c.cpus = srz_take_varint(v);
+	if (!v->bad && first % c.unit)
+		v->bad = "has a time that is no multiple of its unit";
+	if (!v->bad && (!c.events || !srz_times_of(&c, first / c.unit, span)))
 		v->bad = "has an empty chunk, or a time beyond 64 bits";
 	if (v->bad)
 		return v->bad;
-	c.last.time_ns = c.first.time_ns + span;
 	*last_ns = c.first.time_ns;
 	return add_chunk(r, &c);
 }
@@ -575,9 +580,12 @@ static void fill_info(struct srz_reader *r)
 	info->lost = r->totals.lost;
 	info->lost_places = info->events_by_kind[SR_EV_LOST];
 	info->cpus = (unsigned)r->totals.cpus;
+	info->time_unit_ns = 1;
 	for (i = 0; i < r->nchunks; i++) {
 		const struct srz_chunk *c = &r->chunk[i];
 
+		if (c->unit > info->time_unit_ns)
+			info->time_unit_ns = c->unit;
 		if (c->stream != SRZ_STREAM_KERNEL)
 			continue;
 		if (!any || c->first.time_ns < info->first_ns)
@@ -628,6 +636,7 @@ struct srz_reader *srz_open(const char *path, struct sr_error *err)
 	if (ret)
 		goto fail;
 	srz_buf_release(&r->raw); /* chunks are not inflated as a whole */
+	r->cpu_bits = UINT64_MAX;
 	find_chunk_starts(r);
 	fill_info(r);
 	srz_rewind(r, err);
@@ -665,6 +674,7 @@ void srz_reader_free(struct srz_reader *r)
 	free(r->name_at);
 	free(r->meta);
 	free(r->chunk);
+	free(r->cpus);
 	free(r->path);
 	free(r);
 }

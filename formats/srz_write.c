@@ -36,6 +36,7 @@ struct names {
 struct srz_writer {
 	struct srz_part file;
 	unsigned chunk_events;
+	uint32_t unit_ns;
 	int level;
 	struct srz_codec *codec;
 	z_stream z;
@@ -173,10 +174,12 @@ static void put_chunk_entry(struct srz_writer *w, const struct srz_chunk *c)
 {
 	srz_put_varint(&w->index, c->stream);
 	srz_put_varint(&w->index, c->events);
+	srz_put_varint(&w->index, c->unit);
 	srz_put_varint(&w->index, srz_zigzag((int64_t)(c->first.time_ns - w->index_ns)));
-	srz_put_varint(&w->index, c->last.time_ns - c->first.time_ns);
+	srz_put_varint(&w->index, (c->last.time_ns - c->first.time_ns) / c->unit);
 	srz_put_varint(&w->index, c->first.cpu);
 	srz_put_varint(&w->index, c->last.cpu);
+	srz_put_varint(&w->index, c->cpus);
 }
 
 static int write_chunk(struct srz_writer *w, unsigned stream, struct sr_error *err)
@@ -184,7 +187,7 @@ static int write_chunk(struct srz_writer *w, unsigned stream, struct sr_error *e
 	struct stream *s = &w->stream[stream];
 	struct srz_totals totals = w->totals;
 	size_t index, n = s->n;
-	struct srz_chunk c;
+	struct srz_chunk c = { .unit = w->unit_ns };
 
 	if (!n)
 		return 0;
@@ -268,6 +271,12 @@ static const char *event_fault(const struct sr_event *ev)
 	case SR_EV_BIND:
 		a = ev->u.bind.tid;
 		break;
+	case SR_EV_FREQUENCY:
+		cpu_a = ev->u.frequency.target_cpu;
+		break;
+	case SR_EV_IDLE:
+		cpu_a = ev->u.idle.target_cpu;
+		break;
 	default:
 		return "the kind";
 	}
@@ -281,13 +290,14 @@ static const char *event_fault(const struct sr_event *ev)
 static int put_event(struct srz_writer *w, unsigned stream, const struct sr_event *ev, struct sr_error *err)
 {
 	struct stream *s = &w->stream[stream];
-	struct srz_key key = srz_key_of(ev);
+	uint64_t time_ns = w->unit_ns == 1 ? ev->time_ns : ev->time_ns - ev->time_ns % w->unit_ns;
+	struct srz_key key = { time_ns, ev->cpu };
 	const char *fault = ev->cpu < SR_MAX_CPUS ? event_fault(ev) : "the cpu";
 
 	if (fault)
 		return sr_fail(err, SR_BUG, "an event to write (kind %u at %llu ns, cpu %u) has %s out of range",
 			       ev->kind, (unsigned long long)ev->time_ns, ev->cpu, fault);
-	if (ev->time_ns < s->cpu_ns[ev->cpu])
+	if (time_ns < s->cpu_ns[ev->cpu])
 		return sr_fail(err, SR_BUG, "an event to write goes back in time on cpu %u: %llu ns after %llu ns",
 			       ev->cpu, (unsigned long long)ev->time_ns, (unsigned long long)s->cpu_ns[ev->cpu]);
 	if (srz_key_less(key, s->newest)) {
@@ -300,8 +310,9 @@ static int put_event(struct srz_writer *w, unsigned stream, const struct sr_even
 	} else {
 		s->newest = key;
 	}
-	s->cpu_ns[ev->cpu] = ev->time_ns;
-	s->ev[s->n++] = *ev;
+	s->cpu_ns[ev->cpu] = time_ns;
+	s->ev[s->n] = *ev;
+	s->ev[s->n++].time_ns = time_ns;
 	if (s->n < w->chunk_events || !write_chunk(w, stream, err))
 		return 0;
 	w->file.failed = true; /* also when memory ran out: there is no room for a next event */
@@ -556,6 +567,7 @@ struct srz_writer *srz_create(const char *path, unsigned chunk_events, struct sr
 	if (w->chunk_events > SRZ_MAX_CHUNK_EVENTS)
 		w->chunk_events = SRZ_MAX_CHUNK_EVENTS;
 	w->level = SRZ_LEVEL;
+	w->unit_ns = 1;
 	if (srz_part_open(&w->file, path, err))
 		goto fail;
 	w->codec = srz_codec_new(SRZ_ENCODE, err);
@@ -573,6 +585,16 @@ struct srz_writer *srz_create(const char *path, unsigned chunk_events, struct sr
 fail:
 	writer_free(w);
 	return NULL;
+}
+
+int srz_set_time_unit(struct srz_writer *w, uint32_t ns, struct sr_error *err)
+{
+	if (!ns || ns > SRZ_MAX_TIME_UNIT)
+		return sr_fail(err, SR_BUG, "a time unit of %u ns is not within 1 to %u", ns, SRZ_MAX_TIME_UNIT);
+	if (srz_events_written(w))
+		return sr_fail(err, SR_BUG, "the time unit must be set before the first event");
+	w->unit_ns = ns;
+	return srz_put_meta_u64(w, "time.resolution_ns", ns, err);
 }
 
 void srz_writer_set_level(struct srz_writer *w, int level)

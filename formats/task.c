@@ -411,6 +411,8 @@ int sr_task_table_feed(struct sr_task_table *t, const struct sr_event *ev, sr_na
 	case SR_EV_DECISION:
 		return touch(t, ev->u.decision.tid, ev->time_ns, BY_NAME, err) ? 0 : -1;
 	case SR_EV_LOST:
+	case SR_EV_FREQUENCY:
+	case SR_EV_IDLE:
 	case SR_EV_KINDS:
 		return 0;
 	default:

@@ -185,7 +185,8 @@ int sr_repair_push(struct sr_repair *r, const struct sr_event *ev, struct sr_eve
 
 	if (ev->cpu >= SR_MAX_CPUS)
 		return sr_fail(err, SR_DAMAGED, "an event of CPU %u: there are at most %d", ev->cpu, SR_MAX_CPUS);
-	if (ev->kind == SR_EV_COMM || ev->kind == SR_EV_LOST || ev->kind == SR_EV_DECISION || ev->kind == SR_EV_BIND)
+	if (ev->kind == SR_EV_COMM || ev->kind == SR_EV_LOST || ev->kind == SR_EV_DECISION || ev->kind == SR_EV_BIND ||
+	    sr_event_is_power(ev->kind))
 		goto done;
 	if (r->filtered && learn(r, ev))
 		goto no_memory;

@@ -47,6 +47,12 @@ static void check_event(struct srz_reader *r, const struct sr_event *ev)
 	case SR_EV_EXIT:
 		MUST_BE(ev->u.exit.group_dead <= 2);
 		break;
+	case SR_EV_FREQUENCY:
+		MUST_BE(ev->u.frequency.target_cpu < SR_MAX_CPUS);
+		break;
+	case SR_EV_IDLE:
+		MUST_BE(ev->u.idle.target_cpu < SR_MAX_CPUS);
+		break;
 	case SR_EV_DECISION:
 		MUST_BE(ev->u.decision.from >= -1 && ev->u.decision.from < SR_MAX_CPUS && ev->u.decision.to >= -1 &&
 			ev->u.decision.to < SR_MAX_CPUS && ev->u.decision.cause < SR_CAUSES);

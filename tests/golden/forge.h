@@ -12,7 +12,7 @@
 
 /* A chunk of n LOST events on one cpu, 10 ns apart, its first at time 1000; each field may be falsified. */
 struct forged_chunk {
-	uint64_t stream, events, first_ns, span_ns, first_cpu, last_cpu;
+	uint64_t stream, events, unit, first_ns, span_ns, first_cpu, last_cpu; /* times in units */
 	uint64_t nruns, cpu, count;
 	uint64_t nops, kind, flags, op_count; /* kind: shifted, with its must bit */
 	uint64_t kind2, flags2, op_count2;    /* with nops 2 */
@@ -41,6 +41,7 @@ enum { FORGE_OPS, FORGE_TIMES, FORGE_BITS, FORGE_TASK, FORGE_MISC };
 static inline struct forged_chunk forge_chunk(unsigned n)
 {
 	struct forged_chunk c = { .events = n,
+				  .unit = 1,
 				  .first_ns = 1000,
 				  .span_ns = 10 * (n - 1u),
 				  .nruns = 1,
@@ -70,8 +71,8 @@ static inline struct forged_chunk forge_chunk(unsigned n)
 
 static inline void forge_chunk_bytes(const struct forged_chunk *c, struct srz_buf *out)
 {
-	const uint64_t head[] = { c->stream, c->events, c->first_ns, c->span_ns, c->first_cpu, c->last_cpu, c->nruns,
-				  c->cpu,    c->count,  c->nops,     c->kind,    c->flags,     c->op_count };
+	const uint64_t head[] = { c->stream, c->events, c->unit,  c->first_ns, c->span_ns, c->first_cpu, c->last_cpu,
+				  c->nruns,  c->cpu,    c->count, c->nops,     c->kind,    c->flags,     c->op_count };
 	size_t i;
 
 	for (i = 0; i < sizeof(head) / sizeof(*head); i++)
@@ -152,11 +153,13 @@ static inline void forge_events(struct forged_file *f, const struct forged_chunk
 	forge_section(f, SRZ_SEC_EVENTS | SRZ_MUST, SRZ_RAW, p.p, p.n, p.n);
 	srz_put_varint(&f->entries, c->stream);
 	srz_put_varint(&f->entries, c->events);
-	srz_put_varint(&f->entries, srz_zigzag((int64_t)(c->first_ns - f->last_ns)));
+	srz_put_varint(&f->entries, c->unit);
+	srz_put_varint(&f->entries, srz_zigzag((int64_t)(c->first_ns * c->unit - f->last_ns)));
 	srz_put_varint(&f->entries, c->span_ns);
 	srz_put_varint(&f->entries, c->first_cpu);
 	srz_put_varint(&f->entries, c->last_cpu);
-	f->last_ns = c->first_ns;
+	srz_put_varint(&f->entries, 1ull << c->cpu % 64);
+	f->last_ns = c->first_ns * c->unit;
 	f->kind = c->kind >> 1;
 	f->kind_count += c->op_count;
 	f->lost += c->lost;

@@ -234,6 +234,12 @@ CHUNK_CASE(chunk_stream, c.stream = SRZ_STREAMS)
 CHUNK_CASE(chunk_too_many_events, c.events = SRZ_MAX_CHUNK_EVENTS + 1)
 CHUNK_CASE(chunk_no_events, c.events = 0)
 CHUNK_CASE(chunk_time_overflow, c.first_ns = UINT64_MAX - 5)
+CHUNK_CASE(unit_zero, c.unit = 0)
+CHUNK_CASE(unit_too_large, c.unit = SRZ_MAX_TIME_UNIT + 1)
+CHUNK_CASE(unit_overflow, {
+	c.unit = 1000;
+	c.first_ns = UINT64_MAX / 1000;
+})
 CHUNK_CASE(chunk_cpu, c.cpu = SR_MAX_CPUS)
 CHUNK_CASE(chunk_runs, c.nruns = SR_MAX_CPUS + 1)
 CHUNK_CASE(chunk_cpu_count, c.count = 2)
@@ -398,7 +404,7 @@ static const struct reject {
 	R(index_other_id, "the names section at offset 20 is not what the index says"),
 	R(index_too_many_sections, "has too many sections"),
 	R(index_counts_too_much, "counts more events than there are"),
-	R(index_miscounts, "the index section at offset 96 counts its events wrongly"),
+	R(index_miscounts, "the index section at offset 97 counts its events wrongly"),
 	R(index_kind_zero, "counts a kind twice, or one that cannot be"),
 	R(index_cpus, "has too many cpus"),
 	R(index_number_too_long, "has a number of more than 64 bits"),
@@ -429,6 +435,9 @@ static const struct reject {
 	R(chunk_too_many_events, "has a chunk of too many events"),
 	R(chunk_no_events, "has an empty chunk"),
 	R(chunk_time_overflow, "a time beyond 64 bits"),
+	R(unit_zero, "has a time unit out of range"),
+	R(unit_too_large, "has a time unit out of range"),
+	R(unit_overflow, "a time beyond 64 bits"),
 	R(chunk_cpu, "names a cpu out of range"),
 	R(chunk_runs, "has too many cpus"),
 	R(chunk_cpu_count, "counts its events by cpu wrongly"),

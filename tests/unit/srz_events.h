@@ -134,6 +134,16 @@ static inline struct sr_event rnd_event(const struct shape *s, uint64_t time_ns,
 		e.u.bind.tid = rnd_tid(s);
 		e.u.bind.source = (uint32_t)rnd_any();
 		break;
+	case SR_EV_FREQUENCY:
+		e.u.frequency.khz = (uint32_t)rnd_any();
+		e.u.frequency.target_cpu = rnd_below(4) ? cpu : rnd_cpu(s);
+		break;
+	case SR_EV_IDLE:
+		e.u.idle.state = rnd_below(3) ? (uint32_t)rnd_below(4) :
+				 rnd_below(4) ? SR_IDLE_LEFT :
+						(uint32_t)rnd_any();
+		e.u.idle.target_cpu = rnd_below(4) ? cpu : rnd_cpu(s);
+		break;
 	}
 	return e;
 }

@@ -303,6 +303,123 @@ static void seek_finds_the_first_event_at_or_after_a_time(void **state)
 	free(ev);
 }
 
+/* Rounding makes ties, which a reader gives in order of cpu. */
+static void times_are_multiples_of_the_unit(void **state)
+{
+	static const uint32_t units[] = { 2, 1000, 999983, SRZ_MAX_TIME_UNIT };
+	struct shape s = { .events = 3000, .cpus = 5, .tasks = 30, .stay = 20 };
+	struct sr_event *ev;
+	struct srz_writer *w;
+	struct srz_reader *r;
+	size_t i, u;
+
+	for (u = 0; u < sizeof(units) / sizeof(*units); u++) {
+		rnd_state = 70 + u;
+		ev = rnd_stream(&s);
+		w = create(500);
+		ok(srz_set_time_unit(w, units[u], &err));
+		ok(srz_put_events(w, SRZ_STREAM_KERNEL, ev, s.events, &err));
+		assert_int_equal(srz_set_time_unit(w, 1, &err), -1);
+		ok(srz_close(w, &err));
+		for (i = 0; i < s.events; i++)
+			ev[i].time_ns -= ev[i].time_ns % units[u];
+		sort_stably(ev, s.events);
+		r = open_it();
+		assert_int_equal(srz_get_info(r)->time_unit_ns, units[u]);
+		assert_int_equal(strtoul(srz_get_meta(r, "time.resolution_ns"), NULL, 10), units[u]);
+		assert_events(r, ev, s.events);
+		srz_reader_free(r);
+		free(ev);
+	}
+}
+
+static void a_time_unit_out_of_range_is_refused(void **state)
+{
+	struct srz_writer *w = create(0);
+
+	assert_int_equal(srz_set_time_unit(w, 0, &err), -1);
+	assert_int_equal(srz_set_time_unit(w, SRZ_MAX_TIME_UNIT + 1, &err), -1);
+	assert_int_equal(err.status, SR_BUG);
+	srz_abort(w);
+}
+
+/* The events of some cpus, alone and behind a time; each tenth chunk has cpu 70 only. */
+static void only_the_selected_cpus_are_read(void **state)
+{
+	struct shape s = { .events = 2000, .cpus = 4, .tasks = 30, .late = 5 };
+	struct sr_cpumask mask = { { 0 } };
+	struct srz_writer *w = create(50);
+	struct sr_event *ev, *want;
+	struct srz_reader *r;
+	uint64_t from_ns;
+	size_t i, n;
+
+	rnd_state = 11;
+	ev = rnd_stream(&s);
+	for (i = 0; i < s.events; i++)
+		if (i / 50 % 10 == 9)
+			ev[i].cpu = 70;
+	rnd_delay(&s, ev);
+	ok(srz_put_events(w, SRZ_STREAM_KERNEL, ev, s.events, &err));
+	ok(srz_close(w, &err));
+	sort_stably(ev, s.events);
+	want = calloc(s.events, sizeof(*want));
+	mask.w[0] = 5;
+	mask.w[1] = 1 << 6;
+	r = open_it();
+	for (from_ns = 0; from_ns <= ev[s.events / 2].time_ns; from_ns += ev[s.events / 2].time_ns) {
+		for (i = n = 0; i < s.events; i++)
+			if (ev[i].time_ns >= from_ns && sr_cpumask_isset(&mask, ev[i].cpu))
+				want[n++] = ev[i];
+		ok(srz_seek(r, from_ns, &err));
+		ok(srz_select_cpus(r, &mask, &err));
+		assert_events(r, want, n);
+	}
+	ok(srz_select_cpus(r, NULL, &err));
+	ok(srz_rewind(r, &err));
+	assert_events(r, ev, s.events);
+	srz_reader_free(r);
+	free(want);
+	free(ev);
+}
+
+/* A chunk that is damaged is not seen by who has no need of it. */
+static void chunks_without_need_are_not_read(void **state)
+{
+	struct sr_cpumask mask = { { 2 } };
+	struct srz_writer *w = create(10);
+	struct sr_event ev = { .kind = SR_EV_WAKING }, got;
+	struct srz_reader *r;
+	FILE *f;
+	int i;
+
+	for (i = 0; i < 40; i++) {
+		ev.time_ns = 1000 + (uint64_t)i;
+		ev.cpu = i / 10 == 2;
+		ok(srz_put_events(w, SRZ_STREAM_KERNEL, &ev, 1, &err));
+	}
+	ok(srz_close(w, &err));
+	f = fopen(path, "r+");
+	assert_non_null(f);
+	fseek(f, SRZ_HEADER_SIZE + SRZ_SECTION_HEADER + 3, SEEK_SET); /* in the first chunk */
+	putc(0xff, f);
+	assert_int_equal(fclose(f), 0);
+	r = open_it();
+	assert_int_equal(srz_next(r, &got, &err), -1);
+	ok(srz_seek(r, 1010, &err));
+	for (i = 10; i < 40; i++)
+		assert_int_equal(srz_next(r, &got, &err), 1);
+	assert_int_equal(srz_next(r, &got, &err), 0);
+	ok(srz_rewind(r, &err));
+	ok(srz_select_cpus(r, &mask, &err));
+	for (i = 20; i < 30; i++) {
+		assert_int_equal(srz_next(r, &got, &err), 1);
+		assert_int_equal(got.time_ns, 1000 + i);
+	}
+	assert_int_equal(srz_next(r, &got, &err), 0);
+	srz_reader_free(r);
+}
+
 static void counts_are_those_of_the_events(void **state)
 {
 	struct shape s = { .events = 5000, .cpus = 4, .tasks = 30 };
@@ -566,6 +683,10 @@ int main(void)
 		cmocka_unit_test(a_late_event_comes_before_the_other_stream),
 		cmocka_unit_test(extreme_values_come_back),
 		cmocka_unit_test(seek_finds_the_first_event_at_or_after_a_time),
+		cmocka_unit_test(times_are_multiples_of_the_unit),
+		cmocka_unit_test(a_time_unit_out_of_range_is_refused),
+		cmocka_unit_test(only_the_selected_cpus_are_read),
+		cmocka_unit_test(chunks_without_need_are_not_read),
 		cmocka_unit_test(counts_are_those_of_the_events),
 		cmocka_unit_test(a_later_meta_value_wins),
 		cmocka_unit_test(a_long_meta_value_is_cut_between_characters),

@@ -187,11 +187,12 @@ static void one_event_can_prove_three_switches(void **state)
 
 static void events_without_a_context_prove_nothing(void **state)
 {
-	static const unsigned kinds[] = { SR_EV_COMM, SR_EV_LOST, SR_EV_DECISION, SR_EV_BIND };
+	static const unsigned kinds[] = { SR_EV_COMM, SR_EV_LOST,      SR_EV_DECISION,
+					  SR_EV_BIND, SR_EV_FREQUENCY, SR_EV_IDLE };
 	struct sr_repair *r = make(0);
 
 	push(r, sw(0, 0, 10, SR_STATE_RUNNING));
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
 		assert_int_equal(push(r, event(kinds[i], 0, 0)), 1);
 	assert_int_equal(push(r, sw(0, 10, 0, SR_STATE_SLEEPING)), 1);
 	sr_repair_free(r);
