@@ -14,7 +14,9 @@ struct srz_codec *srz_codec_new(enum srz_direction direction, struct sr_error *e
 		c->def_open = deflateInit2(&c->def, 1, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) == Z_OK;
 	else if (c)
 		c->inf_open = inflateInit2(&c->inf, -15) == Z_OK;
-	if (!c || (!c->def_open && !c->inf_open)) {
+	if (c)
+		c->ans = srz_ans_new();
+	if (!c || !c->ans || (!c->def_open && !c->inf_open)) {
 		srz_codec_free(c);
 		sr_fail(err, SR_ENVIRONMENT, "out of memory");
 		return NULL;
@@ -45,7 +47,7 @@ void srz_codec_free(struct srz_codec *c)
 	free(c->model.hash);
 	free(c->time);
 	free(c->op);
-	free(c->context);
+	srz_ans_free(c->ans);
 	srz_buf_release(&c->columns);
 	free(c);
 }
@@ -63,9 +65,7 @@ bool srz_codec_room(struct srz_codec *c, uint32_t events)
 	c->op = malloc(events);
 	/* an event names at most three tasks, and the idle task is there from the start */
 	c->model.slot = malloc((events * (size_t)3 + 1) * sizeof(*c->model.slot));
-	if (!c->context)
-		c->context = malloc((SRZ_MAX_OPS + 1) * SRZ_MAX_OPS * sizeof(*c->context));
-	if (!c->time || !c->op || !c->model.slot || !c->context)
+	if (!c->time || !c->op || !c->model.slot)
 		return false;
 	c->room = events;
 	return true;
@@ -84,35 +84,6 @@ void srz_model_start(struct srz_model *m)
 	for (i = 0; i < SRZ_COLS; i++)
 		m->col[i].n = 0;
 	srz_model_appear(m, srz_model_new_slot(m, 0, 0));
-}
-
-/* Turns the numbers of steps in each context into the context's place in the times column. */
-static void contexts_to_places(struct srz_codec *c, unsigned nops)
-{
-	uint32_t sum = 0;
-	unsigned op, before;
-
-	for (op = 0; op < nops; op++) {
-		for (before = 0; before <= nops; before++) {
-			uint32_t n = c->context[before * nops + op];
-
-			c->context[before * nops + op] = sum;
-			sum += n;
-		}
-	}
-}
-
-void srz_codec_contexts(struct srz_codec *c, const struct srz_run *run, unsigned nruns, unsigned nops)
-{
-	unsigned r, before;
-	uint32_t i;
-
-	memset(c->context, 0, (nops + 1) * nops * sizeof(*c->context));
-	for (r = 0; r < nruns; r++) {
-		for (before = 0, i = run[r].pos; i < run[r].end; before = c->op[i++] + 1u)
-			c->context[before * nops + c->op[i]]++;
-	}
-	contexts_to_places(c, nops);
 }
 
 uint64_t srz_head_cpus(const struct srz_head *h)

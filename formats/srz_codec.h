@@ -12,6 +12,7 @@
 #ifndef SCHEDREC_FORMATS_SRZ_CODEC_H
 #define SCHEDREC_FORMATS_SRZ_CODEC_H
 
+#include "formats/srz_ans.h"
 #include "formats/srz_internal.h"
 #include "formats/srz_model.h"
 
@@ -40,11 +41,11 @@ struct srz_codec {
 	int level;
 	z_stream def, inf;
 	bool def_open, inf_open;
+	struct srz_ans *ans;
 	struct srz_model model;
-	uint32_t room;     /* events that the arrays below have room for */
-	uint64_t *time;    /* by cpu */
-	uint8_t *op;       /* by cpu */
-	uint32_t *context; /* (op before on the cpu or none, op) -> position in the times column */
+	uint32_t room;  /* events that the arrays below have room for */
+	uint64_t *time; /* by cpu */
+	uint8_t *op;    /* by cpu */
 	struct srz_head head;
 	uint8_t nothing;        /* where columns that are not there begin */
 	struct srz_buf columns; /* decoding: inflated; encoding: the directory's data */
@@ -60,8 +61,6 @@ struct srz_bits {
 
 /* Makes the arrays big enough for a chunk of so many events. */
 bool srz_codec_room(struct srz_codec *c, uint32_t events);
-/* Where in the times column the steps of each context begin, from the ops in c->op, into c->context. */
-void srz_codec_contexts(struct srz_codec *c, const struct srz_run *run, unsigned nruns, unsigned nops);
 void srz_model_start(struct srz_model *m);
 uint64_t srz_head_cpus(const struct srz_head *h); /* srz_chunk.cpus */
 void srz_head_totals(const struct srz_head *h, struct srz_totals *t);

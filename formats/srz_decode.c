@@ -161,7 +161,7 @@ static const char *decode_directory(struct srz_view *v, struct entry *e, unsigne
 			break;
 		if (!known && id & 1)
 			return "has a column that must be understood and is not known to this reader";
-		if (known && coding > SRZ_FILL)
+		if (known && coding > SRZ_SPARSE)
 			return "has a column coding that is not known to this reader";
 		if (known && seen & 1u << (id >> 1))
 			return "has a column twice";
@@ -179,8 +179,73 @@ static const char *decode_directory(struct srz_view *v, struct entry *e, unsigne
 	return v->bad;
 }
 
-/* Points the model's columns at their bytes: in the payload where they are raw, else in c->columns. */
-static const char *decode_columns(struct srz_codec *c, struct srz_view *v)
+static const char *decode_op_column(struct srz_codec *c, const struct srz_head *h)
+{
+	const struct srz_col *col = &c->model.col[SRZ_COL_OPS];
+	uint32_t count[SRZ_MAX_OPS] = { 0 };
+	uint32_t i;
+
+	if (col->len != h->chunk.events)
+		return "has another number of ops than of events";
+	for (i = 0; i < h->chunk.events; i++)
+		count[col->p[i]]++;
+	for (i = 0; i < SRZ_MAX_OPS; i++)
+		if (count[i] != (i < h->nops ? h->op[i].count : 0))
+			return "counts its events by op wrongly";
+	memcpy(c->op, col->p, h->chunk.events);
+	return NULL;
+}
+
+static const char *take_sparse(const uint8_t *p, size_t stored, uint8_t *out, size_t n)
+{
+	struct srz_view v = { p, p + stored, NULL };
+	size_t at = 0;
+
+	memset(out, 0, n);
+	while (!v.bad && v.p != v.end) {
+		uint64_t zeros = srz_take_varint(&v);
+		const uint8_t *byte = srz_take_bytes(&v, 1);
+
+		if (!byte)
+			break;
+		if (zeros >= n - at)
+			return "has a sparse column longer than it says";
+		at += zeros;
+		out[at++] = *byte;
+	}
+	return v.bad;
+}
+
+/* A column's bytes as they were, into to[0..e->raw). */
+static const char *unpack_column(struct srz_codec *c, const struct srz_head *h, const struct entry *e, const uint8_t *p,
+				 uint8_t *to)
+{
+	const struct srz_col *ops = &c->model.col[SRZ_COL_OPS];
+	struct srz_ans_contexts by = { NULL, 0 };
+
+	switch (e->coding) {
+	case SRZ_FILL:
+		memset(to, *p, e->raw);
+		return NULL;
+	case SRZ_SPARSE:
+		return take_sparse(p, e->stored, to, e->raw);
+	case SRZ_ANS:
+		if (e->id == SRZ_COL_TIMES) {
+			if (ops->len != h->chunk.events || e->raw != h->chunk.events)
+				return "has other numbers of ops or times than of events";
+			by = (struct srz_ans_contexts){ ops->p, h->nops };
+		}
+		return srz_ans_decode(c->ans, &by, p, e->stored, to, e->raw);
+	default:
+		return srz_inflate(&c->inf, p, e->stored, to, e->raw) ?
+			       NULL :
+			       "has a column that does not inflate to its length";
+	}
+}
+
+/* Points the model's columns at their bytes: in the payload where they are raw, else in c->columns. The ops come first,
+ * for the times are coded by them. */
+static const char *decode_columns(struct srz_codec *c, struct srz_view *v, struct srz_head *h)
 {
 	struct srz_model *m = &c->model;
 	struct entry e[255];
@@ -208,34 +273,20 @@ static const char *decode_columns(struct srz_codec *c, struct srz_view *v)
 			continue;
 		if (e[i].coding == SRZ_RAW) {
 			to = (uint8_t *)(uintptr_t)p;
-		} else if (e[i].coding == SRZ_FILL) {
-			memset(to, *p, e[i].raw);
-			c->columns.n += e[i].raw;
 		} else {
-			if (!srz_inflate(&c->inf, p, e[i].stored, to, e[i].raw))
-				return "has a column that does not inflate to its length";
+			bad = unpack_column(c, h, &e[i], p, to);
+			if (bad)
+				return bad;
 			c->columns.n += e[i].raw;
 		}
 		m->col[e[i].id] = (struct srz_col){ .p = to, .len = e[i].raw };
+		if (e[i].id == SRZ_COL_OPS) {
+			bad = decode_op_column(c, h);
+			if (bad)
+				return bad;
+		}
 	}
 	return v->p == v->end ? NULL : "has bytes behind its last column";
-}
-
-static const char *decode_op_column(struct srz_codec *c, const struct srz_head *h)
-{
-	const struct srz_col *col = &c->model.col[SRZ_COL_OPS];
-	uint32_t count[SRZ_MAX_OPS] = { 0 };
-	uint32_t i;
-
-	if (col->len != h->chunk.events)
-		return "has another number of ops than of events";
-	for (i = 0; i < h->chunk.events; i++)
-		count[col->p[i]]++;
-	for (i = 0; i < SRZ_MAX_OPS; i++)
-		if (count[i] != (i < h->nops ? h->op[i].count : 0))
-			return "counts its events by op wrongly";
-	memcpy(c->op, col->p, h->chunk.events);
-	return NULL;
 }
 
 static const char *decode_times(struct srz_codec *c, const struct srz_head *h)
@@ -243,17 +294,16 @@ static const char *decode_times(struct srz_codec *c, const struct srz_head *h)
 	const struct srz_col *times = &c->model.col[SRZ_COL_TIMES], *rest = &c->model.col[SRZ_COL_BITS];
 	struct srz_bits bits = { .p = rest->p, .len = (uint64_t)rest->len * 8 };
 	uint64_t end = (h->chunk.last.time_ns - h->chunk.first.time_ns) / h->chunk.unit;
-	unsigned r, before;
+	unsigned r;
 	uint32_t i;
 
 	if (times->len != h->chunk.events)
 		return "has another number of times than of events";
-	srz_codec_contexts(c, h->run, h->nruns, h->nops);
 	for (r = 0; r < h->nruns; r++) {
 		uint64_t t = 0;
 
-		for (before = 0, i = h->run[r].pos; i < h->run[r].end; before = c->op[i++] + 1u) {
-			unsigned sym = times->p[c->context[before * h->nops + c->op[i]]++];
+		for (i = h->run[r].pos; i < h->run[r].end; i++) {
+			unsigned sym = times->p[i];
 			uint64_t step = sym;
 
 			if (sym >= 4) {
@@ -341,6 +391,16 @@ static bool at_key(const struct sr_event *ev, struct srz_key key)
 	return ev->time_ns == key.time_ns && ev->cpu == key.cpu;
 }
 
+/* The first time of any run but the one at the root. */
+static inline uint64_t others_from(const struct srz_codec *c, const struct srz_head *h, const uint16_t *heap,
+				   unsigned nheap)
+{
+	uint64_t a = nheap > 1 ? c->time[h->run[heap[1]].pos] : UINT64_MAX;
+	uint64_t b = nheap > 2 ? c->time[h->run[heap[2]].pos] : UINT64_MAX;
+
+	return a < b ? a : b;
+}
+
 static const char *decode_events(struct srz_codec *c, struct srz_head *h, struct sr_event *ev, size_t *n)
 {
 	struct srz_model *m = &c->model;
@@ -352,29 +412,33 @@ static const char *decode_events(struct srz_codec *c, struct srz_head *h, struct
 	*n = 0;
 	while (nheap) {
 		struct srz_run *r = &h->run[heap[0]];
-		const struct srz_op *op = &h->op[c->op[r->pos]];
-		struct sr_event *e = &ev[*n];
+		uint64_t until = others_from(c, h, heap, nheap);
 
-		memset(e, 0, sizeof(*e));
-		e->time_ns = c->time[r->pos];
-		e->cpu = r->cpu;
-		e->kind = (uint8_t)op->kind;
-		e->flags = op->flags & SR_EV_FILE_FLAGS;
-		if (op->kind) {
-			srz_model_event(m, e, op->flags, 0);
-			++*n;
-			if (op->kind == SR_EV_LOST)
-				lost = lost + e->u.lost.count < lost ? UINT64_MAX : lost + e->u.lost.count;
-		} else {
-			skip_unknown(m, e, op->flags);
-		}
-		if (m->bad)
-			return m->bad;
-		if (!done++ && !at_key(e, h->chunk.first))
-			return "does not begin where its head says";
-		if (done == h->chunk.events && !at_key(e, h->chunk.last))
-			return "does not end where its head says";
-		if (++r->pos == r->end)
+		/* Often one cpu has several events before any other. */
+		do {
+			const struct srz_op *op = &h->op[c->op[r->pos]];
+			struct sr_event *e = &ev[*n];
+
+			*e = (struct sr_event){ .time_ns = c->time[r->pos],
+						.cpu = r->cpu,
+						.kind = (uint8_t)op->kind,
+						.flags = op->flags & SR_EV_FILE_FLAGS };
+			if (op->kind) {
+				srz_model_event(m, e, op->flags, 0);
+				++*n;
+				if (op->kind == SR_EV_LOST)
+					lost = lost + e->u.lost.count < lost ? UINT64_MAX : lost + e->u.lost.count;
+			} else {
+				skip_unknown(m, e, op->flags);
+			}
+			if (m->bad)
+				return m->bad;
+			if (!done++ && !at_key(e, h->chunk.first))
+				return "does not begin where its head says";
+			if (done == h->chunk.events && !at_key(e, h->chunk.last))
+				return "does not end where its head says";
+		} while (++r->pos != r->end && c->time[r->pos] < until);
+		if (r->pos == r->end)
 			heap[0] = heap[--nheap];
 		if (nheap)
 			sift(c, h->run, heap, nheap);
@@ -406,9 +470,9 @@ const char *srz_chunk_decode(struct srz_codec *c, const uint8_t *p, size_t len, 
 	if (!bad && !srz_codec_room(c, h->chunk.events))
 		bad = SRZ_NO_MEMORY;
 	if (!bad)
-		bad = decode_columns(c, &v);
-	if (!bad)
-		bad = decode_op_column(c, h);
+		bad = decode_columns(c, &v, h);
+	if (!bad && c->model.col[SRZ_COL_OPS].len != h->chunk.events)
+		bad = "has another number of ops than of events";
 	if (!bad)
 		bad = decode_times(c, h);
 	if (!bad) {

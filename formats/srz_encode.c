@@ -37,9 +37,9 @@ static inline void bits_put(struct srz_bits *b, uint64_t v, unsigned n)
 
 /* Bytes that one event can add to a column. */
 static const uint8_t event_bytes[SRZ_COLS] = {
-	[SRZ_COL_TIMES] = 1, [SRZ_COL_BITS] = 8,  [SRZ_COL_NEXT] = 1,  [SRZ_COL_WAKEE] = 1,
-	[SRZ_COL_TASK] = 3,  [SRZ_COL_FAR] = 15,  [SRZ_COL_TIDS] = 15, [SRZ_COL_PRIO] = 6,
-	[SRZ_COL_CPU] = 6,   [SRZ_COL_STATE] = 1, [SRZ_COL_MISC] = 15, [SRZ_COL_POWER] = 5,
+	[SRZ_COL_TIMES] = 1, [SRZ_COL_BITS] = 8,  [SRZ_COL_NEXT] = 1,  [SRZ_COL_WAKEE] = 1, [SRZ_COL_TASK] = 3,
+	[SRZ_COL_FAR] = 15,  [SRZ_COL_TIDS] = 15, [SRZ_COL_PRIO] = 6,  [SRZ_COL_CPU] = 6,   [SRZ_COL_STATE] = 1,
+	[SRZ_COL_MISC] = 15, [SRZ_COL_POWER] = 5, [SRZ_COL_AFTER] = 1, [SRZ_COL_IRQ] = 1,   [SRZ_COL_WOKEN] = 1,
 };
 
 static bool encoder_room(struct srz_codec *c, uint32_t n)
@@ -132,20 +132,19 @@ static void encode_times(struct srz_codec *c, const struct srz_head *h)
 	uint32_t unit = h->chunk.unit;
 	struct srz_col *times = &c->model.col[SRZ_COL_TIMES], *rest = &c->model.col[SRZ_COL_BITS];
 	struct srz_bits bits = { .p = rest->p };
-	unsigned r, before, nbits;
+	unsigned r, nbits;
 	uint32_t i;
 
-	srz_codec_contexts(c, h->run, h->nruns, h->nops);
 	for (r = 0; r < h->nruns; r++) {
 		uint64_t last = h->chunk.first.time_ns;
 
-		for (before = 0, i = h->run[r].pos; i < h->run[r].end; before = c->op[i++] + 1u) {
+		for (i = h->run[r].pos; i < h->run[r].end; i++) {
 			uint64_t step = c->time[i] - last;
 
 			last = c->time[i];
 			if (unit != 1)
 				step /= unit;
-			times->p[c->context[before * h->nops + c->op[i]]++] = (uint8_t)time_symbol(step, &nbits);
+			times->p[i] = (uint8_t)time_symbol(step, &nbits);
 			bits_put(&bits, step, nbits);
 		}
 	}
@@ -181,11 +180,42 @@ static void encode_head(const struct srz_head *h, struct srz_buf *out)
 	srz_put_varint(out, h->lost);
 }
 
-/* Random low bits do not deflate; the magnitudes have no repetitions worth a search. */
-static const int column_strategy[SRZ_COLS] = { [SRZ_COL_TIMES] = Z_HUFFMAN_ONLY };
+/* Nearly all zeros: of the others the zeros before, and the byte. False, and out as it was, when there are too many. */
+static bool put_sparse(const uint8_t *p, size_t n, struct srz_buf *out)
+{
+	size_t before = out->n, i, last = 0, limit = before + n / 64;
+	uint64_t eight;
+
+	for (i = 0; i < n; i++) {
+		while (i + 8 <= n && (memcpy(&eight, p + i, 8), !eight))
+			i += 8;
+		if (i == n || !p[i])
+			continue;
+		srz_put_varint(out, i - last);
+		srz_put_bytes(out, p + i, 1);
+		last = i + 1;
+		if (out->n > limit)
+			break;
+	}
+	if (out->n <= limit)
+		return true;
+	out->n = before;
+	return false;
+}
+
+/* Columns without repetitions that are worth a search. */
+static const bool column_ans[SRZ_COLS] = {
+	[SRZ_COL_OPS] = true,  [SRZ_COL_TIMES] = true, [SRZ_COL_NEXT] = true,  [SRZ_COL_WAKEE] = true,
+	[SRZ_COL_TASK] = true, [SRZ_COL_FAR] = true,   [SRZ_COL_STATE] = true, [SRZ_COL_AFTER] = true,
+	[SRZ_COL_IRQ] = true,  [SRZ_COL_WOKEN] = true,
+};
+
+/* Shorter columns are not worth tables. */
+#define ANS_FROM 512
 
 static void encode_columns(struct srz_codec *c, struct srz_buf *out)
 {
+	const struct srz_ans_contexts times = { c->op, c->head.nops }, bytes = { NULL, 0 };
 	unsigned i, ncols = 0;
 
 	c->columns.n = 0;
@@ -202,8 +232,13 @@ static void encode_columns(struct srz_codec *c, struct srz_buf *out)
 		if (col->n > 1 && !memcmp(col->p, col->p + 1, col->n - 1)) {
 			coding = SRZ_FILL;
 			srz_put_bytes(&c->columns, col->p, 1);
-		} else if (c->level && i != SRZ_COL_BITS &&
-			   srz_deflate(&c->def, c->level, column_strategy[i], col->p, col->n, &c->columns)) {
+		} else if (c->level && put_sparse(col->p, col->n, &c->columns)) {
+			coding = SRZ_SPARSE;
+		} else if (c->level && col->n >= ANS_FROM && column_ans[i] &&
+			   srz_ans_encode(c->ans, i == SRZ_COL_TIMES ? &times : &bytes, col->p, col->n, &c->columns)) {
+			coding = SRZ_ANS;
+		} else if (c->level && (col->n < ANS_FROM || !column_ans[i]) && i != SRZ_COL_BITS &&
+			   srz_deflate(&c->def, c->level, Z_DEFAULT_STRATEGY, col->p, col->n, &c->columns)) {
 			coding = SRZ_DEFLATE;
 		} else {
 			srz_put_bytes(&c->columns, col->p, col->n);

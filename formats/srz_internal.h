@@ -18,7 +18,7 @@
 #include "formats/srz.h"
 #include "formats/task.h"
 
-#define SRZ_VERSION 0
+#define SRZ_VERSION 1
 #define SRZ_MAGIC "\x89srz\r\n\x1a\n"
 #define SRZ_HEADER_SIZE 20         /* magic 8, version 2, zero 2, flags 4, crc 4 */
 #define SRZ_FLAGS_MUST 0xffff0000u /* a flag up here that the reader does not know makes the file unreadable */
@@ -28,8 +28,9 @@
 /* Section ids below SRZ_SEC_TASKS; the rest is in srz.h. */
 enum { SRZ_SEC_META = 1, SRZ_SEC_NAMES = 2, SRZ_SEC_EVENTS = 3, SRZ_SEC_INDEX = 4, SRZ_SEC_END = 5 };
 
-/* Codings of sections and of columns; FILL (columns only): one byte, repeated. */
-enum { SRZ_RAW = 0, SRZ_DEFLATE = 1, SRZ_FILL = 2 };
+/* Codings of sections and of columns; of columns only: FILL one byte repeated, ANS as in srz_ans.h, SPARSE zeros but
+ * for some places. */
+enum { SRZ_RAW = 0, SRZ_DEFLATE = 1, SRZ_FILL = 2, SRZ_ANS = 3, SRZ_SPARSE = 4 };
 
 #define SRZ_MAX_SECTION (16u << 20) /* bytes of a payload, stored and inflated */
 #define SRZ_MAX_SECTIONS (1u << 19)

@@ -27,6 +27,9 @@ enum srz_column {
 	SRZ_COL_MISC,  /* fields of the rare kinds */
 	SRZ_COL_EXT,   /* payloads of kinds above SR_EV_IDLE: length, bytes */
 	SRZ_COL_POWER, /* idle states and clock frequencies */
+	SRZ_COL_AFTER, /* of next in switches, where no task is known to have been woken for the cpu */
+	SRZ_COL_IRQ,   /* of the task in waking from interrupt context */
+	SRZ_COL_WOKEN, /* of the task in wakeup */
 	SRZ_COLS
 };
 
@@ -168,8 +171,20 @@ static inline struct srz_hash *srz_model_find(struct srz_model *m, int32_t tid)
 
 SRZ_INLINE void srz_model_to_front(struct srz_model *m, uint32_t slot, uint32_t rank)
 {
-	memmove(m->recent + 1, m->recent, rank * sizeof(*m->recent));
-	m->recent[0] = slot;
+	uint32_t moved = slot, i;
+
+	/* Mostly there is next to nothing to move. */
+	if (rank >= 16) {
+		memmove(m->recent + 1, m->recent, rank * sizeof(*m->recent));
+		m->recent[0] = slot;
+		return;
+	}
+	for (i = 0; i <= rank; i++) {
+		uint32_t next = m->recent[i];
+
+		m->recent[i] = moved;
+		moved = next;
+	}
 }
 
 SRZ_INLINE void srz_model_appear(struct srz_model *m, uint32_t slot)
@@ -305,7 +320,7 @@ SRZ_INLINE void srz_model_switch(struct srz_model *m, struct sr_event *ev, struc
 	else if (sym)
 		s->state = (uint8_t)(sym - 1);
 	foretold = cs->woken ? cs->woken : s->after;
-	next = srz_model_task(m, SRZ_COL_NEXT, ev->u.sw.next, foretold, ev->cpu, enc);
+	next = srz_model_task(m, cs->woken ? SRZ_COL_NEXT : SRZ_COL_AFTER, ev->u.sw.next, foretold, ev->cpu, enc);
 	s->after = next;
 	if (!enc) {
 		ev->u.sw.prev = s->tid;
@@ -328,11 +343,12 @@ SRZ_INLINE void srz_model_wake(struct srz_model *m, struct sr_event *ev, struct 
 
 	if (!waking) {
 		foretold = cs->waking ? &cs->waking : &cs->incoming;
-		slot = srz_model_task(m, SRZ_COL_TASK, ev->u.wake.tid, *foretold, ev->cpu, enc);
+		slot = srz_model_task(m, SRZ_COL_WOKEN, ev->u.wake.tid, *foretold, ev->cpu, enc);
 		*foretold = 0;
 	} else {
 		foretold = ev->flags & SR_EV_INTERRUPT ? &cs->irq_wakee : &m->slot[ctx].wakee;
-		slot = srz_model_task(m, SRZ_COL_WAKEE, ev->u.wake.tid, *foretold, ev->cpu, enc);
+		slot = srz_model_task(m, ev->flags & SR_EV_INTERRUPT ? SRZ_COL_IRQ : SRZ_COL_WAKEE, ev->u.wake.tid,
+				      *foretold, ev->cpu, enc);
 		*foretold = slot;
 		cs->waking = slot;
 	}

@@ -535,6 +535,11 @@ static int read_file_header(struct srz_reader *r, struct sr_error *err)
 	if (srz_get32(head + 16) != (uint32_t)crc32(0, head, 16))
 		return sr_fail(err, SR_DAMAGED, "%s: the file header has a wrong checksum", r->path);
 	r->info.version = srz_get16(head + 8);
+	if (!r->info.version)
+		return sr_fail(err, SR_DAMAGED,
+			       "%s has format version 0, an experimental one that was never released: make the "
+			       "recording anew",
+			       r->path);
 	if (r->info.version > SRZ_VERSION)
 		return sr_fail(err, SR_DAMAGED,
 			       "%s has format version %u; this schedrec reads versions up to %d: use a "

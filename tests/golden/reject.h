@@ -10,7 +10,7 @@
 
 static inline void forge_one_chunk(struct forged_file *f, const struct forged_chunk *c)
 {
-	forge_header(f, 0, 0);
+	forge_header(f, 1, 0);
 	forge_events(f, c);
 	forge_finish(f);
 }
@@ -28,7 +28,7 @@ static inline void forge_one_chunk(struct forged_file *f, const struct forged_ch
 #define FILE_CASE(name, MADE)                          \
 	static void make_##name(struct forged_file *f) \
 	{                                              \
-		forge_header(f, 0, 0);                 \
+		forge_header(f, 1, 0);                 \
 		MADE;                                  \
 		forge_finish(f);                       \
 	}
@@ -37,21 +37,21 @@ static inline void forge_one_chunk(struct forged_file *f, const struct forged_ch
 
 static void make_magic(struct forged_file *f)
 {
-	forge_header(f, 0, 0);
+	forge_header(f, 1, 0);
 	forge_finish(f);
 	f->b.p[0] = 'x';
 }
 
 static void make_newline_translated(struct forged_file *f)
 {
-	forge_header(f, 0, 0);
+	forge_header(f, 1, 0);
 	forge_finish(f);
 	f->b.p[4] = '\n';
 }
 
 static void make_header_sum(struct forged_file *f)
 {
-	forge_header(f, 0, 0);
+	forge_header(f, 1, 0);
 	forge_finish(f);
 	f->b.p[12] ^= 1;
 }
@@ -62,9 +62,15 @@ static void make_version(struct forged_file *f)
 	forge_finish(f);
 }
 
+static void make_version_0(struct forged_file *f)
+{
+	forge_header(f, 0, 0);
+	forge_finish(f);
+}
+
 static void make_header_flag(struct forged_file *f)
 {
-	forge_header(f, 0, 1u << 16);
+	forge_header(f, 1, 1u << 16);
 	forge_finish(f);
 }
 
@@ -77,7 +83,7 @@ FILE_CASE(not_deflate, forge_section(f, SRZ_SEC_META | SRZ_MUST, SRZ_DEFLATE, "\
 
 static void make_section_sum(struct forged_file *f)
 {
-	forge_header(f, 0, 0);
+	forge_header(f, 1, 0);
 	forge_text_section(f, SRZ_SEC_META | SRZ_MUST, "\1k\1v", 4);
 	forge_finish(f);
 	f->b.p[SRZ_HEADER_SIZE + SRZ_SECTION_HEADER + 1] ^= 0x20;
@@ -85,7 +91,7 @@ static void make_section_sum(struct forged_file *f)
 
 static void make_section_header_sum(struct forged_file *f)
 {
-	forge_header(f, 0, 0);
+	forge_header(f, 1, 0);
 	forge_text_section(f, SRZ_SEC_META | SRZ_MUST, "\1k\1v", 4);
 	forge_finish(f);
 	f->b.p[SRZ_HEADER_SIZE + 12] ^= 1;
@@ -109,7 +115,7 @@ static void make_bomb(struct forged_file *f)
 	deflateInit2(&z, 9, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY);
 	srz_deflate(&z, 9, Z_DEFAULT_STRATEGY, zeros, sizeof(zeros), &packed);
 	deflateEnd(&z);
-	forge_header(f, 0, 0);
+	forge_header(f, 1, 0);
 	forge_section(f, SRZ_SEC_MACHINE, SRZ_DEFLATE, packed.p, packed.n, 100);
 	forge_finish(f);
 	srz_buf_release(&packed);
@@ -138,7 +144,7 @@ static void make_index_miscounts(struct forged_file *f)
 {
 	struct forged_chunk c = forge_chunk(3);
 
-	forge_header(f, 0, 0);
+	forge_header(f, 1, 0);
 	forge_events(f, &c);
 	f->kind_count--;
 	forge_finish(f);
@@ -146,7 +152,7 @@ static void make_index_miscounts(struct forged_file *f)
 
 static void make_index_kind_zero(struct forged_file *f)
 {
-	forge_header(f, 0, 0);
+	forge_header(f, 1, 0);
 	/* no sections; one kind: 0, one event; nothing lost; no cpus */
 	forge_raw_section(f, SRZ_SEC_INDEX | SRZ_MUST, SRZ_RAW, "\0\1\0\1\0\0", 6, 6);
 	forge_end_at(f, SRZ_HEADER_SIZE, f->b.n + SRZ_SECTION_HEADER + SRZ_END_PAYLOAD);
@@ -157,7 +163,7 @@ static void make_index_rest(struct forged_file *f)
 	struct srz_buf p = { 0 };
 	uint64_t index;
 
-	forge_header(f, 0, 0);
+	forge_header(f, 1, 0);
 	index = f->b.n;
 	forge_index_bytes(f, &p);
 	srz_put_varint(&p, 0);
@@ -173,7 +179,7 @@ static void make_index_chunk_differs(struct forged_file *f)
 
 	other.span_ns++;
 	forge_one_chunk(&g, &other);
-	forge_header(f, 0, 0);
+	forge_header(f, 1, 0);
 	forge_events(f, &c);
 	f->entries.n = 0;
 	srz_put_bytes(&f->entries, g.entries.p, g.entries.n);
@@ -184,7 +190,7 @@ static void make_index_chunk_differs(struct forged_file *f)
 
 static void make_end_elsewhere(struct forged_file *f)
 {
-	forge_header(f, 0, 0);
+	forge_header(f, 1, 0);
 	forge_end_at(f, UINT64_MAX - 3, f->b.n + SRZ_SECTION_HEADER + SRZ_END_PAYLOAD);
 	forge_raw_section(f, SRZ_SEC_INDEX | SRZ_MUST, SRZ_RAW, "\0\0\0\0", 4, 4);
 	forge_end_at(f, UINT64_MAX - 3, f->b.n + SRZ_SECTION_HEADER + SRZ_END_PAYLOAD);
@@ -192,7 +198,7 @@ static void make_end_elsewhere(struct forged_file *f)
 
 static void make_end_size(struct forged_file *f)
 {
-	forge_header(f, 0, 0);
+	forge_header(f, 1, 0);
 	forge_raw_section(f, SRZ_SEC_INDEX | SRZ_MUST, SRZ_RAW, "\0\0\0\0", 4, 4);
 	forge_end_at(f, SRZ_HEADER_SIZE, 12345);
 }
@@ -263,7 +269,7 @@ static void make_chunks_overlap(struct forged_file *f)
 	struct forged_chunk c = forge_chunk(3);
 	int i;
 
-	forge_header(f, 0, 0);
+	forge_header(f, 1, 0);
 	for (i = 0; i < 3; i++)
 		forge_events(f, &c);
 	forge_finish(f);
@@ -272,7 +278,7 @@ static void make_chunks_overlap(struct forged_file *f)
 /* chunks: the columns */
 
 CHUNK_CASE(unknown_column, c.col[FORGE_MISC].id = 99 << 1 | 1)
-CHUNK_CASE(column_coding, c.col[FORGE_TASK].coding = 3)
+CHUNK_CASE(column_coding, c.col[FORGE_TASK].coding = 5)
 CHUNK_CASE(column_twice, c.col[FORGE_TASK].id = c.col[FORGE_OPS].id)
 CHUNK_CASE(column_lengths, c.col[FORGE_TASK].raw = 4)
 CHUNK_CASE(column_too_long, c.col[FORGE_TASK].raw = c.col[FORGE_TASK].stored = SRZ_MAX_SECTION + 1)
@@ -322,6 +328,48 @@ CHUNK_CASE(value_too_big, {
 	c.col[FORGE_MISC].p[5] = 0x10;
 })
 
+/* coded columns; CODED_CASE falsifies byte AT of the misc column */
+#define CODED_CASE(name, AT, BYTE)                \
+	CHUNK_CASE(name, {                        \
+		forge_coded(&c);                  \
+		c.col[FORGE_MISC].p[AT] = (BYTE); \
+	})
+
+CODED_CASE(coded_tables, 0, 64)
+CODED_CASE(coded_symbols, 2, 254)
+CODED_CASE(coded_frequency, 5, 12)
+CODED_CASE(coded_sum, 4, 0)
+CODED_CASE(coded_two_rests, 5, 15)
+CODED_CASE(coded_state, 6, 0)
+CODED_CASE(coded_end, 8, 1)
+CHUNK_CASE(coded_cut, {
+	forge_coded(&c);
+	c.col[FORGE_MISC].n = c.col[FORGE_MISC].stored = 8;
+})
+CHUNK_CASE(coded_rest, {
+	forge_coded(&c);
+	c.col[FORGE_MISC].n = c.col[FORGE_MISC].stored = 12;
+})
+CHUNK_CASE(coded_odd, {
+	forge_coded(&c);
+	c.col[FORGE_MISC].n = c.col[FORGE_MISC].stored = 11;
+})
+CHUNK_CASE(coded_words_missing, {
+	forge_coded(&c);
+	c.col[FORGE_MISC].raw = 60;
+})
+CHUNK_CASE(coded_group, {
+	forge_coded(&c);
+	memcpy(c.col[FORGE_MISC].p, "\1\0\1\0", 4);
+})
+CHUNK_CASE(times_without_ops, {
+	c.col[FORGE_OPS].id = 2 << 1 | 1;
+	c.col[FORGE_OPS].coding = SRZ_ANS;
+	c.col[FORGE_TIMES].id = 1 << 1 | 1;
+})
+CHUNK_CASE(sparse_too_long, forge_sparse(&c, "\3\0", 2))
+CHUNK_CASE(sparse_cut, forge_sparse(&c, "\1", 1))
+
 /* One event of another kind in the place of the LOST ones; columns: ops, times, task and the kind's own. */
 static struct forged_chunk chunk_of(unsigned kind)
 {
@@ -345,7 +393,7 @@ static struct forged_chunk chunk_of(unsigned kind)
 
 KIND_CASE(switch_state, SR_EV_SWITCH, {
 	forge_column(&c, 6, "", 1);
-	forge_column(&c, 4, "", 1);
+	forge_column(&c, 15, "", 1);
 	forge_column(&c, 9, "\0", 2);
 	forge_column(&c, 11, "\14", 1);
 })
@@ -370,6 +418,21 @@ KIND_CASE(decision_cause, SR_EV_DECISION, {
 	forge_column(&c, 10, "\0\0", 2);
 	forge_column(&c, 12, "\10\0", 2);
 })
+KIND_CASE(frequency_cpu, SR_EV_FREQUENCY, {
+	forge_column(&c, 6, "", 1);
+	forge_column(&c, 10, "\200\100", 2);
+	forge_column(&c, 14, "", 1);
+})
+KIND_CASE(idle_cpu, SR_EV_IDLE, {
+	forge_column(&c, 6, "", 1);
+	forge_column(&c, 10, "\1", 1);
+	forge_column(&c, 14, "", 1);
+})
+KIND_CASE(idle_state, SR_EV_IDLE, {
+	forge_column(&c, 6, "", 1);
+	forge_column(&c, 10, "", 1);
+	forge_column(&c, 14, "\200\200\200\200\20", 5);
+})
 KIND_CASE(optional_kind_cut, 500, {
 	c.kind &= ~1ull;
 	forge_column(&c, 6, "", 1);
@@ -389,6 +452,7 @@ static const struct reject {
 	R(newline_translated, "is not a .srz file"),
 	R(header_sum, "the file header has a wrong checksum"),
 	R(version, "has format version 9999"),
+	R(version_0, "has format version 0, an experimental one"),
 	R(header_flag, "has header flags that this version of schedrec does not know"),
 	R(unknown_section, "section 1000 at offset 20 must be understood"),
 	R(section_coding, "the meta section at offset 20 has a coding that this reader does not know"),
@@ -477,6 +541,24 @@ static const struct reject {
 	R(ctx_not_known, "a cpu's task is not known"),
 	R(column_rest, "has a column that is longer than its events need"),
 	R(value_too_big, "a value is out of range"),
+	R(coded_tables, "has a coded column of too many tables"),
+	R(coded_group, "has a table for a context that cannot be"),
+	R(coded_symbols, "has a table of more than 256 symbols"),
+	R(coded_frequency, "has a table with a frequency out of range"),
+	R(coded_sum, "has a table whose frequencies do not add up"),
+	R(coded_two_rests, "has a table with a frequency out of range"),
+	R(coded_state, "has a coded column that does not end where it should"),
+	R(coded_end, "has a coded column that does not end where it should"),
+	R(coded_cut, "has a coded column that does not end where it should"),
+	R(coded_rest, "has a coded column that does not end where it should"),
+	R(coded_odd, "has a coded column that does not end where it should"),
+	R(coded_words_missing, "has a coded column that does not end where it should"),
+	R(times_without_ops, "has other numbers of ops or times than of events"),
+	R(sparse_too_long, "has a sparse column longer than it says"),
+	R(sparse_cut, "ends in the middle of its bytes"),
+	R(frequency_cpu, "a cpu is out of range"),
+	R(idle_cpu, "a cpu is out of range"),
+	R(idle_state, "a value is out of range"),
 	R(switch_state, "a task state is out of range"),
 	R(wake_cpu, "a cpu is out of range"),
 	R(exit_group_dead, "group_dead is out of range"),

@@ -107,11 +107,13 @@ static void the_forged_files_are_right_but_for_one_thing(void **state)
 {
 	struct forged_file f = { .b = { 0 } };
 	struct forged_chunk c = forge_chunk(3);
-	forge_header(&f, 0, 0xffff); /* the lower flags may be ignored */
+	forge_header(&f, 1, 0xffff); /* the lower flags may be ignored */
 	forge_text_section(&f, SRZ_SEC_META | SRZ_MUST, "\1k\1v", 4);
 	forge_text_section(&f, SRZ_SEC_NAMES | SRZ_MUST, "\0\1\1a", 4);
 	forge_text_section(&f, SRZ_SEC_TASKS | SRZ_MUST, "\1\0\1\2\0\0\1a\0\0\0\0R\0\0", 15);
 	forge_events(&f, &c);
+	forge_coded(&c);
+	forge_sparse(&c, "\0\0", 2);
 	forge_events(&f, &c);
 	forge_finish(&f);
 	if (read_file(in_memory(f.b.p, f.b.n)))
@@ -174,24 +176,29 @@ static const struct corner {
 	struct shape shape;
 	unsigned chunk_events;
 	int level;
+	uint32_t unit;
 } corners[] = {
-	{ "one-event", 1, { .events = 1, .cpus = 1, .tasks = 10 }, 0, 0 },
-	{ "all-kinds", 2, { .events = 400, .cpus = 4, .tasks = 20, .stay = 20, .strange = 3 }, 0, 0 },
-	{ "deflated", 3, { .events = 6000, .cpus = 4, .tasks = 20 }, 0, 6 },
-	{ "ties", 4, { .events = 300, .cpus = 20, .tasks = 20, .stay = 100 }, 32, 0 },
-	{ "many-tasks", 5, { .events = 2000, .cpus = 2, .tasks = 700 }, 0, 6 },
-	{ "late-events", 6, { .events = 600, .cpus = 5, .tasks = 20, .late = 12 }, 40, 6 },
-	{ "many-cpus", 7, { .events = 500, .cpus = SR_MAX_CPUS, .tasks = 20 }, 0, 6 },
-	{ "two-streams", 8, { .events = 200, .cpus = 3, .tasks = 20, .stay = 50 }, 50, 0 },
+	{ "one-event", 1, { .events = 1, .cpus = 1, .tasks = 10 }, 0, 0, 1 },
+	{ "all-kinds", 2, { .events = 400, .cpus = 4, .tasks = 20, .stay = 20, .strange = 3 }, 0, 0, 1 },
+	{ "coded", 3, { .events = 6000, .cpus = 4, .tasks = 20 }, 0, 6, 1 },
+	{ "ties", 4, { .events = 300, .cpus = 20, .tasks = 20, .stay = 100 }, 32, 0, 1 },
+	{ "many-tasks", 5, { .events = 2000, .cpus = 2, .tasks = 700 }, 0, 6, 1 },
+	{ "late-events", 6, { .events = 600, .cpus = 5, .tasks = 20, .late = 12 }, 40, 6, 1 },
+	{ "many-cpus", 7, { .events = 500, .cpus = SR_MAX_CPUS, .tasks = 20 }, 0, 6, 1 },
+	{ "time-unit", 9, { .events = 300, .cpus = 4, .tasks = 20, .stay = 20 }, 100, 6, 1000 },
+	{ "two-streams", 8, { .events = 200, .cpus = 3, .tasks = 20, .stay = 50 }, 50, 0, 1 },
 };
 
 static struct sr_event *corner_events(const struct corner *c)
 {
 	struct sr_event *ev;
+	size_t i;
 
 	rnd_state = c->seed;
 	ev = rnd_stream(&c->shape);
 	rnd_delay(&c->shape, ev);
+	for (i = 0; i < c->shape.events; i++)
+		ev[i].time_ns -= ev[i].time_ns % c->unit;
 	return ev;
 }
 
@@ -217,6 +224,8 @@ static void write_corner(const struct corner *c, const char *path)
 	if (!w || sr_task_starts_add(&starts, &task, &mask, &err))
 		fail_msg("%s", err.text);
 	srz_writer_set_level(w, c->level);
+	if (c->unit > 1 && srz_set_time_unit(w, c->unit, &err))
+		fail_msg("%s", err.text);
 	srz_put_meta(w, "label", c->name, &err);
 	srz_put_meta(w, "scope", "tree", &err);
 	srz_put_name(w, "zero", &err);
@@ -298,7 +307,7 @@ static void make_future(struct forged_file *f)
 	forge_column(&c, 200, "whatever", 8);
 	c.col[c.ncols - 1].id &= ~1ull;
 	c.col[c.ncols - 1].coding = 77;
-	forge_header(f, 0, 1);
+	forge_header(f, 1, 1);
 	forge_text_section(f, 4000, "skip me", 7);
 	forge_events(f, &c);
 	forge_finish(f);
