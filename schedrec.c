@@ -18,7 +18,8 @@
 static const struct cmd cmd_generate;
 
 static const struct cmd *const commands[] = {
-	&cmd_record, &cmd_info, &cmd_dump, &cmd_replay, &cmd_analyze, &cmd_compare, &cmd_policies, &cmd_generate, NULL,
+	&cmd_record,  &cmd_info,    &cmd_dump,     &cmd_cut,      &cmd_merge, &cmd_replay,
+	&cmd_analyze, &cmd_compare, &cmd_policies, &cmd_generate, NULL,
 };
 
 static const struct {

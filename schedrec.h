@@ -40,7 +40,8 @@ struct cmd {
 	int (*run)(const void *options, int nargs, char **args, struct sr_error *err);
 };
 
-extern const struct cmd cmd_record, cmd_info, cmd_dump, cmd_replay, cmd_analyze, cmd_compare, cmd_policies;
+extern const struct cmd cmd_record, cmd_info, cmd_dump, cmd_cut, cmd_merge, cmd_replay, cmd_analyze, cmd_compare,
+	cmd_policies;
 
 /* Signals: after cmd_catch_signals(), SIGINT, SIGTERM and SIGHUP set cmd_signal to their number and interrupt system
  * calls; a second SIGINT ends at once. One that was ignored when schedrec began stays ignored. */

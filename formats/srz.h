@@ -109,6 +109,7 @@ const char *srz_name_at(void *reader, uint32_t name);
 
 /* The next event of all streams merged: 1, 0 at the end, -1. */
 int srz_next(struct srz_reader *r, struct sr_event *ev, struct sr_error *err);
+enum srz_stream srz_stream_of_last(const struct srz_reader *r); /* of the event that srz_next gave last */
 /* Back to the start, or to the first event at or after this time (by the index). */
 int srz_rewind(struct srz_reader *r, struct sr_error *err);
 int srz_seek(struct srz_reader *r, uint64_t time_ns, struct sr_error *err);

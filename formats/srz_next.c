@@ -165,6 +165,11 @@ int srz_next(struct srz_reader *r, struct sr_event *ev, struct sr_error *err)
 	}
 }
 
+enum srz_stream srz_stream_of_last(const struct srz_reader *r)
+{
+	return r->run ? (enum srz_stream)r->chunk[r->run->chunk].stream : SRZ_STREAM_KERNEL;
+}
+
 int srz_seek(struct srz_reader *r, uint64_t time_ns, struct sr_error *err)
 {
 	unsigned s;

@@ -5,7 +5,7 @@
 # shellcheck source=tests/lib.sh
 . tests/lib.sh
 
-COMMANDS="record info dump replay analyze compare policies"
+COMMANDS="record info dump cut merge replay analyze compare policies"
 
 # error_line STATUS RE CMD...: ends with STATUS, one line on stderr that matches, nothing on stdout.
 error_line() {
