@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "formats/cost.h"
 #include "formats/error.h"
 #include "formats/event.h"
 #include "formats/srz.h"
@@ -64,6 +65,8 @@ struct ana_metric {
  *   busiest_cpu_share      the busiest cpu's part of all cpus' busy time
  *   imbalance_score        time-weighted mean of (most runnable tasks on one cpu - mean over cpus)
  *   policy_decision_ns.*, balancer_cpu_ns   cost of decisions; of those made by the balancer (tick, newidle, active)
+ *   recording_disturbance_share   what recording took of the machine's CPU time (cost.h)
+ *   recording_lost_share          events that the recording lost, of all there were
  *
  * The three of whole cpus need a system-wide recording. A replay that only recorded itself (meta source "self") sees
  * neither preemption nor cpus: there run_delay_ns, preempt_wait_ns, slice_ns, switches_involuntary and migrations.*
@@ -97,6 +100,7 @@ struct ana_result {
 	uint64_t lost, repaired, censored; /* lost: events, one for each place where their number is not known */
 	uint64_t first_ns, last_ns;        /* of the kernel's events; in a replay that recorded itself, of its own */
 	bool whole_system, self;
+	struct sr_cost cost; /* of the recording that the events come from */
 };
 
 /* Which tasks count. */
@@ -217,10 +221,16 @@ struct ana_cell {    /* one a (trace, metric) that both arms have */
 	double base, cand; /* medians over the rounds */
 	struct ana_shift s;
 };
+struct ana_doubt {
+	int64_t run;
+	double lost_share, disturbance; /* negative: not known */
+};
 struct ana_comparison {
 	struct ana_cell *cells; /* by trace, then metric */
 	size_t ncells;
 	size_t base_runs, cand_runs, unpaired; /* unpaired: runs without a round of the other arm */
+	struct ana_doubt *doubts;              /* runs whose recording is to be used with care (cost.h) */
+	size_t ndoubts;
 };
 /* A selector that is wrong, matches nothing (the text says what there is) or too much: SR_USAGE. */
 int ana_compare(struct ana_db *db, const char *base, const char *cand, const struct ana_compare_options *o,

@@ -153,14 +153,30 @@ static const char *scope_text(const struct options *o, const struct srz_reader *
 								   "the recorded command's tasks";
 }
 
+static void cost_json(struct cmd_json *j, const struct sr_cost *c, const char *doubt)
+{
+	cmd_json_open(j, "cost", '{');
+	if (c->disturbance >= 0)
+		cmd_json_real(j, "disturbance_share", c->disturbance);
+	cmd_json_real(j, "lost_share", c->lost_share);
+	cmd_json_bool(j, "lost_is_exact", !c->lost_more);
+	cmd_json_u64(j, "longest_gap_ns", c->longest_gap_ns);
+	cmd_json_real(j, "longest_gap_share", c->gap_share);
+	cmd_json_u64(j, "time_resolution_ns", c->resolution_ns);
+	cmd_json_str(j, "doubt", doubt);
+	cmd_json_close(j, '}');
+}
+
 /* What the numbers rest on; it comes last where the rows come as the file is read. */
 static void told(const struct analyze_file *f, const struct options *o, const struct srz_reader *r)
 {
 	const struct ana_result *res = &f->result;
 	const struct srz_info *info = srz_get_info(r);
 	struct cmd_json *j = f->table->json;
-	char text[5][32], name[80];
+	char text[5][32], name[80], doubt[256];
 
+	if (sr_cost_doubt(&res->cost, doubt, sizeof(doubt)))
+		cmd_warn("%s: %s", f->path, doubt);
 	if (f->table->form == TABLE_AS_JSON) {
 		cmd_json_str(j, "engine", meta(r, "engine", "recorded"));
 		cmd_json_str(j, "policy", meta(r, "replay.policy", "kernel"));
@@ -174,6 +190,7 @@ static void told(const struct analyze_file *f, const struct options *o, const st
 		cmd_json_bool(j, "complete", info->complete);
 		cmd_json_bool(j, "whole_system", res->whole_system);
 		cmd_json_bool(j, "self_recorded", res->self);
+		cost_json(j, &res->cost, *doubt ? doubt : NULL);
 	} else if (f->table->form == TABLE_AS_TEXT) {
 		const char *policy = srz_get_meta(r, "replay.policy");
 
@@ -186,6 +203,11 @@ static void told(const struct analyze_file *f, const struct options *o, const st
 		printf("%s events lost, %s switches repaired, %s intervals cut and left out\n",
 		       sr_format_count(text[2], 32, res->lost), sr_format_count(text[3], 32, res->repaired),
 		       sr_format_count(text[4], 32, res->censored));
+		if (res->cost.disturbance >= 0)
+			printf("recording took about %.2f%% of the machine's CPU time\n", 100 * res->cost.disturbance);
+		if (res->cost.resolution_ns > 1)
+			printf("times are multiples of %s\n",
+			       sr_format_time(text[0], 32, (double)res->cost.resolution_ns));
 		if (!res->ntasks)
 			puts("none of these tasks ran: nothing is known of them");
 	}

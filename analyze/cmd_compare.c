@@ -139,6 +139,22 @@ static void print_table(const struct ana_comparison *c, const char *base, const 
 		printf("unknown, +N: about N more rounds would tell (%zu for all)\n", more);
 }
 
+/* A note for each run that is to be used with care. */
+static void print_doubts(const struct ana_comparison *c)
+{
+	for (size_t i = 0; i < c->ndoubts; i++) {
+		const struct ana_doubt *d = &c->doubts[i];
+		char lost[48] = "", taken[64] = "";
+
+		if (d->lost_share > SR_COST_LOST_SHARE)
+			snprintf(lost, sizeof(lost), "%.1f%% of its events were lost", 100 * d->lost_share);
+		if (d->disturbance > SR_COST_DISTURBANCE)
+			snprintf(taken, sizeof(taken), "recording it took about %.0f%% of the machine",
+				 100 * d->disturbance);
+		cmd_warn("run %lld: %s%s%s", (long long)d->run, lost, *lost && *taken ? "; " : "", taken);
+	}
+}
+
 static int run(const void *options, int nargs, char **args, struct sr_error *err)
 {
 	const struct options *o = options;
@@ -164,6 +180,7 @@ static int run(const void *options, int nargs, char **args, struct sr_error *err
 		print_json(&c);
 	else
 		print_table(&c, args[0], args[1]);
+	print_doubts(&c);
 	for (size_t i = 0; i < c.ncells; i++)
 		if (c.cells[i].s.verdict == ANA_REGRESSED || (o->strict && c.cells[i].s.verdict == ANA_UNKNOWN))
 			ret = SR_ANSWER_NO;

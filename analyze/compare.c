@@ -385,11 +385,28 @@ static int judge_cells(struct ana_comparison *out, struct sr_error *err)
 	return ret;
 }
 
+/* The runs whose recordings lost much, or were much disturbed by being recorded. */
+static int note_doubts(const struct arm *a, struct ana_comparison *out, size_t *cap, struct sr_error *err)
+{
+	for (size_t i = 0; i < a->runs.n; i++) {
+		struct ana_doubt d = { .run = a->runs.v[i].id, .lost_share = -1, .disturbance = -1 };
+
+		ana_get(&a->metrics[i], "recording_lost_share", &d.lost_share);
+		ana_get(&a->metrics[i], "recording_disturbance_share", &d.disturbance);
+		if (d.lost_share <= SR_COST_LOST_SHARE && d.disturbance <= SR_COST_DISTURBANCE)
+			continue;
+		if (ana_reserve(&out->doubts, cap, out->ndoubts + 1, sizeof(*out->doubts), err) < 0)
+			return -1;
+		out->doubts[out->ndoubts++] = d;
+	}
+	return 0;
+}
+
 static int compare_arms(const struct arm *base, const struct arm *cand, const struct ana_compare_options *o,
 			struct ana_comparison *out, struct sr_error *err)
 {
 	struct round *rounds = NULL;
-	size_t n, cap = 0;
+	size_t n, cap = 0, doubts_cap = 0;
 	int ret = -1;
 
 	for (size_t i = 0; i < base->runs.n; i++)
@@ -397,7 +414,8 @@ static int compare_arms(const struct arm *base, const struct arm *cand, const st
 			if (base->runs.v[i].id == cand->runs.v[k].id)
 				return sr_fail(err, SR_USAGE, "base '%s' and candidate '%s' both match run %lld",
 					       base->selector, cand->selector, (long long)base->runs.v[i].id);
-	if (pair_rounds(base, cand, &rounds, &n, err) < 0)
+	if (pair_rounds(base, cand, &rounds, &n, err) < 0 || note_doubts(base, out, &doubts_cap, err) < 0 ||
+	    note_doubts(cand, out, &doubts_cap, err) < 0)
 		goto out;
 	out->base_runs = base->runs.n;
 	out->cand_runs = cand->runs.n;
@@ -446,5 +464,6 @@ void ana_comparison_release(struct ana_comparison *c)
 	for (size_t i = 0; i < c->ncells; i++)
 		free(c->cells[i].trace);
 	free(c->cells);
+	free(c->doubts);
 	memset(c, 0, sizeof(*c));
 }

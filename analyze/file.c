@@ -43,10 +43,23 @@ static int engine_counts(const struct srz_reader *r, struct ana_result *out, str
 	return 0;
 }
 
+static int cost_metrics(struct ana_result *out, struct sr_error *err)
+{
+	const struct sr_cost *c = &out->cost;
+
+	if (c->disturbance >= 0 && ana_set(out, "recording_disturbance_share", "ratio", c->disturbance, err) < 0)
+		return -1;
+	/* Where the kernel does not say how many, the share is not known. */
+	if (out->self || c->lost_more)
+		return 0;
+	return ana_set(out, "recording_lost_share", "ratio", c->lost_share, err);
+}
+
 int ana_read(struct srz_reader *r, struct ana_pass_config *cfg, struct ana_result *out, struct ana_pass **pass,
 	     struct sr_error *err)
 {
 	struct sr_machine *machine = NULL;
+	struct sr_cost_count count = { 0 };
 	struct ana_pass *p;
 	struct sr_event ev;
 	size_t len;
@@ -71,12 +84,15 @@ int ana_read(struct srz_reader *r, struct ana_pass_config *cfg, struct ana_resul
 	p = ana_pass_new(cfg, err);
 	if (!p || srz_rewind(r, err) < 0)
 		goto out;
-	while ((got = srz_next(r, &ev, err)) > 0)
+	while ((got = srz_next(r, &ev, err)) > 0) {
+		sr_cost_count_event(&count, &ev);
 		if (ana_pass_feed(p, &ev, err) < 0)
 			goto out;
+	}
 	if (got < 0 || ana_pass_finish(p, out, err) < 0)
 		goto out;
-	ret = engine_counts(r, out, err);
+	sr_cost_of(r, &count, &out->cost);
+	ret = engine_counts(r, out, err) < 0 ? -1 : cost_metrics(out, err);
 	if (ret < 0)
 		ana_result_release(out);
 out:

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "formats/copy.h"
+#include "formats/cost.h"
 #include "formats/event.h"
 #include "formats/machine.h"
 #include "formats/srz.h"
@@ -43,8 +45,8 @@ struct facts {
 	char *machine;   /* NULL: not described */
 	struct place place[PLACES];
 	size_t places;
-	/* what it cost, negative where it is not known */
-	double recorder_ns, tracepoint_ns, recorder_share, tracepoint_share;
+	struct sr_cost_count count;
+	struct sr_cost cost;
 };
 
 /* One pass over the events. */
@@ -54,11 +56,12 @@ static int read_events(struct facts *f, struct sr_error *err)
 	struct sr_repair *repair = sr_repair_new(scope && strcmp(scope, "system") != 0, err);
 	struct sr_task_table tasks = { 0 };
 	struct sr_event ev, out[5];
-	int ret = -1;
+	int ret = -1, n;
 	bool any = false;
 	size_t i;
 
-	if (!repair || sr_task_table_init(&tasks, srz_get_tasks(f->r), err))
+	if (!repair || sr_task_table_init(&tasks, srz_get_tasks(f->r), err) ||
+	    sr_cost_begin_tasks(&f->count, srz_get_tasks(f->r), err))
 		goto out;
 	while (!cmd_signal && (ret = srz_next(f->r, &ev, err)) == 1) {
 		if (!any)
@@ -68,11 +71,14 @@ static int read_events(struct facts *f, struct sr_error *err)
 		if (ev.kind == SR_EV_LOST && f->places < PLACES)
 			f->place[f->places++] = (struct place){ ev.time_ns, ev.u.lost.count, ev.cpu,
 								ev.u.lost.span_us };
-		if (sr_repair_push(repair, &ev, out, err) < 0 ||
-		    sr_task_table_feed(&tasks, &ev, srz_name_at, f->r, err)) {
+		n = sr_repair_push(repair, &ev, out, err);
+		if (n < 0 || sr_task_table_feed(&tasks, &ev, srz_name_at, f->r, err)) {
 			ret = -1;
 			break;
 		}
+		sr_cost_count_event(&f->count, &ev);
+		for (i = 0; i < (size_t)n; i++)
+			sr_cost_count_task(&f->count, &out[i], &tasks);
 	}
 	f->repaired = sr_repair_count(repair);
 	f->tasks = tasks.n - 1; /* without the idle task */
@@ -86,18 +92,6 @@ out:
 	sr_task_table_release(&tasks);
 	sr_repair_free(repair);
 	return ret;
-}
-
-/* A meta value that is a number; false where there is none. */
-static bool meta_number(const struct facts *f, const char *key, uint64_t *v)
-{
-	const char *text = srz_get_meta(f->r, key);
-	char *end;
-
-	if (!text || *text < '0' || *text > '9')
-		return false;
-	*v = strtoull(text, &end, 10);
-	return !*end;
 }
 
 static void describe_machine(struct facts *f)
@@ -116,26 +110,12 @@ static void describe_machine(struct facts *f)
 
 static void work_out(struct facts *f)
 {
-	const char *list = srz_get_meta(f->r, "cpus.online");
-	struct sr_cpumask mask;
-	struct sr_error ignored;
-	uint64_t v, kernel_events = 0;
-	double cpu_time;
-	unsigned kind;
-
-	f->online = f->info->cpus;
-	if (list && !sr_cpumask_parse(&mask, list, &ignored))
-		f->online = sr_cpumask_count(&mask);
-	if (!meta_number(f, "duration_ns", &f->duration_ns))
+	sr_cost_of(f->r, &f->count, &f->cost);
+	f->online = f->cost.cpus;
+	f->duration_ns = f->cost.duration_ns;
+	if (!srz_get_meta(f->r, "duration_ns"))
 		f->duration_ns = f->last_ns - f->first_ns;
 	describe_machine(f);
-	for (kind = SR_EV_SWITCH; kind <= SR_EV_NEWTASK; kind++)
-		kernel_events += f->info->events_by_kind[kind];
-	cpu_time = (double)f->duration_ns * f->online;
-	f->recorder_ns = meta_number(f, "record.cpu_ns", &v) ? (double)v : -1;
-	f->tracepoint_ns = meta_number(f, "record.tracepoint_ns", &v) ? (double)v * (double)kernel_events : -1;
-	f->recorder_share = f->recorder_ns >= 0 && cpu_time > 0 ? f->recorder_ns / cpu_time : -1;
-	f->tracepoint_share = f->tracepoint_ns >= 0 && cpu_time > 0 ? f->tracepoint_ns / cpu_time : -1;
 }
 
 /* ---- text ---- */
@@ -190,7 +170,7 @@ static void print_origin(const struct facts *f)
 	struct tm tm;
 	time_t t;
 
-	if (meta_number(f, "start.realtime_ns", &start_ns)) {
+	if (sr_meta_u64(f->r, "start.realtime_ns", &start_ns)) {
 		t = (time_t)(start_ns / 1000000000);
 		if (gmtime_r(&t, &tm) && strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S UTC", &tm))
 			printf("%-11s%s\n", "recorded", when);
@@ -263,24 +243,74 @@ static void print_events(const struct facts *f)
 	       sr_format_count(text, sizeof(text), f->repaired));
 }
 
+static bool is_kernel_meta(const char *key)
+{
+	static const char *const beside[] = { "kernel.release", "kernel.version", "kernel.machine" };
+
+	for (size_t i = 0; i < sizeof(beside) / sizeof(*beside); i++)
+		if (!strcmp(key, beside[i]))
+			return false;
+	return !strncmp(key, "kernel.", 7) || !strncmp(key, "tunable.", 8) || !strncmp(key, "cpufreq.", 8);
+}
+
+/* How the kernel was set: what may differ between two recordings of one load. */
+static void print_kernel(const struct facts *f)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < srz_meta_count(f->r); i++) {
+		const char *key, *value;
+
+		srz_meta_at(f->r, i, &key, &value);
+		if (!is_kernel_meta(key))
+			continue;
+		if (!any)
+			printf("Kernel\n");
+		any = true;
+		printf("  ");
+		print_clean(key);
+		printf("%*s ", strlen(key) < 34 ? (int)(34 - strlen(key)) : 0, "");
+		print_clean(value);
+		putchar('\n');
+	}
+}
+
 static void print_cost(const struct facts *f)
 {
-	char text[32];
+	const struct sr_cost *c = &f->cost;
+	double machine_ns = (double)c->duration_ns * c->cpus;
+	const char *label = "cost";
+	char text[32], doubt[256];
 
-	if (f->recorder_ns >= 0)
-		printf("%-11sthe recorder used %s of CPU time", "cost",
-		       sr_format_time(text, sizeof(text), f->recorder_ns));
-	if (f->recorder_ns >= 0 && f->recorder_share >= 0)
-		printf(", %.2f%% of the machine's", 100 * f->recorder_share);
-	if (f->recorder_ns >= 0)
+	if (c->tracing_ns >= 0) {
+		printf("%-11stracing took about %s", label, sr_format_time(text, sizeof(text), c->tracing_ns));
+		printf(" (%s an event)", sr_format_time(text, sizeof(text), c->tracepoint_ns));
+		if (c->task_share >= 0)
+			printf(", %.2f%% of the recorded tasks' CPU time", 100 * c->task_share);
 		putchar('\n');
-	if (f->tracepoint_ns >= 0)
-		printf("%-11stracing took about %s from the tasks", f->recorder_ns >= 0 ? "" : "cost",
-		       sr_format_time(text, sizeof(text), f->tracepoint_ns));
-	if (f->tracepoint_ns >= 0 && f->tracepoint_share >= 0)
-		printf(", %.2f%% of the machine's", 100 * f->tracepoint_share);
-	if (f->tracepoint_ns >= 0)
+		label = "";
+	}
+	if (c->recorder_ns >= 0) {
+		printf("%-11sthe recorder used %s of CPU time", label,
+		       sr_format_time(text, sizeof(text), c->recorder_ns));
+		if (c->drain_ns >= 0)
+			printf(", of it %s while the command ran", sr_format_time(text, sizeof(text), c->drain_ns));
+		else if (machine_ns > 0)
+			printf(", %.2f%% of the machine's", 100 * c->recorder_ns / machine_ns);
 		putchar('\n');
+		label = "";
+	}
+	if (c->disturbance >= 0)
+		printf("%-11stogether about %.2f%% of the machine's CPU time while it was recorded\n", label,
+		       100 * c->disturbance);
+	if (c->lost_places && c->longest_gap_ns)
+		printf("%-11sthe longest gap on a CPU is %s, %.1f%% of the recording\n", label,
+		       sr_format_time(text, sizeof(text), (double)c->longest_gap_ns), 100 * c->gap_share);
+	if (c->resolution_ns > 1)
+		printf("%-11stimes are multiples of %s: shorter intervals are not seen\n", label,
+		       sr_format_time(text, sizeof(text), (double)c->resolution_ns));
+	if (sr_cost_doubt(c, doubt, sizeof(doubt)))
+		printf("%-11s%s\n", "DOUBT", doubt);
 }
 
 /* ---- JSON ---- */
@@ -289,6 +319,28 @@ static void json_known(struct cmd_json *j, const char *key, double value)
 {
 	if (value >= 0)
 		cmd_json_real(j, key, value);
+}
+
+static void json_cost(struct cmd_json *j, const struct sr_cost *c)
+{
+	char doubt[256];
+
+	cmd_json_open(j, "cost", '{');
+	cmd_json_u64(j, "events_traced", c->events);
+	json_known(j, "tracepoint_ns", c->tracepoint_ns);
+	json_known(j, "tracing_ns", c->tracing_ns);
+	json_known(j, "task_share", c->task_share);
+	json_known(j, "recorder_cpu_ns", c->recorder_ns);
+	json_known(j, "drain_cpu_ns", c->drain_ns);
+	json_known(j, "disturbance_share", c->disturbance);
+	cmd_json_u64(j, "lost", c->lost);
+	cmd_json_bool(j, "lost_is_exact", !c->lost_more);
+	cmd_json_real(j, "lost_share", c->lost_share);
+	cmd_json_u64(j, "longest_gap_ns", c->longest_gap_ns);
+	cmd_json_real(j, "longest_gap_share", c->gap_share);
+	cmd_json_u64(j, "time_resolution_ns", c->resolution_ns);
+	cmd_json_str(j, "doubt", sr_cost_doubt(c, doubt, sizeof(doubt)) ? doubt : NULL);
+	cmd_json_close(j, '}');
 }
 
 static void print_json(const struct facts *f)
@@ -340,12 +392,9 @@ static void print_json(const struct facts *f)
 	cmd_json_str(&j, "machine", f->machine);
 	cmd_json_str(&j, "scope", srz_get_meta(f->r, "scope"));
 	cmd_json_str(&j, "command", srz_get_meta(f->r, "command"));
-	if (meta_number(f, "command.status", &v))
+	if (sr_meta_u64(f->r, "command.status", &v))
 		cmd_json_u64(&j, "status", v);
-	json_known(&j, "recorder_cpu_ns", f->recorder_ns);
-	json_known(&j, "recorder_share", f->recorder_share);
-	json_known(&j, "tracepoints_ns", f->tracepoint_ns);
-	json_known(&j, "tracepoints_share", f->tracepoint_share);
+	json_cost(&j, &f->cost);
 	cmd_json_open(&j, "meta", '{');
 	for (i = 0; i < srz_meta_count(f->r); i++) {
 		const char *key, *value;
@@ -384,9 +433,11 @@ static int run(const void *options_, int nargs, char **args, struct sr_error *er
 			print_origin(f);
 			print_events(f);
 			print_cost(f);
+			print_kernel(f);
 		}
 	}
 	free(f->machine);
+	sr_cost_count_release(&f->count);
 	srz_reader_free(f->r);
 	free(f);
 	return ret;
@@ -400,9 +451,16 @@ const struct cmd cmd_info = {
 		"Reads the whole file once, so that every checksum is verified.\n\n"
 		"A file that is incomplete (its recorder was killed, or it is a cut copy) is read up to its last whole "
 		"chunk, and the status is 0; a file that is damaged or not a .srz file ends with status 4.\n\n"
-		"The cost is what the recording took from the machine: the recorder's own CPU time, and the measured "
-		"time "
-		"of one tracepoint for each event, both as a share of duration times CPUs.",
+		"The cost is what the recording took from the machine: the time of one tracepoint, measured when the "
+		"recording began, for each event, and the recorder's own CPU time; together as a share of duration "
+		"times "
+		"CPUs. DOUBT stands before what makes the recording unfit to rely on: more than 1% of the events lost, "
+		"a "
+		"gap of more than 10% of its length, or more than 10% of the machine taken by recording. analyze, "
+		"replay "
+		"and compare warn of the same.\n\n"
+		"Kernel lists how the kernel was set: its command line, preemption, the scheduler's tunables, CPU "
+		"frequencies.",
 	.examples = examples,
 	.options = options,
 	.options_size = sizeof(struct info_options),

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "formats/cost.h"
 #include "formats/digest.h"
 #include "formats/machine.h"
 #include "record/record.h"
@@ -19,7 +20,7 @@ struct replay_options {
 	const char *policy, *label, *db, *output, *work, *timing, *cpus, *task, *order;
 	uint64_t repeat, from, to, seed;
 	double time_scale;
-	bool json, quiet, self;
+	bool json, quiet, self, force;
 };
 
 static const struct sr_option rows[] = {
@@ -54,6 +55,8 @@ static const struct sr_option rows[] = {
 	  "seed of policies that choose at random" },
 	{ "self", 0, SR_OPT_FLAG, offsetof(struct replay_options, self), NULL, 0, 0, NULL, NULL,
 	  "do not use the kernel's tracing even where it may be used: the replay writes what it sees itself" },
+	{ "force", 0, SR_OPT_FLAG, offsetof(struct replay_options, force), NULL, 0, 0, NULL, NULL,
+	  "replay also a recording that lost more events than it kept" },
 	{ "json", 0, SR_OPT_FLAG, offsetof(struct replay_options, json), NULL, 0, 0, NULL, NULL,
 	  "all runs and metrics as JSON instead of the table" },
 	{ "quiet", 'q', SR_OPT_FLAG, offsetof(struct replay_options, quiet), NULL, 0, 0, NULL, NULL, "no progress" },
@@ -488,6 +491,25 @@ static int open_recorder(struct job *j, struct sr_error *err)
 	return rec_drop_privileges(err);
 }
 
+/* Warns of a recording that is to be used with care; one of which most is missing is refused. */
+static int check_cost(const struct job *j, struct sr_error *err)
+{
+	struct sr_cost_count count = { 0 };
+	struct sr_cost cost;
+	char doubt[256];
+
+	if (sr_cost_count_file(&count, j->reader, err))
+		return -1;
+	sr_cost_of(j->reader, &count, &cost);
+	if (!sr_cost_doubt(&cost, doubt, sizeof(doubt)))
+		return 0;
+	if (sr_cost_hopeless(&cost) && !j->o->force)
+		return sr_fail(err, SR_DAMAGED, "%s: %s: what is left is no picture of the load (--force replays it)",
+			       j->path, doubt);
+	cmd_warn("%s: %s", j->path, doubt);
+	return 0;
+}
+
 static int load(struct job *j, struct sr_error *err)
 {
 	struct sr_model_options mo = { .from_ns = j->o->from, .to_ns = j->o->to, .task_glob = j->o->task };
@@ -497,6 +519,8 @@ static int load(struct job *j, struct sr_error *err)
 		return sr_fail(err, SR_USAGE, "--to must be later than --from");
 	j->reader = srz_open(j->path, err);
 	if (!j->reader)
+		return -1;
+	if (check_cost(j, err))
 		return -1;
 	slash = strrchr(j->path, '/');
 	j->trace_name = slash ? slash + 1 : j->path;

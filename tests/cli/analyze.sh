@@ -19,7 +19,7 @@ for view in $views; do
 	t_case "$view: lines of at most 100 columns from every file"
 	for f in $good; do
 		run "$view" "$f" && run "$view" "$f" --all && t_no_match '^.{101}' "$T/out"
-		t_true "no message" test ! -s "$T/err"
+		t_equal "" "$(grep -vE '^schedrec: warning: .*(events were lost|nothing is known of a CPU)' "$T/err")"
 	done
 	t_ok
 
@@ -66,7 +66,7 @@ t_ok
 
 t_case "a damaged file among several: what came before is still valid JSON"
 if t_need sqlite3; then
-	t_status 4 "$SCHEDREC" analyze tests/golden/ties.srz tests/golden/reject-magic.srz --json
+	t_status 4 "$SCHEDREC" analyze tests/golden/one-event.srz tests/golden/reject-magic.srz --json
 	t_one_line "$T/err"
 	t_equal 1 "$(sqlite3 :memory: "select json_valid(readfile('$T/out'))")"
 fi
@@ -108,12 +108,12 @@ t_ok
 
 t_case "a database that is none: status 4, one line, untouched"
 echo 'a text' >"$T/text.db"
-t_status 4 "$SCHEDREC" analyze tests/golden/ties.srz --db "$T/text.db" && t_one_line "$T/err" && t_match 'text.db' "$T/err"
+t_status 4 "$SCHEDREC" analyze tests/golden/one-event.srz --db "$T/text.db" && t_one_line "$T/err" && t_match 'text.db' "$T/err"
 t_equal 'a text' "$(cat "$T/text.db")"
 t_ok
 
 t_case "a database that cannot be made: status 3"
-t_status 3 "$SCHEDREC" analyze tests/golden/ties.srz --db "$T/no/such/dir.db" && t_one_line "$T/err"
+t_status 3 "$SCHEDREC" analyze tests/golden/one-event.srz --db "$T/no/such/dir.db" && t_one_line "$T/err"
 t_ok
 
 t_done
