@@ -64,10 +64,12 @@ uint32_t srz_put_name(struct srz_writer *w, const char *name, struct sr_error *e
 int srz_put_events(struct srz_writer *w, enum srz_stream stream, const struct sr_event *ev, size_t n,
 		   struct sr_error *err);
 
-/* What was put so far is written out, so that a crash of this process loses nothing before this point (for a crash of the
- * machine only srz_close syncs). Each flush ends a chunk: many small ones cost bytes. */
+/* What was put so far is written out, so that a crash of this process loses nothing before this point. Only srz_close
+ * syncs: a crash of the machine costs what the kernel had not written back by then (with usual settings the last 30
+ * seconds, with delayed allocation perhaps the whole part file). Each flush ends a chunk: many small ones cost bytes. */
 int srz_flush(struct srz_writer *w, struct sr_error *err);
 uint64_t srz_bytes_written(const struct srz_writer *w);
+int srz_write_errno(const struct srz_writer *w); /* of the write that failed, 0: none did (or memory ran out) */
 uint64_t srz_events_written(const struct srz_writer *w);
 
 /* Completes the file and gives it its name; frees w also when it fails (the .part file then stays). */

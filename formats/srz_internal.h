@@ -203,14 +203,18 @@ struct srz_part {
 	char *path, *part;            /* as given, for messages */
 	const char *base, *part_base; /* their last components */
 	uint64_t offset;              /* behind the last whole section */
+	uint64_t reserved;            /* up to here the file has its blocks, 0: none ahead */
+	bool unreserved;              /* the file system cannot reserve */
 	bool failed;                  /* a write did not succeed */
+	int error;                    /* its errno */
 };
 
 /* After a failure, too, srz_part_release is due. */
 int srz_part_open(struct srz_part *p, const char *path, struct sr_error *err);
 /* All of iov[0..n) behind what there is, or nothing. */
 int srz_part_write(struct srz_part *p, struct iovec *iov, int n, struct sr_error *err);
-/* Blocks for so many bytes more, where the file system can; fails when there are none. */
+/* Blocks for so many bytes more at least, where the file system can; fails when there are none. They are taken in windows
+ * that grow with the file, each next to the one before; what is left over goes back in srz_part_finish. */
 int srz_part_reserve(struct srz_part *p, size_t len, struct sr_error *err);
 int srz_part_finish(struct srz_part *p, struct sr_error *err); /* on the disk, and under its own name */
 void srz_part_remove(struct srz_part *p);

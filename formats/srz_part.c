@@ -13,6 +13,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define LEAST_WINDOW (64ull << 10)
+#define MOST_WINDOW (64ull << 20)
+
+static bool no_room(int error)
+{
+	return error == ENOSPC || error == EDQUOT || error == EFBIG;
+}
+
 /* The target must be creatable or a regular file: a rename would replace a device or a link itself. */
 static int check_target(struct srz_part *p, struct sr_error *err)
 {
@@ -105,6 +113,50 @@ static int open_dir(struct srz_part *p, struct sr_error *err)
 	return p->dir_fd < 0 ? -1 : 0;
 }
 
+/* The next window, where the last one ends, so that the file system puts it next to it: small for a small file, a
+ * quarter of the file while it grows. */
+static uint64_t window_end(const struct srz_part *p, uint64_t need)
+{
+	uint64_t begin = p->reserved > p->offset ? p->reserved : p->offset, len = begin / 4;
+
+	if (len < LEAST_WINDOW)
+		len = LEAST_WINDOW;
+	if (len > MOST_WINDOW)
+		len = MOST_WINDOW;
+	if (begin + len < need)
+		len = need - begin;
+	return (begin + len + LEAST_WINDOW - 1) & ~(LEAST_WINDOW - 1);
+}
+
+static bool reserve_up_to(struct srz_part *p, uint64_t end)
+{
+	uint64_t begin = p->reserved > p->offset ? p->reserved : p->offset;
+
+	while (fallocate(p->fd, FALLOC_FL_KEEP_SIZE, (off_t)begin, (off_t)(end - begin)))
+		if (errno != EINTR)
+			return false;
+	p->reserved = end;
+	return true;
+}
+
+/* The file ends behind its last whole section, and what is reserved behind goes back. */
+static int cut(struct srz_part *p)
+{
+	p->reserved = 0;
+	return ftruncate(p->fd, (off_t)p->offset);
+}
+
+/* Undoes a write that failed; the room that was kept for the index is kept again. */
+static int undo(struct srz_part *p)
+{
+	uint64_t kept = p->reserved;
+	int rc = cut(p);
+
+	if (kept > p->offset)
+		reserve_up_to(p, kept);
+	return rc;
+}
+
 int srz_part_write(struct srz_part *p, struct iovec *iov, int n, struct sr_error *err)
 {
 	uint64_t at = p->offset;
@@ -117,10 +169,11 @@ int srz_part_write(struct srz_part *p, struct iovec *iov, int n, struct sr_error
 		if (done <= 0) {
 			if (!done)
 				errno = ENOSPC;
-			sr_fail_errno(err, SR_ENVIRONMENT, "cannot write %s", p->part);
 			p->failed = true;
+			p->error = errno;
+			sr_fail_errno(err, SR_ENVIRONMENT, "cannot write %s", p->part);
 			/* should this fail too, the reader stops at the partial section all the same */
-			if (ftruncate(p->fd, (off_t)p->offset))
+			if (undo(p))
 				sr_fail_prefix(err, "cannot shorten it");
 			return -1;
 		}
@@ -138,11 +191,18 @@ int srz_part_write(struct srz_part *p, struct iovec *iov, int n, struct sr_error
 
 int srz_part_reserve(struct srz_part *p, size_t len, struct sr_error *err)
 {
-	if (!fallocate(p->fd, FALLOC_FL_KEEP_SIZE, (off_t)p->offset, (off_t)len))
+	uint64_t need = p->offset + len;
+
+	if (p->unreserved || need <= p->reserved || reserve_up_to(p, window_end(p, need)))
 		return 0;
-	if (errno != ENOSPC && errno != EDQUOT && errno != EFBIG)
-		return 0; /* a file system without reservation */
+	/* a disk that has no room for the window may have it for what is needed */
+	if (no_room(errno) && reserve_up_to(p, need))
+		return 0;
+	p->unreserved = !no_room(errno); /* a file system without reservation: it writes all the same */
+	if (p->unreserved)
+		return 0;
 	p->failed = true;
+	p->error = errno;
 	return sr_fail_errno(err, SR_ENVIRONMENT, "cannot write %s", p->part);
 }
 
@@ -162,13 +222,16 @@ int srz_part_open(struct srz_part *p, const char *path, struct sr_error *err)
 	}
 	p->base = last_component(p->path);
 	p->part_base = last_component(p->part);
-	return open_dir(p, err) || check_target(p, err) || open_part(p, err) ? -1 : 0;
+	if (open_dir(p, err) || check_target(p, err) || open_part(p, err))
+		return -1;
+	/* From the first byte on, or its block would lie elsewhere. A full disk is told when there is something to write. */
+	reserve_up_to(p, LEAST_WINDOW);
+	return 0;
 }
 
 int srz_part_finish(struct srz_part *p, struct sr_error *err)
 {
-	/* what is left of the reservation goes back */
-	if (ftruncate(p->fd, (off_t)p->offset) || fsync(p->fd))
+	if (cut(p) || fsync(p->fd))
 		return sr_fail_errno(err, SR_ENVIRONMENT, "cannot write %s", p->part);
 	if (check_target(p, err))
 		return -1;

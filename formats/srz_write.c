@@ -361,6 +361,11 @@ uint64_t srz_bytes_written(const struct srz_writer *w)
 	return w->file.offset;
 }
 
+int srz_write_errno(const struct srz_writer *w)
+{
+	return w->file.error;
+}
+
 uint64_t srz_events_written(const struct srz_writer *w)
 {
 	return w->events + w->stream[0].n + w->stream[1].n;

@@ -13,6 +13,9 @@
  *   rec_end             stops tracing and drains the rest. rec_begin may follow again (each replay of a series).
  *   rec_close           the instance is gone when this returns. Also right after a failed rec_open or rec_begin.
  *
+ * What the sink was given is safe from the recorder's own death only when its file is flushed (srz_flush), and from the
+ * machine's only when it is closed: nothing is synced before, for a sync in the middle stops the draining for too long.
+ *
  * Events reach the sink in stream order, already with SR_EV_COMM and SR_EV_LOST put in. One thread at a time.
  */
 #ifndef SCHEDREC_RECORD_RECORD_H
