@@ -1,31 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* schedrec record */
+#include "record/cmd_record.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "formats/machine.h"
-#include "formats/srz.h"
-#include "record/record.h"
-#include "schedrec.h"
-
-#define FLUSH_NS 3000000000u      /* a crash loses no more than this, and what is not drained yet */
 #define KILL_AFTER_NS 5000000000u /* a command that --duration ended has this long to obey SIGTERM */
-
-struct record_options {
-	const char *output, *label;
-	bool all, quiet;
-	uint64_t pid, duration_ns, buffer_bytes;
-};
 
 static const struct sr_option options[] = {
 	{ "output", 'o', SR_OPT_STRING, offsetof(struct record_options, output), "FILE", 0, 0, NULL, NULL,
@@ -41,177 +29,45 @@ static const struct sr_option options[] = {
 	  "a word to find the recording by, kept in the file" },
 	{ "buffer-size", 0, SR_OPT_SIZE, offsetof(struct record_options, buffer_bytes), "SIZE", 65536, 64.0 * (1 << 30),
 	  NULL, NULL, "kernel buffer for each CPU; without it 8M, or less where memory is short" },
+	{ "max-size", 0, SR_OPT_SIZE, offsetof(struct record_options, max_bytes), "SIZE", REC_OUTPUT_LEAST_BYTES,
+	  64.0 * (1ull << 40), NULL, NULL,
+	  "end the recording before FILE is larger than SIZE; CMD goes on. With --slice: remove the oldest slices so "
+	  "that "
+	  "all together stay below it. With --ring: SIZE of memory (32M or more; without it 64M)" },
+	{ "slice", 0, SR_OPT_TIME, offsetof(struct record_options, slice_ns), "T", 1e8, 1e15, NULL, NULL,
+	  "write numbered files of T each, FILE-0001.srz and so on, complete and usable alone" },
+	{ "ring", 0, SR_OPT_TIME, offsetof(struct record_options, ring_ns), "T", 1e8, 1e15, NULL, NULL,
+	  "keep only the last T, in memory; written to FILE at the end, and to FILE-0001.srz and so on at each "
+	  "SIGUSR2 (kill -USR2 PID)" },
+	{ "cpu-idle", 0, SR_OPT_FLAG, offsetof(struct record_options, cpu_idle), NULL, 0, 0, NULL, NULL,
+	  "with --all: record also when CPUs enter and leave idle states; doubles the events of some loads" },
+	{ "time-resolution", 0, SR_OPT_TIME, offsetof(struct record_options, time_unit_ns), "T", 1, SRZ_MAX_TIME_UNIT,
+	  NULL, "1ns", "keep times as multiples of T: a smaller file" },
 	{ "quiet", 'q', SR_OPT_FLAG, offsetof(struct record_options, quiet), NULL, 0, 0, NULL, NULL,
 	  "no summary at the end" },
 	{ 0 }
 };
 
-static const char *const examples[] = { "sudo schedrec record -o build.srz -- make -j4",
-					"record a build: make and everything it starts",
-					"sudo schedrec record -a --duration 10s -o all.srz",
-					"record the whole system for ten seconds",
-					"sudo schedrec record -p 1234",
-					"record a running process until it ends, or until Ctrl-C",
-					NULL };
-
-enum end { END_NONE, END_EXIT, END_DURATION, END_SIGNAL, END_CHILD_SIGNAL };
-
-struct job {
-	const struct record_options *o;
-	char **argv; /* the command, NULL: none */
-	const char *what;
-	struct rec_session *session;
-	struct rec_child child;
-	struct srz_writer *w;
-	char path[4096];
-	int signal_fd, pid_fd;
-	uint64_t tracepoint_ns, start_ns, start_real_ns, end_ns, cpu_ns;
-	uint64_t flushed_ns, flushed_events;
-	enum end end;
-	int interrupts, ended_by; /* ended_by: the signal that ended a recording without a command */
-	int wait_status;
-	bool reaped, sink_failed;
-	struct sr_error failure; /* sink_failed: why */
+static const char *const examples[] = {
+	"sudo schedrec record -o build.srz -- make -j4",
+	"record a build: make and everything it starts",
+	"sudo schedrec record -a --duration 10s -o all.srz",
+	"record the whole system for ten seconds",
+	"sudo schedrec record -p 1234",
+	"record a running process until it ends, or until Ctrl-C",
+	"sudo schedrec record -a --slice 10m --max-size 2G -o host.srz",
+	"record until Ctrl-C, keep the last 2 GB of it in files of ten minutes",
+	"sudo schedrec record -a --ring 30s -o flight.srz",
+	"keep the last 30 seconds; kill -USR2 PID writes them out, with the PID it shows",
+	NULL
 };
 
-static uint64_t clock_ns(clockid_t id)
+uint64_t record_clock_ns(clockid_t id)
 {
 	struct timespec t;
 
 	clock_gettime(id, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-static uint32_t sink_name(void *arg, const char *name, struct sr_error *err)
-{
-	struct job *j = arg;
-
-	return srz_put_name(j->w, name, err);
-}
-
-static int sink_events(void *arg, const struct sr_event *ev, size_t n, struct sr_error *err)
-{
-	struct job *j = arg;
-
-	return srz_put_events(j->w, SRZ_STREAM_KERNEL, ev, n, err);
-}
-
-/* ---- what is known before and after ---- */
-
-/* The first line of a small file, or of the line in it that begins with key; false: not there. */
-static bool read_line(const char *path, const char *key, char *buf, int size)
-{
-	FILE *f = fopen(path, "re");
-	bool found = false;
-
-	while (f && !found && fgets(buf, size, f)) {
-		char *colon = key ? strchr(buf, ':') : NULL;
-
-		if (key && (strncmp(buf, key, strlen(key)) || !colon))
-			continue;
-		if (colon)
-			memmove(buf, colon + 1 + strspn(colon + 1, " \t"),
-				strlen(colon + 1 + strspn(colon + 1, " \t")) + 1);
-		buf[strcspn(buf, "\n")] = '\0';
-		found = true;
-	}
-	if (f)
-		fclose(f);
-	return found;
-}
-
-static char *join(char **argv)
-{
-	char *text = NULL;
-	size_t len;
-	FILE *f = open_memstream(&text, &len);
-
-	for (size_t i = 0; f && argv[i]; i++)
-		fprintf(f, "%s%s", i ? " " : "", argv[i]);
-	return f && !fclose(f) ? text : NULL;
-}
-
-static int put_machine(struct job *j, struct sr_error *err)
-{
-	struct sr_error why;
-	struct sr_machine *m = sr_machine_load("this", &why);
-	int rc = 0;
-
-	if (!m)
-		cmd_warn("the machine is not described in the file: %s", why.text);
-	else if (m->xml)
-		rc = srz_put_section(j->w, SRZ_SEC_MACHINE, m->xml, strlen(m->xml), err);
-	sr_machine_free(m);
-	return rc;
-}
-
-static int put_first_meta(struct job *j, struct sr_error *err)
-{
-	const struct record_options *o = j->o;
-	char online[4096] = "", model[256] = "";
-	struct utsname uts;
-	char *command = j->argv ? join(j->argv) : NULL;
-	const struct {
-		const char *key, *value;
-	} text[] = {
-		{ "schedrec.version", SCHEDREC_VERSION },
-		{ "clock", "mono" },
-		{ "source", "kernel" },
-		{ "engine", "recorded" },
-		{ "scope", o->all ? "system" :
-			   o->pid ? "pid" :
-				    "tree" },
-		{ "label", o->label },
-		{ "command", command },
-		{ "kernel.release", uts.release },
-		{ "kernel.version", uts.version },
-		{ "kernel.machine", uts.machine },
-		{ "cpus.online",
-		  read_line("/sys/devices/system/cpu/online", NULL, online, sizeof(online)) ? online : NULL },
-		{ "host.cpu_model", read_line("/proc/cpuinfo", "model name", model, sizeof(model)) ? model : NULL },
-	};
-	int rc = 0;
-
-	if (uname(&uts))
-		rc = sr_fail_errno(err, SR_BUG, "uname");
-	for (size_t i = 0; !rc && i < sizeof(text) / sizeof(*text); i++)
-		if (text[i].value)
-			rc = srz_put_meta(j->w, text[i].key, text[i].value, err);
-	free(command);
-	return rc;
-}
-
-static int put_start(struct job *j, const struct sr_task_starts *starts, struct sr_error *err)
-{
-	return put_first_meta(j, err) || srz_put_tasks(j->w, starts, err) ||
-			       srz_put_meta_u64(j->w, "start.mono_ns", j->start_ns, err) ||
-			       srz_put_meta_u64(j->w, "start.realtime_ns", j->start_real_ns, err) ||
-			       srz_put_meta_u64(j->w, "record.tracepoint_ns", j->tracepoint_ns, err) ||
-			       srz_put_meta_u64(j->w, "record.buffer_kb", rec_buffer_bytes(j->session) >> 10, err) ||
-			       srz_flush(j->w, err) ?
-		       -1 :
-		       0;
-}
-
-/* As a shell gives it. */
-static int shell_status(int wait_status)
-{
-	return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
-}
-
-static int put_end(struct job *j, struct sr_error *err)
-{
-	static const char *const ends[] = { "", "exit", "duration", "signal", "child-signal" };
-	const struct rec_stats *st = rec_get_stats(j->session);
-
-	if ((j->reaped && srz_put_meta_u64(j->w, "command.status", (uint64_t)shell_status(j->wait_status), err)) ||
-	    (st->late && srz_put_meta_u64(j->w, "record.late", st->late, err)))
-		return -1;
-	return srz_put_meta(j->w, "record.end", j->sink_failed ? "disk-full" : ends[j->end], err) ||
-			       srz_put_meta_u64(j->w, "duration_ns", j->end_ns - j->start_ns, err) ||
-			       srz_put_meta_u64(j->w, "record.cpu_ns", j->cpu_ns, err) ?
-		       -1 :
-		       0;
 }
 
 static void choose_path(struct job *j)
@@ -248,6 +104,8 @@ static int catch_signals(struct job *j, struct sr_error *err)
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
+	if (j->o->ring_ns)
+		sigaddset(&set, SIGUSR2);
 	if (!sigaction(SIGHUP, NULL, &old) && old.sa_handler != SIG_IGN)
 		sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
@@ -278,6 +136,10 @@ static void take_signals(struct job *j)
 	while (read(j->signal_fd, &si, sizeof(si)) == sizeof(si)) {
 		int sig = (int)si.ssi_signo;
 
+		if (sig == SIGUSR2) {
+			j->dumps_asked++;
+			continue;
+		}
 		/* The terminal sends to the command as well; kill(1) does not. */
 		if (j->child.pid && !j->reaped && (sig == SIGTERM || si.ssi_code != SI_KERNEL))
 			kill(j->child.pid, sig);
@@ -303,7 +165,7 @@ static void reap(struct job *j)
 static bool wait_for(struct job *j, uint64_t until_ns)
 {
 	struct pollfd fds[] = { { .fd = j->signal_fd, .events = POLLIN }, { .fd = j->pid_fd, .events = POLLIN } };
-	uint64_t now = clock_ns(CLOCK_MONOTONIC), left = until_ns > now ? until_ns - now : 0;
+	uint64_t now = record_clock_ns(CLOCK_MONOTONIC), left = until_ns > now ? until_ns - now : 0;
 	struct timespec t = { (time_t)(left / 1000000000u), (long)(left % 1000000000u) };
 
 	if (ppoll(fds, 2, &t, NULL) <= 0)
@@ -321,26 +183,55 @@ static void give_up(struct job *j, const struct sr_error *why)
 	j->sink_failed = true;
 	j->failure = *why;
 	rec_end(j->session, &ignored);
-	j->end_ns = clock_ns(CLOCK_MONOTONIC);
+	j->end_ns = record_clock_ns(CLOCK_MONOTONIC);
+	if (rec_output_get_stats(j->out)->full)
+		cmd_warn("the recording has reached --max-size and ends here%s",
+			 j->child.pid && !j->reaped ? "; the command goes on" : "");
+}
+
+static void tell_failed_dumps(struct job *j)
+{
+	struct sr_error why;
+
+	if (rec_output_dump_result(j->out, &why))
+		cmd_warn("the ring could not be written: %s", why.text);
+}
+
+/* What became of the ring's dumps. */
+static void tell_dumps(struct job *j)
+{
+	const struct rec_output_stats *out = rec_output_get_stats(j->out);
+	char path[sizeof(j->path) + 16], kept[32];
+
+	tell_failed_dumps(j);
+	if (out->files == j->files_told)
+		return;
+	j->files_told = out->files;
+	rec_output_path(j->out, out->last_number, path, sizeof(path));
+	cmd_progress_end();
+	if (!j->o->quiet)
+		fprintf(stderr, "wrote the last %s to %s\n", sr_format_time(kept, sizeof(kept), (double)out->kept_ns),
+			path);
 }
 
 static void drain(struct job *j)
 {
-	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+	uint64_t now = record_clock_ns(CLOCK_MONOTONIC);
 	struct sr_error why;
 
 	if (j->sink_failed)
 		return;
-	if (rec_drain(j->session, &why)) {
+	/* What is older than the drain before this one is handed on. */
+	if (rec_drain(j->session, &why) || rec_output_tick(j->out, j->drained_ns, &why)) {
 		give_up(j, &why);
 		return;
 	}
-	if (now - j->flushed_ns < FLUSH_NS || srz_events_written(j->w) == j->flushed_events)
+	j->drained_ns = now;
+	if (!j->o->ring_ns)
 		return;
-	if (srz_flush(j->w, &why))
-		give_up(j, &why);
-	j->flushed_ns = now;
-	j->flushed_events = srz_events_written(j->w);
+	for (; j->dumps_asked; j->dumps_asked--)
+		rec_output_dump(j->out);
+	tell_dumps(j);
 }
 
 static void record_until_end(struct job *j)
@@ -348,7 +239,7 @@ static void record_until_end(struct job *j)
 	uint64_t deadline = j->o->duration_ns ? j->start_ns + j->o->duration_ns : UINT64_MAX;
 
 	while (!j->end) {
-		uint64_t now = clock_ns(CLOCK_MONOTONIC);
+		uint64_t now = record_clock_ns(CLOCK_MONOTONIC);
 		uint64_t next = j->sink_failed ? UINT64_MAX / 2 : now + rec_interval_ns(j->session);
 
 		if (now >= deadline) {
@@ -360,7 +251,7 @@ static void record_until_end(struct job *j)
 			j->end = j->interrupts                            ? END_SIGNAL :
 				 j->reaped && WIFSIGNALED(j->wait_status) ? END_CHILD_SIGNAL :
 									    END_EXIT;
-		} else if (clock_ns(CLOCK_MONOTONIC) >= next) {
+		} else if (record_clock_ns(CLOCK_MONOTONIC) >= next || j->dumps_asked) {
 			drain(j);
 		}
 		/* Without a command to wait for there is nothing left to do. */
@@ -368,7 +259,7 @@ static void record_until_end(struct job *j)
 			j->end = END_EXIT;
 		if (!j->child.pid && !j->end)
 			cmd_progress(j->o->quiet, "recording: %llu events",
-				     (unsigned long long)srz_events_written(j->w));
+				     (unsigned long long)rec_output_get_stats(j->out)->events);
 	}
 	cmd_progress_end();
 }
@@ -376,27 +267,49 @@ static void record_until_end(struct job *j)
 /* A command that the end of the recording finds running. */
 static void end_command(struct job *j)
 {
-	uint64_t limit = clock_ns(CLOCK_MONOTONIC) + KILL_AFTER_NS;
+	uint64_t limit = record_clock_ns(CLOCK_MONOTONIC) + KILL_AFTER_NS;
 
 	if (!j->child.pid || j->reaped || j->end != END_DURATION)
 		return;
 	kill(j->child.pid, SIGTERM);
 	kill(j->child.pid, SIGCONT);
 	while (!wait_for(j, limit))
-		if (clock_ns(CLOCK_MONOTONIC) >= limit) {
+		if (record_clock_ns(CLOCK_MONOTONIC) >= limit) {
 			kill(j->child.pid, SIGKILL);
 			break;
 		}
 	reap(j);
 }
 
+/* "FILE", or which slices. */
+static void describe_files(const struct job *j, char *buf, size_t size)
+{
+	const struct rec_output_stats *out = rec_output_get_stats(j->out);
+	char first[sizeof(j->path) + 16], last[sizeof(j->path) + 16], kept[32];
+
+	if (j->o->ring_ns) {
+		snprintf(buf, size, "the last %s of them kept in %s%s",
+			 sr_format_time(kept, sizeof(kept), (double)out->kept_ns), j->path,
+			 out->squeezed ? " (more had no room: see --max-size)" : "");
+		return;
+	}
+	rec_output_path(j->out, (unsigned)out->removed + 1, first, sizeof(first));
+	rec_output_path(j->out, out->last_number, last, sizeof(last));
+	if (!j->o->slice_ns)
+		snprintf(buf, size, "to %s", j->path);
+	else if (out->removed)
+		snprintf(buf, size, "to %s up to %s (%llu older ones removed)", first, last,
+			 (unsigned long long)out->removed);
+	else
+		snprintf(buf, size, "to %s up to %s", first, last);
+}
+
 static void summary(const struct job *j)
 {
 	const struct rec_stats *st = rec_get_stats(j->session);
-	char n[32], lost[32], span[32];
+	const struct rec_output_stats *out = rec_output_get_stats(j->out);
+	char n[32], lost[32], span[32], files[3 * sizeof(j->path)];
 	double span_ns = (double)(j->end_ns - j->start_ns);
-	uint64_t events = st->events;
-	struct stat file;
 	char each[64] = "";
 
 	if (st->lost || st->lost_places)
@@ -406,11 +319,12 @@ static void summary(const struct job *j)
 			 (unsigned long long)st->lost_places);
 	if (j->o->quiet)
 		return;
-	if (events && !stat(j->path, &file))
-		snprintf(each, sizeof(each), ", %.1f bytes an event", (double)file.st_size / (double)events);
-	fprintf(stderr, "recorded %s events in %s (%s lost)%s, to %s; recorder's own CPU %.1f%%\n",
-		sr_format_count(n, sizeof(n), events), sr_format_time(span, sizeof(span), span_ns),
-		sr_format_count(lost, sizeof(lost), st->lost), each, j->path,
+	if (out->events && !out->removed && !j->o->ring_ns)
+		snprintf(each, sizeof(each), ", %.1f bytes an event", (double)out->bytes / (double)out->events);
+	describe_files(j, files, sizeof(files));
+	fprintf(stderr, "recorded %s events in %s (%s lost)%s, %s; recorder's own CPU %.1f%%\n",
+		sr_format_count(n, sizeof(n), out->events), sr_format_time(span, sizeof(span), span_ns),
+		sr_format_count(lost, sizeof(lost), st->lost), each, files,
 		span_ns > 0 ? 100 * (double)j->cpu_ns / span_ns : 0);
 	if (j->reaped && WIFSIGNALED(j->wait_status))
 		fprintf(stderr, "the command was ended by signal %d (%s)\n", WTERMSIG(j->wait_status),
@@ -427,22 +341,24 @@ static int final_status(const struct job *j)
 		return SR_OK;
 	if (j->end == END_SIGNAL)
 		return 128 + j->ended_by;
-	return j->reaped ? shell_status(j->wait_status) : SR_OK;
+	return j->reaped ? record_shell_status(j->wait_status) : SR_OK;
 }
 
 static int begin(struct job *j, struct sr_error *err)
 {
-	struct rec_sink sink = { .arg = j, .name = sink_name, .events = sink_events };
+	struct rec_sink sink = { .arg = j->out, .name = rec_output_name, .events = rec_output_events };
 	pid_t root = j->argv ? j->child.global_tid : (pid_t)j->o->pid;
 	struct sr_task_starts starts = { 0 };
 	int status, rc;
 
 	rc = rec_begin(j->session, &root, root ? 1 : 0, &sink, &starts, err);
-	j->start_real_ns = clock_ns(CLOCK_REALTIME);
-	j->start_ns = j->flushed_ns = clock_ns(CLOCK_MONOTONIC);
+	j->start_real_ns = record_clock_ns(CLOCK_REALTIME);
+	j->start_ns = j->drained_ns = record_clock_ns(CLOCK_MONOTONIC);
 	if (!rc)
-		rc = put_start(j, &starts, err);
+		rc = rec_output_begin(j->out, &starts, j->start_ns, err);
 	sr_task_starts_release(&starts);
+	if (!rc && j->o->ring_ns && !j->o->quiet)
+		fprintf(stderr, "recording; write what the ring has with: kill -USR2 %d\n", (int)getpid());
 	if (!rc && j->argv && rec_child_go(&j->child, j->argv[0], &status, err)) {
 		err->status = (enum sr_status)status;
 		rc = -1;
@@ -453,31 +369,55 @@ static int begin(struct job *j, struct sr_error *err)
 /* The recording itself: from the held command to the complete file. */
 static int record(struct job *j, struct sr_error *err)
 {
-	uint64_t cpu_start = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	struct sr_error why;
 	bool closed;
 
+	j->cpu_start_ns = j->cpu_part_ns = record_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	if (begin(j, err))
 		return -1;
 	record_until_end(j);
 	if (!j->sink_failed) {
-		j->end_ns = clock_ns(CLOCK_MONOTONIC);
+		j->end_ns = record_clock_ns(CLOCK_MONOTONIC);
 		if (rec_end(j->session, &why))
 			give_up(j, &why);
 	}
-	j->cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_start;
+	j->cpu_ns = record_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - j->cpu_start_ns;
 	end_command(j);
-	if (put_end(j, &why) && !j->sink_failed)
-		give_up(j, &why);
 	/* Also after a failure: where there is room for its end, the file is completed with what it has. */
-	closed = !srz_close(j->w, &why);
-	j->w = NULL;
-	if (!closed && !j->sink_failed)
-		give_up(j, &why);
-	if (!j->sink_failed)
+	closed = !rec_output_end(j->out, j->end_ns, &why);
+	if (j->o->ring_ns && !j->sink_failed)
+		tell_failed_dumps(j);
+	if (!closed && (!j->sink_failed || rec_output_get_stats(j->out)->full)) {
+		j->sink_failed = true;
+		j->failure = why;
+	}
+	if (!j->sink_failed || (closed && rec_output_get_stats(j->out)->full))
 		return 0;
 	return sr_fail(err, j->failure.status, "%s; %s%s has what was written before", j->failure.text, j->path,
 		       closed ? "" : ".part");
+}
+
+static int open_output(struct job *j, struct sr_error *err)
+{
+	const struct record_options *o = j->o;
+	struct rec_output_config cfg = {
+		.path = j->path,
+		.slice_ns = o->slice_ns,
+		.ring_ns = o->ring_ns,
+		.max_bytes = o->max_bytes,
+		.arg = j,
+		.head = record_meta_head,
+		.tail = record_meta_tail,
+	};
+	char path[sizeof(j->path) + 16];
+
+	j->out = rec_output_new(&cfg, err);
+	if (!j->out)
+		return -1;
+	rec_output_path(j->out, 1, path, sizeof(path));
+	if ((o->slice_ns || o->ring_ns) && !access(path, F_OK))
+		cmd_warn("%s is there from before: files of the same numbers are replaced", path);
+	return 0;
 }
 
 static int prepare(struct job *j, struct sr_error *err)
@@ -488,20 +428,41 @@ static int prepare(struct job *j, struct sr_error *err)
 			 o->pid ? REC_PID :
 				  REC_TREE,
 		.buffer_bytes = o->buffer_bytes,
+		.cpu_frequency = o->all, /* a filter by task would drop those made by others, which are most */
+		.cpu_idle = o->cpu_idle,
 	};
 
 	if (o->pid && open_pid((pid_t)o->pid, &j->pid_fd, err))
 		return -1;
 	j->session = rec_open(&cfg, err);
-	if (!j->session || rec_drop_privileges(err) || rec_calibrate(j->session, &j->tracepoint_ns, err))
+	if (!j->session || record_meta_load(j, err) || rec_drop_privileges(err) ||
+	    rec_calibrate(j->session, &j->tracepoint_ns, err))
 		return -1;
 	if (j->argv && rec_child_launch(&j->child, j->session, j->argv, err))
 		return -1;
 	rec_raise_priority(j->session); /* the command is forked already */
 	if (catch_signals(j, err) || (j->argv && open_pid(j->child.pid, &j->pid_fd, err)))
 		return -1;
-	j->w = srz_create(j->path, 0, err);
-	return j->w ? put_machine(j, err) : -1;
+	return open_output(j, err);
+}
+
+static int check_options(const struct record_options *o, int nargs, struct sr_error *err)
+{
+	if (o->output && strlen(o->output) + 16 >= sizeof(((struct job *)0)->path))
+		return sr_fail(err, SR_USAGE, "the name of the file is too long");
+	if (o->all && o->pid)
+		return sr_fail(err, SR_USAGE, "--all and --pid exclude each other");
+	if (o->pid && nargs)
+		return sr_fail(err, SR_USAGE, "--pid records a running process: no command goes with it");
+	if (!o->all && !o->pid && !nargs)
+		return sr_fail(err, SR_USAGE, "what is to be recorded? A command, --pid PID or --all");
+	if (o->slice_ns && o->ring_ns)
+		return sr_fail(err, SR_USAGE, "--slice and --ring exclude each other");
+	if (o->ring_ns && o->max_bytes && o->max_bytes < REC_RING_LEAST_BYTES)
+		return sr_fail(err, SR_USAGE, "--max-size with --ring is memory: it takes 32M at least");
+	if (o->cpu_idle && !o->all)
+		return sr_fail(err, SR_USAGE, "--cpu-idle is for --all: what CPUs do is no single task's");
+	return 0;
 }
 
 static int run(const void *opts, int nargs, char **args, struct sr_error *err)
@@ -512,14 +473,8 @@ static int run(const void *opts, int nargs, char **args, struct sr_error *err)
 	char what[32];
 	int rc;
 
-	if (o->output && strlen(o->output) >= sizeof(j.path))
-		return sr_fail(err, SR_USAGE, "the name of the file is too long");
-	if (o->all && o->pid)
-		return sr_fail(err, SR_USAGE, "--all and --pid exclude each other");
-	if (o->pid && nargs)
-		return sr_fail(err, SR_USAGE, "--pid records a running process: no command goes with it");
-	if (!o->all && !o->pid && !nargs)
-		return sr_fail(err, SR_USAGE, "what is to be recorded? A command, --pid PID or --all");
+	if (check_options(o, nargs, err))
+		return -1;
 	if (nargs) { /* args does not end in NULL */
 		j.argv = calloc((size_t)nargs + 1, sizeof(*j.argv));
 		if (!j.argv)
@@ -530,11 +485,12 @@ static int run(const void *opts, int nargs, char **args, struct sr_error *err)
 	j.what = nargs ? args[0] : o->pid ? what : "system";
 	choose_path(&j);
 	rc = prepare(&j, err) || record(&j, err) ? -1 : 0;
-	srz_abort(j.w);
 	if (j.child.go_fd >= 0) /* never let go */
 		rec_child_abandon(&j.child);
 	if (!rc)
 		summary(&j);
+	rec_output_free(j.out);
+	record_meta_release(&j);
 	if (rec_close(j.session, rc ? &second : err))
 		rc = -1;
 	free(j.argv);
@@ -567,7 +523,21 @@ const struct cmd cmd_record = {
 		"130 after "
 		"Ctrl-C, with a complete file; 127 or 126 when CMD cannot be run; 3 when the recording itself failed. "
 		"When the "
-		"disk is full, CMD goes on, and FILE or FILE.part has what was written before.",
+		"disk is full, CMD goes on, and FILE or FILE.part has what was written before; at --max-size the "
+		"recording "
+		"ends with a complete file, CMD goes on, and its status counts.\n\n"
+		"Long recordings: --slice cuts them into files of their own, each with the state of all tasks at its "
+		"beginning; none has lost or doubled an event at its edges, and together with --max-size the disk "
+		"space "
+		"is bounded. --ring is a flight recorder: the last T stay in memory, packed to a few bytes an event, "
+		"and "
+		"`kill -USR2 PID` (it shows its PID at the start) writes them to the next numbered file while the "
+		"recording "
+		"goes on; when the events of T are more than the memory holds, less is kept, and what is kept is "
+		"said.\n\n"
+		"With --all, changes of the CPUs' frequencies are recorded where the kernel has such events; in the "
+		"other "
+		"scopes only the frequencies at the start are known. Idle states are recorded with --cpu-idle.",
 	.examples = examples,
 	.options = options,
 	.options_size = sizeof(struct record_options),

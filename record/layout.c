@@ -47,6 +47,8 @@ static const struct row {
 			   { { "oldcomm", TEXT }, { "newcomm", TEXT }, { "pid", MAY_LACK } } },
 	[SR_EV_NEWTASK] = { { "task", "task_newtask", true },
 			    { { "comm", TEXT }, { "pid", 0 }, { "clone_flags", 0 } } },
+	[SR_EV_FREQUENCY] = { { "power", "cpu_frequency", true }, { { "state", 0 }, { "cpu_id", 0 } } },
+	[SR_EV_IDLE] = { { "power", "cpu_idle", true }, { { "state", 0 }, { "cpu_id", 0 } } },
 };
 
 const struct rec_wanted *rec_wanted(unsigned kind)
@@ -413,6 +415,23 @@ int rec_record_ctx(const struct rec_formats *f, const uint8_t *data, size_t len,
 	return 0;
 }
 
+/* They name no task; a state of -1 (SR_IDLE_LEFT) leaves idle. */
+static int decode_power(const struct rec_field *v, const uint8_t *data, struct sr_event *ev)
+{
+	uint16_t cpu;
+
+	if (!cpu_of(number(&v[1], data), &cpu))
+		return -1;
+	if (ev->kind == SR_EV_FREQUENCY) {
+		ev->u.frequency.khz = (uint32_t)number(&v[0], data);
+		ev->u.frequency.target_cpu = cpu;
+	} else {
+		ev->u.idle.state = (uint32_t)number(&v[0], data);
+		ev->u.idle.target_cpu = cpu;
+	}
+	return 1;
+}
+
 int rec_decode(const struct rec_formats *f, struct rec_names *names, const uint8_t *data, size_t len, uint64_t time_ns,
 	       unsigned cpu, struct rec_item *out)
 {
@@ -438,6 +457,8 @@ int rec_decode(const struct rec_formats *f, struct rec_names *names, const uint8
 	/* enum trace_flag_type, the same since 2.6: 0x08 hard irq, 0x10 soft irq, 0x40 NMI */
 	ev->flags = (uint8_t)((flags & 0x08 ? SR_EV_HARDIRQ : 0) | (flags & 0x10 ? SR_EV_SOFTIRQ : 0) |
 			      (flags & 0x40 ? SR_EV_NMI : 0));
+	if (sr_event_is_power(kind))
+		return decode_power(v, data, ev);
 	out->comm_a = kind == SR_EV_EXEC ? path_of(names, &v[0], data, len) : comm_of(names, &v[0], data, len);
 	if (!out->comm_a)
 		return -1;

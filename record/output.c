@@ -40,7 +40,7 @@ struct closing {
 	atomic_bool over;
 	struct srz_writer *w;
 	struct slice slice; /* with the most bytes that it may have */
-	int rc, error; /* error: errno */
+	int rc, error;      /* error: errno */
 	struct sr_error err;
 };
 
@@ -263,6 +263,7 @@ static int note_done(struct rec_output *o, unsigned number, struct sr_error *err
 	st.st_size = 0;
 	stat(path, &st); /* gone already? Then it takes nothing */
 	o->stats.files++;
+	o->stats.last_number = number;
 	o->stats.bytes += (uint64_t)st.st_size;
 	if (!o->cfg.slice_ns)
 		return 0;

@@ -50,6 +50,7 @@ struct rec_output_stats {
 	uint64_t files, bytes;     /* complete ones that are there now */
 	uint64_t events;           /* taken */
 	uint64_t removed;          /* slices */
+	unsigned last_number;      /* of the last file completed */
 	uint64_t kept_ns;          /* ring: the time that the last file written covers */
 	bool full;                 /* the file has reached max_bytes: no more events are taken */
 	bool squeezed;             /* ring: the last file written covers less than ring_ns for want of room */

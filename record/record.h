@@ -36,7 +36,8 @@ enum rec_scope { REC_TREE, REC_PID, REC_SYSTEM };
 
 struct rec_config {
 	enum rec_scope scope;
-	uint64_t buffer_bytes; /* for each cpu; 0: chosen by the recorder */
+	uint64_t buffer_bytes;        /* for each cpu; 0: chosen by the recorder */
+	bool cpu_frequency, cpu_idle; /* record these events too, where the kernel has them; REC_SYSTEM only */
 };
 
 /* name: interns a name with the file's writer. A sink that returns -1 (with *err) ends the recording. */

@@ -253,7 +253,8 @@ static int load_formats(struct rec_session *s, struct sr_error *err)
 	for (unsigned kind = 0; kind < SR_EV_KINDS; kind++) {
 		const struct rec_wanted *w = rec_wanted(kind);
 
-		if (!w)
+		if (!w || (kind == SR_EV_FREQUENCY && !s->cfg.cpu_frequency) ||
+		    (kind == SR_EV_IDLE && !s->cfg.cpu_idle))
 			continue;
 		snprintf(path, sizeof(path), "%s/events/%s/%s/format", s->dir, w->system, w->name);
 		text = slurp(path, &len);
