@@ -39,7 +39,7 @@ void srz_packer_free(struct srz_packer *p)
 int srz_pack(struct srz_packer *p, const struct sr_event *ev, size_t n, void **bytes, size_t *len, struct sr_error *err)
 {
 	struct srz_totals totals = { 0 };
-	struct srz_chunk chunk;
+	struct srz_chunk chunk = { .unit = 1 };
 
 	p->out.n = 0;
 	if (srz_chunk_encode(p->encoder, SRZ_STREAM_KERNEL, ev, n, &p->out, &chunk, &totals, err))

@@ -40,7 +40,9 @@ struct closing {
 	atomic_bool over;
 	struct srz_writer *w;
 	struct slice slice; /* with the most bytes that it may have */
-	int rc, error;      /* error: errno */
+	uint64_t kept_ns;
+	bool squeezed;
+	int rc, error; /* error: errno */
 	struct sr_error err;
 };
 
@@ -65,7 +67,7 @@ struct rec_output {
 	struct rec_ring ring;
 	uint64_t dump_next, dump_end, now_ns;
 	unsigned asked, dumps;
-	bool dump_failed;
+	bool dump_failed, squeezed;
 	struct sr_error dump_error;
 	struct rec_output_stats stats;
 };
@@ -281,6 +283,26 @@ static int note_done(struct rec_output *o, unsigned number, struct sr_error *err
 	return 0;
 }
 
+static void note_span(const struct rec_output *o, uint64_t *kept_ns, bool *squeezed)
+{
+	*kept_ns = o->part.last_ns > o->part.first_ns ? o->part.last_ns - o->part.first_ns : 0;
+	*squeezed = o->squeezed;
+}
+
+/* A file is closed: it counts. */
+static int note_closed(struct rec_output *o, struct sr_error *err)
+{
+	struct closing *c = &o->closing;
+
+	if (c->rc) {
+		*err = c->err;
+		return -1;
+	}
+	o->stats.kept_ns = c->kept_ns;
+	o->stats.squeezed = c->squeezed;
+	return note_done(o, c->slice.number, err);
+}
+
 /* Waits for the file that is being closed. */
 static int join_closing(struct rec_output *o, struct sr_error *err)
 {
@@ -290,11 +312,7 @@ static int join_closing(struct rec_output *o, struct sr_error *err)
 		return 0;
 	pthread_join(c->thread, NULL);
 	c->running = false;
-	if (c->rc) {
-		*err = c->err;
-		return -1;
-	}
-	return note_done(o, c->slice.number, err);
+	return note_closed(o, err);
 }
 
 /* Syncing may take seconds, in which the draining must go on: a thread does it. At most one file is closing. */
@@ -309,6 +327,7 @@ static int close_part(struct rec_output *o, uint64_t last_ns, struct sr_error *e
 		return -1;
 	c->w = o->w;
 	c->slice = (struct slice){ o->part.number, most_bytes(o) };
+	note_span(o, &c->kept_ns, &c->squeezed);
 	atomic_store(&c->over, false);
 	o->w = NULL;
 	sigfillset(&all);
@@ -319,10 +338,7 @@ static int close_part(struct rec_output *o, uint64_t last_ns, struct sr_error *e
 	if (c->running)
 		return 0;
 	close_main(c);
-	if (!c->rc)
-		return note_done(o, c->slice.number, err);
-	*err = c->err;
-	return -1;
+	return note_closed(o, err);
 }
 
 /* ---- slices ---- */
@@ -417,8 +433,7 @@ static int begin_dump(struct rec_output *o, unsigned number, struct sr_error *er
 	o->dump_next = r->hold = r->front;
 	o->dump_end = rec_ring_end(r);
 	/* What is missing of the span was there and had to go. */
-	o->stats.squeezed = r->gone_ns && r->gone_ns + r->span_ns > o->now_ns;
-	o->stats.kept_ns = o->now_ns > o->part.first_ns ? o->now_ns - o->part.first_ns : 0;
+	o->squeezed = r->gone_ns && r->gone_ns + r->span_ns > o->now_ns;
 	return begin_part_at(o, r->snapshot, err);
 }
 
@@ -450,8 +465,8 @@ static int fail_dump(struct rec_output *o)
 		return -1;
 	if (o->cfg.tail(o->cfg.arg, o->w, &o->part, &ignored))
 		srz_abort(o->w);
-	else if (!srz_close(o->w, &ignored))
-		note_done(o, o->part.number, &ignored);
+	else
+		srz_close(o->w, &ignored);
 	o->w = NULL;
 	return -1;
 }
@@ -663,6 +678,7 @@ int rec_output_end(struct rec_output *o, uint64_t end_ns, struct sr_error *err)
 	o->part.last_ns = o->stats.full ? o->full_ns : end_ns;
 	if (o->cfg.tail(o->cfg.arg, o->w, &o->part, rc ? &first : err))
 		rc = -1;
+	note_span(o, &o->stats.kept_ns, &o->stats.squeezed);
 	if (srz_close(o->w, rc ? &first : err))
 		rc = -1;
 	else if (note_done(o, o->part.number, rc ? &first : err))
