@@ -127,8 +127,16 @@ int srz_select_cpus(struct srz_reader *r, const struct sr_cpumask *cpus, struct 
  *   command (argv joined by spaces) command.status (exit status as a shell would give it)
  *   label  start.realtime_ns  start.mono_ns  duration_ns  cpus.online (list)  host.cpu_model
  *   record.cpu_ns (recorder's own CPU time)  record.tracepoint_ns (cost of one event)  record.end ("exit"
- *   "duration" "signal" "disk-full" "child-signal")  record.buffer_kb (of each cpu)
+ *   "duration" "signal" "child-signal" "max-size" "disk-full" "write-error" "read-error"; "slice": the next one goes on;
+ *   "dump": the recording went on)  record.buffer_kb (of each cpu)  record.id (32 hex digits, the same in all files of a
+ *   recording)
  *   record.late (events whose time was put forward by a little to keep the order; absent: none)
+ *   slice.number (1 and up) slice.first_ns (where it begins, as start.mono_ns then says too) slice.removed (older ones
+ *   removed by then)  ring.span_ns  cpus.changes ("-1@T,+1@T": cpu 1 went offline and came back, at ns of the clock)
+ *   kernel.cmdline kernel.preempt kernel.hz  tunable.NAME (/proc/sys/kernel/NAME) tunable.debug.NAME
+ *   (/sys/kernel/debug/sched/NAME)  sched_ext.state sched_ext.ops  smt.control smt.active  cpus.isolated cpus.nohz_full
+ *   cpufreq.policyN.{cpus,driver,governor,min_khz,max_khz,cur_khz,hw_max_khz} cpufreq.boost cpufreq.no_turbo
+ *   cpuidle.driver cpuidle.governor  cgroup.path cgroup.cpu.weight ... (the command's, as it began)
  *   replay.source_sha256 replay.source_name replay.policy replay.policy_options replay.work replay.timing
  *   replay.seed replay.repeat replay.slot  and counters replay.count.NAME
  */

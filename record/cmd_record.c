@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "record/hotplug.h"
+
 #define KILL_AFTER_NS 5000000000u /* a command that --duration ended has this long to obey SIGTERM */
 
 static const struct sr_option options[] = {
@@ -214,11 +216,28 @@ static void tell_dumps(struct job *j)
 			path);
 }
 
+/* A cpu that goes offline keeps what its buffer has; the file and the user are told. */
+static void note_cpu_changes(struct job *j)
+{
+	size_t len = strlen(j->cpu_changes);
+	unsigned cpu;
+	bool online;
+
+	while (j->hotplug_fd >= 0 && rec_hotplug_next(j->hotplug_fd, &cpu, &online)) {
+		cmd_warn("CPU %u %s during the recording", cpu, online ? "came online" : "went offline");
+		if (len + 40 < sizeof(j->cpu_changes))
+			len += (size_t)snprintf(j->cpu_changes + len, sizeof(j->cpu_changes) - len, "%s%c%u@%llu",
+						len ? "," : "", online ? '+' : '-', cpu,
+						(unsigned long long)record_clock_ns(CLOCK_MONOTONIC));
+	}
+}
+
 static void drain(struct job *j)
 {
 	uint64_t now = record_clock_ns(CLOCK_MONOTONIC);
 	struct sr_error why;
 
+	note_cpu_changes(j);
 	if (j->sink_failed)
 		return;
 	/* What is older than the drain before this one is handed on. */
@@ -378,6 +397,7 @@ static int record(struct job *j, struct sr_error *err)
 	record_until_end(j);
 	if (!j->sink_failed) {
 		j->end_ns = record_clock_ns(CLOCK_MONOTONIC);
+		note_cpu_changes(j);
 		if (rec_end(j->session, &why))
 			give_up(j, &why);
 	}
@@ -434,6 +454,7 @@ static int prepare(struct job *j, struct sr_error *err)
 
 	if (o->pid && open_pid((pid_t)o->pid, &j->pid_fd, err))
 		return -1;
+	j->hotplug_fd = rec_hotplug_open();
 	j->session = rec_open(&cfg, err);
 	if (!j->session || record_meta_load(j, err) || rec_drop_privileges(err) ||
 	    rec_calibrate(j->session, &j->tracepoint_ns, err))
@@ -468,7 +489,9 @@ static int check_options(const struct record_options *o, int nargs, struct sr_er
 static int run(const void *opts, int nargs, char **args, struct sr_error *err)
 {
 	const struct record_options *o = opts;
-	struct job j = { .o = o, .signal_fd = -1, .pid_fd = -1, .child = { .go_fd = -1, .fail_fd = -1 } };
+	struct job j = {
+		.o = o, .signal_fd = -1, .pid_fd = -1, .hotplug_fd = -1, .child = { .go_fd = -1, .fail_fd = -1 }
+	};
 	struct sr_error second;
 	char what[32];
 	int rc;
@@ -498,6 +521,8 @@ static int run(const void *opts, int nargs, char **args, struct sr_error *err)
 		close(j.pid_fd);
 	if (j.signal_fd >= 0)
 		close(j.signal_fd);
+	if (j.hotplug_fd >= 0)
+		close(j.hotplug_fd);
 	return rc ? rc : final_status(&j);
 }
 

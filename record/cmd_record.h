@@ -29,7 +29,8 @@ struct job {
 	char *machine; /* hwloc XML, NULL: not known */
 	char id[33];   /* of the recording, the same in all its files */
 	char path[4096];
-	int signal_fd, pid_fd;
+	int signal_fd, pid_fd, hotplug_fd;
+	char cpu_changes[1024]; /* "-1@MONO_NS,+1@MONO_NS": offline and online again */
 	uint64_t tracepoint_ns, start_ns, start_real_ns, end_ns;
 	uint64_t cpu_start_ns, cpu_part_ns; /* the process's: at the start, at the end of the file before */
 	uint64_t cpu_ns;

@@ -181,6 +181,8 @@ int record_meta_tail(void *arg, struct srz_writer *w, const struct rec_part *par
 	if (part->last && j->reaped &&
 	    srz_put_meta_u64(w, "command.status", (uint64_t)record_shell_status(j->wait_status), err))
 		return -1;
+	if (*j->cpu_changes && srz_put_meta(w, "cpus.changes", j->cpu_changes, err))
+		return -1;
 	if (st->late && srz_put_meta_u64(w, "record.late", st->late, err))
 		return -1;
 	return srz_put_meta(w, "record.end", end_of(j, part), err) ||
