@@ -385,6 +385,22 @@ static int begin(struct job *j, struct sr_error *err)
 	return rc;
 }
 
+/* Those asked for before the end, each told. */
+static void finish_dumps(struct job *j)
+{
+	static const struct timespec pause = { 0, 1000000 };
+	struct sr_error ignored;
+
+	for (; j->dumps_asked; j->dumps_asked--)
+		rec_output_dump(j->out);
+	while (rec_output_busy(j->out) && !j->sink_failed) {
+		rec_output_tick(j->out, j->end_ns, &ignored);
+		nanosleep(&pause, NULL);
+	}
+	if (j->o->ring_ns)
+		tell_dumps(j);
+}
+
 /* The recording itself: from the held command to the complete file. */
 static int record(struct job *j, struct sr_error *err)
 {
@@ -403,6 +419,7 @@ static int record(struct job *j, struct sr_error *err)
 	}
 	j->cpu_ns = record_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - j->cpu_start_ns;
 	end_command(j);
+	finish_dumps(j);
 	/* Also after a failure: where there is room for its end, the file is completed with what it has. */
 	closed = !rec_output_end(j->out, j->end_ns, &why);
 	if (j->o->ring_ns && !j->sink_failed)

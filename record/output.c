@@ -24,10 +24,11 @@
 #define ENTRY_BYTES 64
 #define TAIL_BYTES 8192
 #define CHUNK_EVENTS 65536
-#define DUMP_CHUNK_EVENTS 16384    /* a smaller encoder, for memory is what a ring is short of */
-#define RING_OWN_BYTES (24u << 20) /* of the process beside its packed events */
-#define DUMP_BLOCKS_ON_EVENTS 1    /* a dump goes on faster than events come ... */
-#define DUMP_BLOCKS_ON_TICK 8      /* ... and without them too, but stops the draining for no more than some 30 ms */
+#define SLICE_CHUNK_EVENTS 32768     /* two slices at a time have an encoder: one ends, the next begins */
+#define DUMP_CHUNK_EVENTS 16384      /* memory is what a ring is short of */
+#define RING_OWN_BYTES (42ull << 20) /* of the process beside its packed events, with tids up to 4 million */
+#define DUMP_BLOCKS_ON_EVENTS 1      /* a dump goes on faster than events come ... */
+#define DUMP_BLOCKS_ON_TICK 8        /* ... and without them too, but stops the draining for no more than some 30 ms */
 
 struct slice {
 	unsigned number;
@@ -75,6 +76,11 @@ struct rec_output {
 static bool numbered(const struct rec_output *o)
 {
 	return o->cfg.slice_ns || o->cfg.ring_ns;
+}
+
+static unsigned chunk_events(const struct rec_output *o)
+{
+	return o->cfg.ring_ns ? DUMP_CHUNK_EVENTS : o->cfg.slice_ns ? SLICE_CHUNK_EVENTS : CHUNK_EVENTS;
 }
 
 void rec_output_path(const struct rec_output *o, unsigned number, char *buf, size_t size)
@@ -176,8 +182,8 @@ static int put_portion(struct rec_output *o, const struct sr_event *ev, size_t n
 		return -1;
 	o->pending += *taken;
 	o->part_events += *taken;
-	if (o->pending >= CHUNK_EVENTS) {
-		o->pending -= CHUNK_EVENTS;
+	if (o->pending >= chunk_events(o)) {
+		o->pending -= chunk_events(o);
 		o->flushes += 3;
 	}
 	return 0;
@@ -225,7 +231,7 @@ static int open_part(struct rec_output *o, unsigned number, uint64_t first_ns, s
 	o->pending = o->name_bytes = o->part_events = 0;
 	o->flushes = 3;
 	rec_names_forget_sink(&o->names);
-	o->w = srz_create(path, o->cfg.ring_ns ? DUMP_CHUNK_EVENTS : CHUNK_EVENTS, err);
+	o->w = srz_create(path, chunk_events(o), err);
 	return o->w ? 0 : -1;
 }
 
@@ -501,6 +507,11 @@ void rec_output_dump(struct rec_output *o)
 		start_dump(o, o->dumps + 1);
 }
 
+bool rec_output_busy(const struct rec_output *o)
+{
+	return o->cfg.ring_ns && (o->w || o->closing.running);
+}
+
 int rec_output_dump_result(struct rec_output *o, struct sr_error *err)
 {
 	if (!o->dump_failed)
@@ -549,7 +560,8 @@ static int begin_ring(struct rec_output *o, const struct sr_task_starts *starts,
 {
 	uint64_t max = o->cfg.max_bytes ? o->cfg.max_bytes : REC_RING_BYTES, own = RING_OWN_BYTES;
 
-	return rec_ring_init(&o->ring, starts, o->cfg.ring_ns, max > 2 * own ? max - own : max / 4, name_of, o, err);
+	return rec_ring_init(&o->ring, starts, o->cfg.ring_ns, max > own + own / 2 ? max - own : max / 4, name_of, o,
+			     err);
 }
 
 int rec_output_begin(struct rec_output *o, const struct sr_task_starts *starts, uint64_t start_ns, struct sr_error *err)

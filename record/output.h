@@ -73,6 +73,7 @@ int rec_output_events(void *o, const struct sr_event *ev, size_t n, struct sr_er
 int rec_output_tick(struct rec_output *o, uint64_t now_ns, struct sr_error *err);
 /* Ring: writes what there is to the next numbered file, in steps, while events go on being taken. */
 void rec_output_dump(struct rec_output *o);
+bool rec_output_busy(const struct rec_output *o); /* a dump is not complete yet */
 /* Why a dump failed: -1 once for each, else 0. The recording goes on all the same. */
 int rec_output_dump_result(struct rec_output *o, struct sr_error *err);
 /* After the last event, also after a failure. The last file is complete, or what is left is in a part file. */

@@ -53,13 +53,12 @@ static inline bool load_next(struct load *l, struct sr_event *ev)
 		l->cpu = load_random(l, 2);
 		ev->cpu = (uint16_t)l->cpu;
 		ev->ctx = l->running[l->cpu];
-		if (load_random(l, 64) == 0 && l->tid[i] != l->running[0] && l->tid[i] != l->running[1]) {
+		if (l->running[l->cpu] && load_random(l, 64) == 0) {
 			ev->kind = SR_EV_EXIT;
-			ev->ctx = ev->u.exit.tid = l->tid[i];
+			ev->u.exit.tid = l->running[l->cpu];
 			ev->u.exit.prio = 120;
 			ev->u.exit.group_dead = 1;
-			l->tid[i] = l->last_tid = l->last_tid + 1 < l->max_tid ? l->last_tid + 1 : 300;
-			l->phase = 10;
+			l->phase = 9;
 			return false;
 		}
 		ev->kind = SR_EV_WAKING;
@@ -74,6 +73,16 @@ static inline bool load_next(struct load *l, struct sr_event *ev)
 		ev->u.sw.prev_prio = ev->u.sw.next_prio = 120;
 		ev->u.sw.prev_state = SR_STATE_SLEEPING;
 		l->running[l->cpu] = ev->u.sw.next;
+		return false;
+	case 9:
+		ev->kind = SR_EV_SWITCH;
+		ev->u.sw.prev = l->running[l->cpu];
+		ev->u.sw.prev_prio = 120;
+		ev->u.sw.prev_state = SR_STATE_ZOMBIE;
+		for (i = 0; l->tid[i] != ev->u.sw.prev; i++)
+			;
+		l->tid[i] = l->last_tid = l->last_tid + 1 < l->max_tid ? l->last_tid + 1 : 300;
+		l->running[l->cpu] = 0;
 		return false;
 	case 10:
 		ev->kind = SR_EV_FORK;
