@@ -113,7 +113,7 @@ demo:
 	$(Q)tests/demo
 
 bench:
-	$(Q)$(AS_USER) $(MAKE) --no-print-directory $(PARALLEL) all
+	$(Q)$(AS_USER) $(MAKE) --no-print-directory $(PARALLEL) all $(patsubst %.c,build/%,$(wildcard tests/bench/srz_bench.c))
 	$(Q)tests/bench/run.sh
 
 format:

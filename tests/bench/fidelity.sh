@@ -58,7 +58,7 @@ perf_workload_pids() {
 		END { for (pid in mine) print pid }'
 }
 
-# perf sched replay of WORKLOAD recorded as perf does (ARM perf) or with sched_wakeup too (perf-wakeup).
+# perf sched replay of WORKLOAD recorded as perf does (ARM perf-sched) or with sched_wakeup too (perf-wakeup).
 fidelity_perf() {
 	local w=$1 arm=$2 d=$TMP/fidelity round status
 
@@ -132,7 +132,7 @@ fidelity_workload() {
 
 	if have perf; then
 		# Whether it crashes depends on the perf.data: it gets a second one.
-		fidelity_perf "$w" perf || fidelity_perf "$w" perf
+		fidelity_perf "$w" perf-sched || fidelity_perf "$w" perf-sched
 		fidelity_perf "$w" perf-wakeup || fidelity_perf "$w" perf-wakeup
 	fi
 	rm -rf "$d"
@@ -143,7 +143,11 @@ fidelity() {
 
 	have perf || note "perf sched replay is left out: perf is not installed"
 	for w in "$@"; do
-		fidelity_workload "$w"
+		if workload_is_of_system "$w"; then
+			note "$w is left out of the fidelity part: its work is done outside of the recorded command"
+		else
+			fidelity_workload "$w"
+		fi
 	done
 	progress_end
 }

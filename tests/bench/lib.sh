@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
 #
-# What both parts of the bench share: the workloads, the recorders, the samples. Sourced by run.sh, which sets $OUT (what
-# is kept), $TMP (what is not; anybody may write there), $SCHEDREC, $TRACEFS, $ROUNDS, $REPEATS.
+# What the parts of the bench share: the workloads, the recorders, the samples. Sourced by run.sh, which sets $OUT (what
+# is kept), $TMP (what is not; anybody may write there), $SCHEDREC, $TRACEFS, $ROUNDS, $REPEATS, $BUFFER_KB.
 
 # A sample is a line of $OUT/samples.tsv: PART WORKLOAD ARM ROUND METRIC VALUE.
 sample() {
@@ -39,6 +39,7 @@ workload_lacks() {
 	pipe | messaging) have perf || echo "perf is not installed" ;;
 	compile) have make && have cc || echo "make and cc are not installed" ;;
 	mpv) have mpv && { have ffmpeg || [ -s "$OUT/clip.mkv" ]; } || echo "mpv and ffmpeg are not installed" ;;
+	pgbench) [ -n "$(pg_bin)" ] || echo "PostgreSQL is not installed" ;;
 	*) echo "there is no such workload" ;;
 	esac
 }
@@ -55,7 +56,13 @@ workload_setup() {
 		ffmpeg -loglevel error -y -f lavfi -i testsrc2=size=640x360:rate=30 -f lavfi -i sine=frequency=440 -t 2.5 \
 			-c:v mpeg4 -c:a aac "$OUT/clip.mkv" </dev/null
 		;;
+	pgbench) pg_start ;;
 	esac
+}
+
+# Much of what it does is done by processes that are no descendants of its command.
+workload_is_of_system() {
+	[ "$1" = pgbench ]
 }
 
 # Sets CMD, and clears what an earlier run left behind.
@@ -75,6 +82,7 @@ workload() {
 		done
 		;;
 	mpv) CMD=(mpv --no-config --really-quiet --vo=null --ao=null "$OUT/clip.mkv") ;;
+	pgbench) CMD=("$(pg_bin)/pgbench" -h "$TMP" -U bench -c 8 -j 2 -t 1500 bench) ;;
 	esac
 }
 
@@ -141,16 +149,21 @@ recorder_lacks() {
 	esac
 }
 
+# What perf sched record does, but with the events of all others.
+PERF_SCHED=(perf record -a -R -m 1024 -c 1)
+
 # Runs CMD under an arm: record ARM FILE OWN ALL LOG. What CMD itself took goes to OWN, what everything took until FILE
-# was complete to ALL. The bare ring buffer's FILE gets the number of its events instead.
+# was complete to ALL. The bare ring buffer's FILE gets the number of its events instead; it is as big as schedrec's
+# ($BUFFER_KB), ring-small is what the kernel gives an instance that asks for nothing.
 record() {
 	local arm=$1 file=$2 inner=("$TIMED" "$3" "${CMD[@]}") all=$4 log=$5 e status=0
-	local outer=("$TIMED" "$all")
+	local outer=("$TIMED" "$all") args=()
 
 	case $arm in
 	bare | again) "${outer[@]}" "${inner[@]}" ;;
-	ring)
+	ring*)
 		instance_create || return
+		[ "$arm" = ring-small ] || echo "$BUFFER_KB" >"$INSTANCE/buffer_size_kb"
 		echo mono >"$INSTANCE/trace_clock"
 		for e in $(events); do
 			echo 1 >"$INSTANCE/events/$e/enable"
@@ -163,10 +176,17 @@ record() {
 		;;
 	schedrec) "${outer[@]}" "$SCHEDREC" record -o "$file" -- "${inner[@]}" ;;
 	schedrec-a) "${outer[@]}" "$SCHEDREC" record -a -o "$file" -- "${inner[@]}" ;;
-	perf) "${outer[@]}" perf sched record -o "$file" -- "${inner[@]}" ;;
+	perf)
+		for e in $(events); do
+			args+=(-e "${e/\//:}")
+		done
+		"${outer[@]}" "${PERF_SCHED[@]}" "${args[@]}" -o "$file" -- "${inner[@]}"
+		;;
+	perf-sched) "${outer[@]}" perf sched record -o "$file" -- "${inner[@]}" ;;
 	perf-wakeup) "${outer[@]}" perf sched record -e sched:sched_wakeup -o "$file" -- "${inner[@]}" ;;
 	trace-cmd)
-		local args=()
+		# SAME: where schedrec's recording of the same run goes.
+		[ -n "${SAME:-}" ] && inner=("$SCHEDREC" record -q -a -o "$SAME" -- "${inner[@]}")
 		for e in $(events); do
 			args+=(-e "${e/\//:}")
 		done
@@ -189,7 +209,7 @@ file_counts() {
 	local arm=$1 file=$2 stats lost=0
 
 	case $arm in
-	ring) echo "$(<"$file") 0 0" ;;
+	ring*) echo "$(<"$file") 0 0" ;;
 	schedrec*)
 		"$SCHEDREC" info --json "$file" >"$TMP/info.json" 2>"$TMP/count.err" || return
 		json "$TMP/info.json" "json_extract(j, '$.events'), json_extract(j, '$.lost'), json_extract(j, '$.bytes')"

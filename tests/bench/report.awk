@@ -68,87 +68,97 @@ function error_text(x, digits) {
 	return sprintf("%+.*f", digits, x * 100)
 }
 
-function ratio_cell(w, arm, metric) {
-	if (!collect("overhead", w, arm, metric, "bare"))
-		return "-"
-	return sprintf("%.3f (%.3f..%.3f)", median(), V[1], V[N])
+# The exact 95% interval of the median, whatever the distribution: the K-th least and the K-th most of V, K the greatest
+# with 2 P(B(N, 1/2) < K) <= 0.05. Fewer than 6 values have none: the least and the most, which hold it with 1 - 2^(1-N).
+function interval(k, p, term) {
+	term = p = 0.5 ^ (N - 1)
+	for (k = 1; p <= 0.05 && k < N; k++) {
+		term *= (N - k + 1) / k
+		p += term
+	}
+	K = k > 1 ? k - 1 : 1
+	LO = V[K]
+	HI = V[N + 1 - K]
 }
 
-function overhead_table(w, a, arm, i, k) {
-	printf "OVERHEAD: time relative to the unrecorded runs of the same round; median (least..most) of %d rounds\n", rounds
-	printf "%-10s %-24s %20s %20s %20s\n", "", "", "the workload itself", "until the file is", "CPU time, recorder"
-	printf "%-10s %-24s %20s %20s %20s\n", "workload", "recorded by", "", "complete", "included"
+function ratio_cell(w, arm, metric, base) {
+	if (arm == base || !collect("overhead", w, arm, metric, base))
+		return "-"
+	interval()
+	return sprintf("%.3f (%.3f..%.3f)", median(), LO, HI)
+}
+
+function overhead_table(i, a, w, arm) {
+	print "OVERHEAD: median of the rounds' ratios, and its exact 95% interval (of order statistics; of fewer than"
+	printf "6 rounds: least and most); %d round%s, two runs of each arm in a round\n", rounds, rounds > 1 ? "s" : ""
+	printf "%-16s %-20s %-20s %-20s %-20s\n", "", "the workload itself", "until the file is", "the same",
+		"CPU time, recorder"
+	printf "%-16s %-20s %-20s %-20s %-20s\n", "", "over the ring's", "complete, over", "over trace-cmd's",
+		"included, over"
+	printf "%-16s %-20s %-20s %-20s %-20s\n", "", "", "nothing's", "", "nothing's"
 	for (i = 1; i <= nworkloads; i++) {
 		w = workloads[i]
-		if (!collect("overhead", w, "bare", "own_ns", ""))
+		if (!overhead_head(w))
 			continue
-		printf "%-10s %-24s %20s %20s %20s\n", w, "nothing", short_time(w, "own_ns"), short_time(w, "all_ns"),
-			short_time(w, "all_cpu_ns")
 		for (a = 1; a <= narms; a++) {
 			arm = arms[a]
-			if (arm != "bare" && collect("overhead", w, arm, "own_ns", ""))
-				printf "%-10s %-24s %20s %20s %20s\n", "", title[arm], ratio_cell(w, arm, "own_ns"),
-					ratio_cell(w, arm, "all_ns"), ratio_cell(w, arm, "all_cpu_ns")
+			if (collect("overhead", w, arm, "own_ns", ""))
+				printf "  %-14s %-20s %-20s %-20s %s\n", title[arm], ratio_cell(w, arm, "own_ns", "ring"),
+					ratio_cell(w, arm, "all_ns", "bare"), ratio_cell(w, arm, "all_ns", "trace-cmd"),
+					ratio_cell(w, arm, "all_cpu_ns", "bare")
 		}
 	}
-	printf "Start and end alone (`true`):"
-	for (a = 4; a <= narms; a++)
-		if (collect("overhead", "nothing", arms[a], "all_ns", "")) {
-			printf "%s %s %s", k, arms[a], time_text(median())
-			k = ","
-		}
+	printf "start and end alone (`true`):"
+	for (a = 5; a <= narms; a++)
+		if (collect("overhead", "nothing", arms[a], "all_ns", ""))
+			printf "  %s %s", arms[a], time_text(median())
 	print "\n"
 }
 
-# Least and most of the unrecorded runs beside the median, in seconds.
-function short_time(w, metric) {
-	collect("overhead", w, "bare", metric, "")
-	return sprintf("%.2f s (%.2f..%.2f)", median() / 1e9, V[1] / 1e9, V[N] / 1e9)
+# The workload's name, how long it takes, how many events it makes, what was lost.
+function overhead_head(w, a, ns, line, n, lost) {
+	for (a = 1; a <= narms && !ns; a++)
+		if (collect("overhead", w, arms[a], "own_ns", ""))
+			ns = median()
+	if (!ns)
+		return 0
+	line = sprintf("%s: %s", w, time_text(ns))
+	for (a = 1; a <= narms; a++)
+		if ((arms[a] ~ /^schedrec/) && collect("overhead", w, arms[a], "events", "")) {
+			n = median()
+			lost = collect("overhead", w, arms[a], "lost", "") ? V[N] : 0
+			line = line sprintf("; %s: %s events, %s lost at most", arms[a], count_text(n), count_text(lost))
+		}
+	print line
+	return 1
 }
 
-# Sets EVENTS, LOST, BYTES, EACH, GROWTH of a recorder's files (medians; lost: the most).
-function sizes(w, arm, i, r, e, b, n, each, growth, e0, b0) {
-	if (!collect("overhead", w, arm, "events", ""))
+# Sets EVENTS, LOST, BYTES of a recorder's file, EACH and GROWTH: bytes an event, with and without a recording of nothing.
+function sizes(w, arm, e0, b0) {
+	if (!(("size", w, arm, 0, "bytes") in only))
 		return 0
-	EVENTS = median()
-	LOST = collect("overhead", w, arm, "lost", "") ? V[N] : 0
-	if (!collect("overhead", w, arm, "bytes", "")) {
-		BYTES = EACH = GROWTH = ""
-		return 1
-	}
-	BYTES = median()
-	e0 = only["overhead", "nothing", arm, 0, "events"]
-	b0 = only["overhead", "nothing", arm, 0, "bytes"]
-	for (i = 1; i <= nround["overhead", w]; i++) {
-		r = round_of["overhead", w, i]
-		if (!(("overhead", w, arm, r, "bytes") in only))
-			continue
-		e = only["overhead", w, arm, r, "events"]
-		b = only["overhead", w, arm, r, "bytes"]
-		n++
-		each[n] = b / e
-		growth[n] = (b - b0) / (e - e0)
-	}
-	sorted(each, n)
-	sorted(growth, n)
-	EACH = each[int((n + 1) / 2)]
-	GROWTH = growth[int((n + 1) / 2)]
+	EVENTS = only["size", w, arm, 0, "events"]
+	LOST = only["size", w, arm, 0, "lost"]
+	BYTES = only["size", w, arm, 0, "bytes"]
+	e0 = only["size", "nothing", arm, 0, "events"]
+	b0 = only["size", "nothing", arm, 0, "bytes"]
+	EACH = BYTES / EVENTS
+	GROWTH = EVENTS > e0 ? (BYTES - b0) / (EVENTS - e0) : EACH
 	return 1
 }
 
 function size_table(k, w, a, arm) {
-	print "FILES: a recording of nothing (`true`) is the fixed part, its events left out too"
+	print "FILES: a recording of nothing (`true`) is the fixed part, its events left out too; * of the same run"
 	printf "%-10s %-24s %11s %9s %11s %14s %14s\n", "", "", "", "", "", "bytes an event", "without the"
 	printf "%-10s %-24s %11s %9s %11s %14s %14s\n", "workload", "recorded by", "events", "lost", "file", "", "fixed part"
 	for (k = 0; k <= nworkloads; k++) {
 		w = k ? workloads[k] : "nothing"
-		for (a = 1; a <= narms; a++) {
-			arm = arms[a]
+		for (a = 1; a <= nfiles; a++) {
+			arm = files[a]
 			if (!sizes(w, arm))
 				continue
-			printf "%-10s %-24s %11s %9s %11s %14s %14s\n", w == shown ? "" : w, title[arm], count_text(EVENTS),
-				count_text(LOST), BYTES == "" ? "-" : size_text(BYTES), BYTES == "" ? "-" : sprintf("%.2f", EACH),
-				BYTES == "" || !k ? "-" : sprintf("%.2f", GROWTH)
+			printf "%-10s %-24s %11s %9s %11s %14.2f %14s\n", w == shown ? "" : w, file_title[arm],
+				count_text(EVENTS), count_text(LOST), size_text(BYTES), EACH, k ? sprintf("%.2f", GROWTH) : "-"
 			shown = w
 		}
 	}
@@ -194,11 +204,11 @@ function fidelity_table(k, w, m, line) {
 		fidelity_row(w, "counted", "  by count.awk", 0)
 		fidelity_row(w, "application", "the application again", 1)
 		fidelity_row(w, "schedrec", "schedrec replay", 1)
-		if (collect("fidelity", w, "perf", "cpu_time_ns", ""))
-			fidelity_row(w, "perf", "perf sched replay", 1)
+		if (collect("fidelity", w, "perf-sched", "cpu_time_ns", ""))
+			fidelity_row(w, "perf-sched", "perf sched replay", 1)
 		if (collect("fidelity", w, "perf-wakeup", "cpu_time_ns", ""))
 			fidelity_row(w, "perf-wakeup", "  with sched_wakeup", 1)
-		if (collect("fidelity", w, "perf", "others_cpu_time_ns", ""))
+		if (collect("fidelity", w, "perf-sched", "others_cpu_time_ns", ""))
 			printf "perf's replay also burns %s of CPU time for what ran outside of the workload.\n", time_text(median())
 	}
 	print ""
@@ -211,7 +221,7 @@ function quoted(s) {
 	return "\"" s "\""
 }
 
-function write_json(i, k, a, m, w, arm, sep, list, nlist, base) {
+function write_json(i, k, a, m, w, sep, list, nlist, over, nover) {
 	printf "{\n\"rounds\": %d, \"repeats\": %d,\n\"host\": {", rounds, repeats >json
 	for (i = 1; i <= nhost; i++)
 		printf "%s%s: %s", (i > 1 ? ", " : ""), quoted(host_key[i]), quoted(host[host_key[i]]) >json
@@ -220,26 +230,31 @@ function write_json(i, k, a, m, w, arm, sep, list, nlist, base) {
 		printf "%s%s", (i > 1 ? ", " : ""), quoted(notes[i]) >json
 	printf "],\n\"overhead\": [" >json
 	nlist = split("own_ns all_ns own_cpu_ns all_cpu_ns switches_voluntary switches_involuntary", list, " ")
+	nover = split("ring bare trace-cmd", over, " ")
 	for (k = 1; k <= nworkloads; k++)
 		for (a = 1; a <= narms; a++)
-			for (m = 1; m <= nlist; m++) {
-				w = workloads[k]
-				arm = arms[a]
-				if (!collect("overhead", w, arm, list[m], "bare"))
-					continue
-				printf "%s\n{\"workload\": %s, \"arm\": %s, \"metric\": %s, \"ratio\": %.6g, \"least\": %.6g, \"most\": %.6g}",
-					sep, quoted(w), quoted(arm), quoted(list[m]), median(), V[1], V[N] >json
-				sep = ","
-			}
+			for (m = 1; m <= nlist; m++)
+				for (i = 1; i <= nover; i++) {
+					w = workloads[k]
+					if (arms[a] == over[i] || !collect("overhead", w, arms[a], list[m], over[i]))
+						continue
+					interval()
+					printf "%s\n{\"workload\": %s, \"arm\": %s, \"metric\": %s, \"over\": %s, \"rounds\": %d, ",
+						sep, quoted(w), quoted(arms[a]), quoted(list[m]), quoted(over[i]), N >json
+					printf "\"ratio\": %.6g, \"lo\": %.6g, \"hi\": %.6g, \"least\": %.6g, \"most\": %.6g}",
+						median(), LO, HI, V[1], V[N] >json
+					sep = ","
+				}
 	printf "],\n\"files\": [" >json
 	sep = ""
 	for (k = 0; k <= nworkloads; k++)
-		for (a = 1; a <= narms; a++) {
+		for (a = 1; a <= nfiles; a++) {
 			w = k ? workloads[k] : "nothing"
-			if (!sizes(w, arms[a]) || BYTES == "")
+			if (!sizes(w, files[a]))
 				continue
-			printf "%s\n{\"workload\": %s, \"arm\": %s, \"events\": %.0f, \"lost\": %.0f, \"bytes\": %.0f, \"bytes_per_event\": %.6g",
-				sep, quoted(w), quoted(arms[a]), EVENTS, LOST, BYTES, EACH >json
+			printf "%s\n{\"workload\": %s, \"recorder\": %s, \"events\": %.0f, \"lost\": %.0f, \"bytes\": %.0f, ",
+				sep, quoted(w), quoted(files[a]), EVENTS, LOST, BYTES >json
+			printf "\"bytes_per_event\": %.6g", EACH >json
 			if (k)
 				printf ", \"bytes_per_event_without_fixed\": %.6g", GROWTH >json
 			printf "}" >json
@@ -247,7 +262,7 @@ function write_json(i, k, a, m, w, arm, sep, list, nlist, base) {
 		}
 	printf "],\n\"fidelity\": [" >json
 	sep = ""
-	nlist = split("application schedrec perf perf-wakeup rusage counted", list, " ")
+	nlist = split("application schedrec perf-sched perf-wakeup rusage counted", list, " ")
 	for (k = 1; k <= nworkloads; k++)
 		for (a = 1; a <= nlist; a++)
 			for (m = 1; m <= nmetrics; m++) {
@@ -266,13 +281,22 @@ function write_json(i, k, a, m, w, arm, sep, list, nlist, base) {
 
 BEGIN {
 	FS = "\t"
-	narms = split("bare again ring schedrec schedrec-a perf trace-cmd", arms, " ")
-	title["again"] = "nothing, once more"
-	title["ring"] = "ring buffer, no reader"
-	title["schedrec"] = "schedrec record"
-	title["schedrec-a"] = "schedrec record -a"
-	title["perf"] = "perf sched record"
-	title["trace-cmd"] = "trace-cmd record"
+	narms = split("bare again ring ring-again ring-small schedrec schedrec-a perf trace-cmd", arms, " ")
+	title["bare"] = "nothing"
+	title["again"] = "nothing, again"
+	title["ring"] = "ring, no reader"
+	title["ring-again"] = "ring, again"
+	title["ring-small"] = "ring, small"
+	title["schedrec"] = "schedrec"
+	title["schedrec-a"] = "schedrec -a"
+	title["perf"] = "perf record"
+	title["trace-cmd"] = "trace-cmd"
+	nfiles = split("schedrec schedrec-a schedrec-same trace-cmd perf", files, " ")
+	file_title["schedrec"] = "schedrec record"
+	file_title["schedrec-a"] = "schedrec record -a"
+	file_title["schedrec-same"] = "schedrec record -a *"
+	file_title["trace-cmd"] = "trace-cmd record *"
+	file_title["perf"] = "perf record"
 	nmetrics = split("cpu_time_ns makespan_ns switches_voluntary switches_involuntary wakeup_latency_ns.p50 " \
 		"wakeup_latency_ns.p95 wakeup_latency_ns.p99", metrics, " ")
 	split("CPU,makespan,voluntary,involunt.,wake p50,p95,p99", heads, ",")
@@ -314,11 +338,11 @@ END {
 	for (i = 1; i <= nhost; i++)
 		if (host_key[i] ~ /^(perf|trace-cmd)$/)
 			printf ", %s %s", host_key[i], host[host_key[i]]
-	printf "; load %s, at the end %s\n\n", host["load_at_start"], host["load_at_end"]
-	if (has["overhead"]) {
+	printf "; ring %s kB a CPU; load %s, at the end %s\n\n", host["buffer_kb"], host["load_at_start"], host["load_at_end"]
+	if (has["overhead"])
 		overhead_table()
+	if (has["size"])
 		size_table()
-	}
 	if (has["fidelity"])
 		fidelity_table()
 	for (i = 1; i <= nnotes; i++)
