@@ -414,10 +414,13 @@ static int record(struct job *j, struct sr_error *err)
 	if (!j->sink_failed) {
 		j->end_ns = record_clock_ns(CLOCK_MONOTONIC);
 		note_cpu_changes(j);
+		j->drain_cpu_ns = rec_get_stats(j->session)->cpu_ns;
 		if (rec_end(j->session, &why))
 			give_up(j, &why);
 	}
 	j->cpu_ns = record_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - j->cpu_start_ns;
+	if (rec_release(j->session, &why) && !j->sink_failed)
+		give_up(j, &why);
 	end_command(j);
 	finish_dumps(j);
 	/* Also after a failure: where there is room for its end, the file is completed with what it has. */

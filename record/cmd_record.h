@@ -34,7 +34,8 @@ struct job {
 	uint64_t tracepoint_ns, start_ns, start_real_ns, end_ns;
 	uint64_t cpu_start_ns, cpu_part_ns; /* the process's: at the start, at the end of the file before */
 	uint64_t cpu_ns;
-	uint64_t drained_ns; /* when the last drain began */
+	uint64_t drain_cpu_ns, drain_part_ns; /* spent on draining: before the end; up to the end of the file before */
+	uint64_t drained_ns;                  /* when the last drain began */
 	uint64_t files_told;
 	unsigned dumps_asked;
 	enum end end;

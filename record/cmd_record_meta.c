@@ -172,6 +172,15 @@ static uint64_t cpu_of(struct job *j, const struct rec_part *part, uint64_t span
 	return cpu_ns - since;
 }
 
+/* Of it what went into draining while the recorded ran. */
+static uint64_t drain_of(struct job *j, const struct rec_part *part)
+{
+	uint64_t before = j->drain_part_ns;
+
+	j->drain_part_ns = part->last ? j->drain_cpu_ns : rec_get_stats(j->session)->cpu_ns;
+	return j->drain_part_ns > before ? j->drain_part_ns - before : 0;
+}
+
 int record_meta_tail(void *arg, struct srz_writer *w, const struct rec_part *part, struct sr_error *err)
 {
 	struct job *j = arg;
@@ -184,6 +193,8 @@ int record_meta_tail(void *arg, struct srz_writer *w, const struct rec_part *par
 	if (*j->cpu_changes && srz_put_meta(w, "cpus.changes", j->cpu_changes, err))
 		return -1;
 	if (st->late && srz_put_meta_u64(w, "record.late", st->late, err))
+		return -1;
+	if (!j->o->ring_ns && srz_put_meta_u64(w, "record.drain_cpu_ns", drain_of(j, part), err))
 		return -1;
 	return srz_put_meta(w, "record.end", end_of(j, part), err) ||
 			       srz_put_meta_u64(w, "duration_ns", span_ns, err) ||

@@ -178,6 +178,7 @@ int rec_proc_all(struct sr_task_starts *out, const int *recorder, size_t nrecord
 struct rec_janitor {
 	pid_t pid; /* 0: none */
 	int fd;
+	bool finishing;
 	pthread_mutex_t lock; /* one question at a time */
 };
 
@@ -186,7 +187,8 @@ int rec_janitor_start(struct rec_janitor *j, const char *dir, struct sr_error *e
 int rec_janitor_clear_filter(struct rec_janitor *j, struct sr_error *err); /* empties set_event_pid */
 /* Gives a thread of this process the normal class and nice -20; false where that may not be. */
 bool rec_janitor_raise(struct rec_janitor *j, pid_t tid);
-/* Removes the instance: all its descriptors must be closed by now. */
+/* Removes the instance: all its descriptors must be closed by now. The first only begins it. */
+void rec_janitor_begin_finish(struct rec_janitor *j);
 int rec_janitor_finish(struct rec_janitor *j, struct sr_error *err);
 /* Removes instances whose recorder is gone. Failures are not errors: the next one tries again. */
 void rec_janitor_sweep(const char *instances_dir);

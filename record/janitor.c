@@ -156,34 +156,53 @@ int rec_janitor_start(struct rec_janitor *j, const char *dir, struct sr_error *e
 		return sr_fail_errno(err, SR_ENVIRONMENT, "fork");
 	}
 	j->fd = pair[0];
+	j->finishing = false;
 	pthread_mutex_init(&j->lock, NULL);
 	return 0;
 }
 
-static char ask_janitor(struct rec_janitor *j, int what, pid_t tid)
+static bool ask(const struct rec_janitor *j, int what, pid_t tid)
 {
 	struct ask ask = { what, tid };
+
+	return send(j->fd, &ask, sizeof(ask), MSG_NOSIGNAL) == sizeof(ask);
+}
+
+static char answer_of(const struct rec_janitor *j)
+{
 	char answer = 0;
-	ssize_t n;
+
+	while (recv(j->fd, &answer, 1, 0) < 0 && errno == EINTR)
+		;
+	return answer;
+}
+
+static char ask_and_wait(struct rec_janitor *j, int what, pid_t tid)
+{
+	char answer;
 
 	pthread_mutex_lock(&j->lock);
-	if (send(j->fd, &ask, sizeof(ask), MSG_NOSIGNAL) == sizeof(ask))
-		while ((n = recv(j->fd, &answer, 1, 0)) < 0 && errno == EINTR)
-			;
+	answer = ask(j, what, tid) ? answer_of(j) : 0;
 	pthread_mutex_unlock(&j->lock);
 	return answer;
 }
 
 int rec_janitor_clear_filter(struct rec_janitor *j, struct sr_error *err)
 {
-	if (ask_janitor(j, ASK_CLEAR, 0) != ANSWER_OK)
+	if (ask_and_wait(j, ASK_CLEAR, 0) != ANSWER_OK)
 		return sr_fail(err, SR_ENVIRONMENT, "the tracing filter cannot be emptied");
 	return 0;
 }
 
 bool rec_janitor_raise(struct rec_janitor *j, pid_t tid)
 {
-	return ask_janitor(j, ASK_RAISE, tid) == ANSWER_OK;
+	return ask_and_wait(j, ASK_RAISE, tid) == ANSWER_OK;
+}
+
+void rec_janitor_begin_finish(struct rec_janitor *j)
+{
+	if (j->pid && !j->finishing)
+		j->finishing = ask(j, ASK_REMOVE, 0);
 }
 
 int rec_janitor_finish(struct rec_janitor *j, struct sr_error *err)
@@ -192,7 +211,8 @@ int rec_janitor_finish(struct rec_janitor *j, struct sr_error *err)
 
 	if (!j->pid)
 		return 0;
-	answer = ask_janitor(j, ASK_REMOVE, 0);
+	rec_janitor_begin_finish(j);
+	answer = j->finishing ? answer_of(j) : 0;
 	close(j->fd);
 	while (waitpid(j->pid, NULL, 0) < 0 && errno == EINTR)
 		;

@@ -73,6 +73,9 @@ uint64_t rec_interval_ns(const struct rec_session *s); /* until the next rec_dra
 int rec_end(struct rec_session *s, struct sr_error *err);
 uint64_t rec_buffer_bytes(const struct rec_session *s); /* for each cpu, as it is */
 const struct rec_stats *rec_get_stats(const struct rec_session *s);
+/* After the last rec_end: the kernel removes the instance (which takes it about 80 ms) while the caller does something
+ * else; then only rec_get_stats, rec_buffer_bytes and rec_close are left. */
+int rec_release(struct rec_session *s, struct sr_error *err);
 int rec_close(struct rec_session *s, struct sr_error *err); /* frees s; NULL is allowed */
 
 /* The calling thread gets nice -20, as the draining and the watching thread have it between passes: among dozens of

@@ -462,14 +462,10 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
-int rec_close(struct rec_session *s, struct sr_error *err)
+int rec_release(struct rec_session *s, struct sr_error *err)
 {
-	int rc = 0;
+	int rc = rec_thread_finish(s, err);
 
-	if (!s)
-		return 0;
-	if (rec_thread_finish(s, err))
-		rc = -1;
 	rec_watch_stop(s);
 	for (size_t i = 0; i < s->ncpus; i++) {
 		close_fd(&s->cpus[i].raw_fd);
@@ -480,6 +476,18 @@ int rec_close(struct rec_session *s, struct sr_error *err)
 	close_fd(&s->marker_fd);
 	for (unsigned kind = 0; kind < SR_EV_KINDS; kind++)
 		close_fd(&s->enable_fd[kind]);
+	rec_janitor_begin_finish(&s->janitor);
+	return rc;
+}
+
+int rec_close(struct rec_session *s, struct sr_error *err)
+{
+	int rc = 0;
+
+	if (!s)
+		return 0;
+	if (rec_release(s, err))
+		rc = -1;
 	if (rec_janitor_finish(&s->janitor, err))
 		rc = -1;
 	rec_restore_limits(s);
