@@ -234,18 +234,15 @@ static void note_cpu_changes(struct job *j)
 
 static void drain(struct job *j)
 {
-	uint64_t now = record_clock_ns(CLOCK_MONOTONIC);
 	struct sr_error why;
 
 	note_cpu_changes(j);
 	if (j->sink_failed)
 		return;
-	/* What is older than the drain before this one is handed on. */
-	if (rec_drain(j->session, &why) || rec_output_tick(j->out, j->drained_ns, &why)) {
+	if (rec_drain(j->session, &why) || rec_output_tick(j->out, rec_handed_ns(j->session), &why)) {
 		give_up(j, &why);
 		return;
 	}
-	j->drained_ns = now;
 	if (!j->o->ring_ns)
 		return;
 	for (; j->dumps_asked; j->dumps_asked--)
@@ -372,7 +369,7 @@ static int begin(struct job *j, struct sr_error *err)
 
 	rc = rec_begin(j->session, &root, root ? 1 : 0, &sink, &starts, err);
 	j->start_real_ns = record_clock_ns(CLOCK_REALTIME);
-	j->start_ns = j->drained_ns = record_clock_ns(CLOCK_MONOTONIC);
+	j->start_ns = record_clock_ns(CLOCK_MONOTONIC);
 	if (!rc)
 		rc = rec_output_begin(j->out, &starts, j->start_ns, err);
 	sr_task_starts_release(&starts);

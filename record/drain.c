@@ -232,6 +232,8 @@ int rec_drain(struct rec_session *s, struct sr_error *err)
 	rec_pass_ends(s);
 	s->interval_ns = next_interval(s, now - s->drained_ns, most);
 	s->drained_ns = now;
+	if (now - HOLD_NS > s->handed_ns)
+		s->handed_ns = now - HOLD_NS;
 	s->failed = rc != 0;
 	note_stats(s, cpu_before);
 	return rc;

@@ -223,6 +223,7 @@ struct rec_session {
 	bool filtered, running;
 	bool failed;         /* the sink refused: nothing more is handed to it */
 	uint64_t drained_ns; /* when the last pass began */
+	uint64_t handed_ns;  /* what came before was handed on */
 	uint64_t interval_ns;
 	struct rec_stats stats;
 	struct rlimit files; /* as it was before rec_open */

@@ -597,10 +597,15 @@ static int stop(struct rec_output *o)
 
 static int put_file(struct rec_output *o, const struct sr_event *ev, size_t n, struct sr_error *err)
 {
-	size_t taken;
+	size_t taken = n;
 
-	if (put_limited(o, ev, n, o->cfg.max_bytes ? o->cfg.max_bytes : UINT64_MAX, &taken, err))
+	if (!o->cfg.max_bytes) {
+		if (srz_put_events(o->w, SRZ_STREAM_KERNEL, ev, n, err))
+			return -1;
+		o->pending += n;
+	} else if (put_limited(o, ev, n, o->cfg.max_bytes, &taken, err)) {
 		return -1;
+	}
 	o->stats.events += taken;
 	if (taken == n)
 		return 0;

@@ -70,6 +70,7 @@ int rec_begin(struct rec_session *s, const pid_t *pids, size_t npids, const stru
 /* After a failure (the sink's, say) nothing more is handed on: rec_end then only stops the tracing. */
 int rec_drain(struct rec_session *s, struct sr_error *err);
 uint64_t rec_interval_ns(const struct rec_session *s); /* until the next rec_drain should come */
+uint64_t rec_handed_ns(const struct rec_session *s);   /* all events before this time have been handed on */
 int rec_end(struct rec_session *s, struct sr_error *err);
 uint64_t rec_buffer_bytes(const struct rec_session *s); /* for each cpu, as it is */
 const struct rec_stats *rec_get_stats(const struct rec_session *s);

@@ -631,7 +631,7 @@ int rec_begin(struct rec_session *s, const pid_t *pids, size_t npids, const stru
 	for (size_t i = 0; i < starts->n; i++)
 		if (starts->v[i].comm[0] && rec_merge_set_comm(&s->merge, starts->v[i].tid, starts->v[i].comm, err))
 			return -1;
-	s->drained_ns = rec_now_ns();
+	s->drained_ns = s->handed_ns = rec_now_ns();
 	s->interval_ns = REC_FIRST_INTERVAL_NS;
 	if (rec_write_text(s->on_fd, "1"))
 		return sr_fail_errno(err, SR_ENVIRONMENT, "tracefs: tracing_on");
@@ -647,6 +647,11 @@ const struct rec_stats *rec_get_stats(const struct rec_session *s)
 uint64_t rec_interval_ns(const struct rec_session *s)
 {
 	return s->interval_ns;
+}
+
+uint64_t rec_handed_ns(const struct rec_session *s)
+{
+	return s->handed_ns;
 }
 
 uint64_t rec_buffer_bytes(const struct rec_session *s)
