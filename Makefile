@@ -38,6 +38,7 @@ FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o)
 CMD_OBJ  := $(CMD_SRC:%.c=$(B)/%.o)
 UNIT     := $(UNIT_SRC:%.c=$(B)/%) $(FUZZ_SRC:%.c=$(B)/%) $(B)/tests/real/round_trip
+BENCH    := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*_bench.c))
 C_FILES   = $(wildcard *.[ch] $(FOLDERS:%=%/*.[ch]) tests/*/*.[ch])
 SCRIPTS   = $(wildcard .ci/run tests/deps tests/demo tests/*.sh tests/*/*.sh)
 
@@ -113,7 +114,7 @@ demo:
 	$(Q)tests/demo
 
 bench:
-	$(Q)$(AS_USER) $(MAKE) --no-print-directory $(PARALLEL) all $(patsubst %.c,build/%,$(wildcard tests/bench/srz_bench.c))
+	$(Q)$(AS_USER) $(MAKE) --no-print-directory $(PARALLEL) all $(BENCH)
 	$(Q)tests/bench/run.sh
 
 format:
@@ -143,7 +144,7 @@ clean:
 	rm -rf build schedrec
 
 FORCE:
--include $(LIB_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(UNIT:%=%.d)
+-include $(LIB_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(UNIT:%=%.d) $(BENCH:%=%.d)
 .PHONY: all unit fuzz docs install uninstall check demo bench format clean toolchain FORCE \
 	lint lint-format lint-cppcheck lint-tidy lint-scripts lint-man
 .DELETE_ON_ERROR:

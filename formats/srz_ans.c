@@ -426,117 +426,128 @@ bool srz_ans_encode(struct srz_ans *a, const struct srz_ans_contexts *by, const 
 /* ---- decoding ---- */
 
 struct part {
-	const uint8_t *p;
-	uint32_t left, x; /* words, state */
-	struct past s;
-	const uint8_t *op;
-	uint8_t *to;
+	const uint8_t *p, *end; /* words */
+	uint32_t x;             /* state */
+	uint32_t past;          /* of the next symbol's context, what does not depend on its op */
 };
 
-static inline __attribute__((always_inline)) void step(const struct srz_ans *a, struct part *k, bool times,
-						       unsigned nops, unsigned octaves)
-{
-	unsigned op = times ? *k->op++ : 0;
-	unsigned table = a->map[context_of(&k->s, op, times, nops, octaves)];
-	uint32_t e = a->decode[table][k->x & (SRZ_ANS_TOTAL - 1)], more;
+/* What the contexts need, worked out for speed: a context is base[op] + past. */
+struct steps {
+	const struct srz_ans *a;
+	const uint8_t *op;
+	unsigned octaves; /* 0: not the times */
+	uint32_t base[SRZ_MAX_OPS];
+};
 
-	k->x = ((e >> 8 & 0xfff) + 1) * (k->x >> SRZ_ANS_BITS) + (e >> 20);
-	*k->to++ = (uint8_t)e;
-	pass(&k->s, op, times, e & 0xff);
-	more = k->x < STATE_MIN;
-	if (more) {
-		k->x = k->x << 16 | srz_get16(k->p);
+/* The next symbol; the caller knows that there is a word to be read, whether it is needed or not. */
+static inline __attribute__((always_inline)) void step(const struct steps *s, struct part *k, size_t at, uint8_t *out,
+						       unsigned octaves)
+{
+	uint32_t context = octaves ? s->base[s->op[at]] + k->past : k->past;
+	uint32_t e = s->a->decode[s->a->map[context]][k->x & (SRZ_ANS_TOTAL - 1)];
+	uint32_t x = ((e >> 8 & 0xfff) + 1) * (k->x >> SRZ_ANS_BITS) + (e >> 20);
+
+	out[at] = (uint8_t)e;
+	if (!octaves)
+		k->past = (e & 0xff) << 8 | k->past >> 8;
+	else if (octaves == 1)
+		k->past = s->op[at] + 1u;
+	else
+		k->past = (s->op[at] + 1u) * octaves + ((e & 0xff) >> 2);
+	if (x < STATE_MIN) {
+		x = x << 16 | srz_get16(k->p);
 		k->p += 2;
-		k->left--;
 	}
+	k->x = x;
 }
 
 /* As long as each part has a word for every symbol, nothing needs to be checked. */
-static inline __attribute__((always_inline)) void steps(const struct srz_ans *a, struct part part[4], size_t n,
-							bool times, unsigned nops, unsigned octaves)
+static inline __attribute__((always_inline)) size_t four_parts(const struct steps *s, struct part part[4], size_t n,
+							       uint8_t *out, unsigned octaves)
 {
-	struct part k0 = part[0], k1 = part[1], k2 = part[2], k3 = part[3];
+	struct part k[4] = { part[0], part[1], part[2], part[3] };
+	size_t done = 0, safe, i;
+	int j;
 
-	while (n) {
-		size_t safe = n, i;
-
-		safe = k0.left < safe ? k0.left : safe;
-		safe = k1.left < safe ? k1.left : safe;
-		safe = k2.left < safe ? k2.left : safe;
-		safe = k3.left < safe ? k3.left : safe;
-		if (!safe)
-			break;
-		for (i = 0; i < safe; i++) {
-			step(a, &k0, times, nops, octaves);
-			step(a, &k1, times, nops, octaves);
-			step(a, &k2, times, nops, octaves);
-			step(a, &k3, times, nops, octaves);
+	do {
+		safe = n - done;
+#pragma GCC unroll 4
+		for (j = 0; j < 4; j++)
+			safe = (size_t)(k[j].end - k[j].p) / 2 < safe ? (size_t)(k[j].end - k[j].p) / 2 : safe;
+		for (i = done; i < done + safe; i++) {
+			step(s, &k[0], i, out, octaves);
+			step(s, &k[1], i + n, out, octaves);
+			step(s, &k[2], i + 2 * n, out, octaves);
+			step(s, &k[3], i + 3 * n, out, octaves);
 		}
-		n -= safe;
-	}
-	part[0] = k0;
-	part[1] = k1;
-	part[2] = k2;
-	part[3] = k3;
+		done += safe;
+	} while (safe);
+	for (j = 0; j < 4; j++)
+		part[j] = k[j];
+	return done;
 }
 
-static inline __attribute__((always_inline)) const char *take_parts(const struct srz_ans *a, struct srz_view *v,
-								    const struct srz_ans_contexts *by, uint8_t *out,
-								    size_t n, bool times, unsigned octaves)
+static const char *one_part(const struct steps *s, struct part *k, size_t from, size_t to, uint8_t *out)
 {
 	static const char bad[] = "has a coded column that does not end where it should";
-	struct part part[4] = { { 0 } };
+	static const uint8_t none[2];
+
+	for (; from < to; from++) {
+		struct part k2 = *k;
+
+		if (k->p == k->end)
+			k2.p = none;
+		if (s->octaves == 64)
+			step(s, &k2, from, out, 64);
+		else if (s->octaves)
+			step(s, &k2, from, out, 1);
+		else
+			step(s, &k2, from, out, 0);
+		if (k->p == k->end && k2.p != none)
+			return bad;
+		if (k->p == k->end)
+			k2.p = k->p;
+		*k = k2;
+	}
+	return k->x == STATE_MIN && k->p == k->end ? NULL : bad;
+}
+
+static const char *take_parts(const struct steps *s, struct srz_view *v, uint8_t *out, size_t n)
+{
+	static const char bad[] = "has a coded column that does not end where it should";
 	unsigned nparts = n < SRZ_ANS_PARTS_FROM ? 1 : 4, i;
-	uint64_t words[4] = { 0 };
-	size_t used = 0;
+	uint64_t words[4] = { 0 }, all, used = 0;
+	struct part part[4] = { { 0 } };
+	size_t done = 0;
 
 	for (i = 0; i + 1 < nparts; i++)
 		used += words[i] = srz_take_max(v, SRZ_MAX_SECTION / 2, bad);
 	if (v->bad)
 		return v->bad;
-	if ((size_t)(v->end - v->p) % 2 || (size_t)(v->end - v->p) / 2 < used)
+	all = (uint64_t)(v->end - v->p) / 2;
+	if ((v->end - v->p) % 2 || all < used)
 		return bad;
-	words[i] = (size_t)(v->end - v->p) / 2 - used;
+	words[i] = all - used;
 	for (i = 0; i < nparts; i++) {
-		struct part *k = &part[i];
-
 		if (words[i] < 2)
 			return bad;
-		k->p = v->p + 4;
-		k->left = (uint32_t)words[i] - 2;
-		k->x = (uint32_t)srz_get16(v->p) << 16 | srz_get16(v->p + 2);
-		if (k->x < STATE_MIN)
+		part[i] = (struct part){ v->p + 4, v->p + words[i] * 2,
+					 (uint32_t)srz_get16(v->p) << 16 | srz_get16(v->p + 2), 0 };
+		if (part[i].x < STATE_MIN)
 			return bad;
-		k->to = out + part_start(n, i);
-		k->op = times ? by->ops + part_start(n, i) : NULL;
 		v->p += words[i] * 2;
 	}
-	if (nparts == 4)
-		steps(a, part, n / 4, times, by->nops, octaves);
+	if (nparts == 4 && s->octaves == 64)
+		done = four_parts(s, part, n / 4, out, 64);
+	else if (nparts == 4 && s->octaves)
+		done = four_parts(s, part, n / 4, out, 1);
+	else if (nparts == 4)
+		done = four_parts(s, part, n / 4, out, 0);
 	for (i = 0; i < nparts; i++) {
-		struct part *k = &part[i];
-		uint8_t *end = out + part_start(n, i + 1);
+		const char *wrong = one_part(s, &part[i], part_start(n, i) + done, part_start(n, i + 1), out);
 
-		while (k->to < end) {
-			/* a state below the least with no word to come is the end of a column that is cut */
-			if (k->x < STATE_MIN)
-				return bad;
-			if (!k->left) {
-				struct part last = *k;
-				uint8_t none[2] = { 0 };
-
-				last.p = none;
-				step(a, &last, times, by->nops, octaves);
-				if (last.p != none)
-					return bad;
-				last.p = k->p;
-				*k = last;
-			} else {
-				step(a, k, times, by->nops, octaves);
-			}
-		}
-		if (k->x != STATE_MIN || k->left)
-			return bad;
+		if (wrong)
+			return wrong;
 	}
 	return NULL;
 }
@@ -546,6 +557,7 @@ const char *srz_ans_decode(struct srz_ans *a, const struct srz_ans_contexts *by,
 {
 	struct srz_view v = { p, p + stored, NULL };
 	struct levels lv = levels_of(by);
+	struct steps s = { .a = a, .op = by->ops, .octaves = lv.octaves };
 	struct chosen c = { .tables = 1 };
 	unsigned level, i;
 
@@ -571,9 +583,7 @@ const char *srz_ans_decode(struct srz_ans *a, const struct srz_ans_contexts *by,
 	if (v.bad)
 		return v.bad;
 	fill_map(a, &lv, &c);
-	if (!by->ops)
-		return take_parts(a, &v, by, out, n, false, 0);
-	if (lv.octaves == 1)
-		return take_parts(a, &v, by, out, n, true, 1);
-	return take_parts(a, &v, by, out, n, true, 64);
+	for (i = 0; by->ops && i < by->nops; i++)
+		s.base[i] = i * (by->nops + 1) * lv.octaves;
+	return take_parts(&s, &v, out, n);
 }

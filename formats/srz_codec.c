@@ -82,7 +82,7 @@ void srz_model_start(struct srz_model *m)
 	for (i = 0; i < SR_MAX_CPUS; i++)
 		m->cpu[i].cur = SRZ_NO_SLOT;
 	for (i = 0; i < SRZ_COLS; i++)
-		m->col[i].n = 0;
+		m->col[i].at = m->col[i].p;
 	srz_model_appear(m, srz_model_new_slot(m, 0, 0));
 }
 

@@ -185,7 +185,7 @@ static const char *decode_op_column(struct srz_codec *c, const struct srz_head *
 	uint32_t count[SRZ_MAX_OPS] = { 0 };
 	uint32_t i;
 
-	if (col->len != h->chunk.events)
+	if (srz_col_len(col) != h->chunk.events)
 		return "has another number of ops than of events";
 	for (i = 0; i < h->chunk.events; i++)
 		count[col->p[i]]++;
@@ -194,6 +194,51 @@ static const char *decode_op_column(struct srz_codec *c, const struct srz_head *
 			return "counts its events by op wrongly";
 	memcpy(c->op, col->p, h->chunk.events);
 	return NULL;
+}
+
+uint64_t srz_model_take(struct srz_model *m, enum srz_column id, uint64_t max)
+{
+	struct srz_col *c = &m->col[id];
+	struct srz_view view = { c->at, c->end, NULL };
+	uint64_t v = srz_take_max(&view, max, "a value is out of range");
+
+	if (view.bad)
+		srz_model_fail(m, view.bad);
+	c->at += view.p - c->at;
+	return v;
+}
+
+uint32_t srz_model_other(struct srz_model *m, unsigned sym, uint16_t cpu)
+{
+	uint32_t slot;
+
+	if (sym <= SRZ_RECENT) {
+		if (sym > m->nrecent) {
+			srz_model_fail(m, "a task rank is out of range");
+			return 0;
+		}
+		slot = m->recent[sym - 1];
+		srz_model_to_front(m, slot, sym - 1);
+		return slot;
+	}
+	if (sym == SRZ_SYM_NEW) {
+		int64_t d = srz_unzigzag(srz_model_varint(m, SRZ_COL_TIDS, 0, UINT32_MAX, 0));
+
+		if (m->last_tid + d < 0 || m->last_tid + d > INT32_MAX) {
+			srz_model_fail(m, "a tid is out of range");
+			return 0;
+		}
+		m->last_tid += (int32_t)d;
+		slot = srz_model_new_slot(m, m->last_tid, cpu);
+	} else {
+		slot = (uint32_t)srz_model_varint(m, SRZ_COL_FAR, 0, UINT32_MAX, 0);
+		if (slot >= m->nslots) {
+			srz_model_fail(m, "a task slot is out of range");
+			return 0;
+		}
+	}
+	srz_model_appear(m, slot);
+	return slot;
 }
 
 static const char *take_sparse(const uint8_t *p, size_t stored, uint8_t *out, size_t n)
@@ -231,7 +276,7 @@ static const char *unpack_column(struct srz_codec *c, const struct srz_head *h, 
 		return take_sparse(p, e->stored, to, e->raw);
 	case SRZ_ANS:
 		if (e->id == SRZ_COL_TIMES) {
-			if (ops->len != h->chunk.events || e->raw != h->chunk.events)
+			if (srz_col_len(ops) != h->chunk.events || e->raw != h->chunk.events)
 				return "has other numbers of ops or times than of events";
 			by = (struct srz_ans_contexts){ ops->p, h->nops };
 		}
@@ -257,7 +302,7 @@ static const char *decode_columns(struct srz_codec *c, struct srz_view *v, struc
 	if (bad)
 		return bad;
 	for (i = 0; i < SRZ_COLS; i++)
-		m->col[i] = (struct srz_col){ .p = &c->nothing };
+		m->col[i] = (struct srz_col){ .p = &c->nothing, .at = &c->nothing, .end = &c->nothing };
 	for (i = 0; i < n; i++)
 		total += e[i].id && e[i].coding != SRZ_RAW ? e[i].raw : 0;
 	c->columns.n = 0;
@@ -279,7 +324,7 @@ static const char *decode_columns(struct srz_codec *c, struct srz_view *v, struc
 				return bad;
 			c->columns.n += e[i].raw;
 		}
-		m->col[e[i].id] = (struct srz_col){ .p = to, .len = e[i].raw };
+		m->col[e[i].id] = (struct srz_col){ .p = to, .at = to, .end = to + e[i].raw };
 		if (e[i].id == SRZ_COL_OPS) {
 			bad = decode_op_column(c, h);
 			if (bad)
@@ -292,12 +337,12 @@ static const char *decode_columns(struct srz_codec *c, struct srz_view *v, struc
 static const char *decode_times(struct srz_codec *c, const struct srz_head *h)
 {
 	const struct srz_col *times = &c->model.col[SRZ_COL_TIMES], *rest = &c->model.col[SRZ_COL_BITS];
-	struct srz_bits bits = { .p = rest->p, .len = (uint64_t)rest->len * 8 };
+	struct srz_bits bits = { .p = rest->p, .len = (uint64_t)srz_col_len(rest) * 8 };
 	uint64_t end = (h->chunk.last.time_ns - h->chunk.first.time_ns) / h->chunk.unit;
 	unsigned r;
 	uint32_t i;
 
-	if (times->len != h->chunk.events)
+	if (srz_col_len(times) != h->chunk.events)
 		return "has another number of times than of events";
 	for (r = 0; r < h->nruns; r++) {
 		uint64_t t = 0;
@@ -321,7 +366,7 @@ static const char *decode_times(struct srz_codec *c, const struct srz_head *h)
 			c->time[i] = h->chunk.first.time_ns + t * h->chunk.unit;
 		}
 	}
-	return (bits.pos + 7) / 8 == rest->len ? NULL : "has more bits than its times need";
+	return (bits.pos + 7) / 8 == srz_col_len(rest) ? NULL : "has more bits than its times need";
 }
 
 /* Restores the heap's order below its root. Runs are in order of cpu, so equal times go by index. */
@@ -357,14 +402,13 @@ static void skip_unknown(struct srz_model *m, struct sr_event *ev, unsigned flag
 
 	if (flags & SRZ_OP_CTX)
 		srz_model_task(m, SRZ_COL_TASK, 0, m->cpu[ev->cpu].woken, ev->cpu, 0);
-	v = (struct srz_view){ m->col[SRZ_COL_EXT].p + m->col[SRZ_COL_EXT].n,
-			       m->col[SRZ_COL_EXT].p + m->col[SRZ_COL_EXT].len, NULL };
+	v = (struct srz_view){ m->col[SRZ_COL_EXT].at, m->col[SRZ_COL_EXT].end, NULL };
 	len = srz_take_max(&v, SRZ_MAX_SECTION, "a payload is longer than the limit");
 	srz_take_bytes(&v, len);
 	if (v.bad)
-		m->bad = v.bad;
+		srz_model_fail(m, v.bad);
 	else
-		m->col[SRZ_COL_EXT].n = (size_t)(v.p - m->col[SRZ_COL_EXT].p);
+		m->col[SRZ_COL_EXT].at += v.p - m->col[SRZ_COL_EXT].at;
 }
 
 static int by_first_time(const struct srz_codec *c, const struct srz_run *run, uint16_t a, uint16_t b)
@@ -386,9 +430,9 @@ static unsigned make_heap(const struct srz_codec *c, const struct srz_head *h, u
 	return h->nruns;
 }
 
-static bool at_key(const struct sr_event *ev, struct srz_key key)
+static bool same_key(struct srz_key a, struct srz_key b)
 {
-	return ev->time_ns == key.time_ns && ev->cpu == key.cpu;
+	return a.time_ns == b.time_ns && a.cpu == b.cpu;
 }
 
 /* The first time of any run but the one at the root. */
@@ -405,11 +449,14 @@ static const char *decode_events(struct srz_codec *c, struct srz_head *h, struct
 {
 	struct srz_model *m = &c->model;
 	uint16_t heap[SR_MAX_CPUS];
-	unsigned nheap = make_heap(c, h, heap), i;
+	unsigned nheap, i;
+	struct srz_key first, last;
 	uint64_t lost = 0;
-	uint32_t done = 0;
 
 	*n = 0;
+	heap[0] = 0;
+	nheap = make_heap(c, h, heap);
+	first = last = (struct srz_key){ c->time[h->run[heap[0]].pos], h->run[heap[0]].cpu };
 	while (nheap) {
 		struct srz_run *r = &h->run[heap[0]];
 		uint64_t until = others_from(c, h, heap, nheap);
@@ -419,10 +466,11 @@ static const char *decode_events(struct srz_codec *c, struct srz_head *h, struct
 			const struct srz_op *op = &h->op[c->op[r->pos]];
 			struct sr_event *e = &ev[*n];
 
-			*e = (struct sr_event){ .time_ns = c->time[r->pos],
-						.cpu = r->cpu,
-						.kind = (uint8_t)op->kind,
-						.flags = op->flags & SR_EV_FILE_FLAGS };
+			memset(e, 0, sizeof(*e));
+			e->time_ns = c->time[r->pos];
+			e->cpu = r->cpu;
+			e->kind = (uint8_t)op->kind;
+			e->flags = op->flags & SR_EV_FILE_FLAGS;
 			if (op->kind) {
 				srz_model_event(m, e, op->flags, 0);
 				++*n;
@@ -431,20 +479,21 @@ static const char *decode_events(struct srz_codec *c, struct srz_head *h, struct
 			} else {
 				skip_unknown(m, e, op->flags);
 			}
-			if (m->bad)
-				return m->bad;
-			if (!done++ && !at_key(e, h->chunk.first))
-				return "does not begin where its head says";
-			if (done == h->chunk.events && !at_key(e, h->chunk.last))
-				return "does not end where its head says";
+			last = (struct srz_key){ e->time_ns, e->cpu };
 		} while (++r->pos != r->end && c->time[r->pos] < until);
+		if (m->bad)
+			return m->bad;
 		if (r->pos == r->end)
 			heap[0] = heap[--nheap];
 		if (nheap)
 			sift(c, h->run, heap, nheap);
 	}
+	if (!same_key(first, h->chunk.first))
+		return "does not begin where its head says";
+	if (!same_key(last, h->chunk.last))
+		return "does not end where its head says";
 	for (i = SRZ_COL_NEXT; i < SRZ_COLS; i++)
-		if (m->col[i].n != m->col[i].len)
+		if (m->col[i].at != m->col[i].end)
 			return "has a column that is longer than its events need";
 	return lost == h->lost ? NULL : "counts its lost events wrongly";
 }
@@ -471,7 +520,7 @@ const char *srz_chunk_decode(struct srz_codec *c, const uint8_t *p, size_t len, 
 		bad = SRZ_NO_MEMORY;
 	if (!bad)
 		bad = decode_columns(c, &v, h);
-	if (!bad && c->model.col[SRZ_COL_OPS].len != h->chunk.events)
+	if (!bad && srz_col_len(&c->model.col[SRZ_COL_OPS]) != h->chunk.events)
 		bad = "has another number of ops than of events";
 	if (!bad)
 		bad = decode_times(c, h);
@@ -481,5 +530,24 @@ const char *srz_chunk_decode(struct srz_codec *c, const uint8_t *p, size_t len, 
 	}
 	if (!bad)
 		srz_head_totals(h, totals);
+	return bad;
+}
+
+const char *srz_chunk_columns(const uint8_t *p, size_t len, uint32_t *stored)
+{
+	struct srz_view v = { p, p + len, NULL };
+	struct srz_head *h = malloc(sizeof(*h));
+	struct entry e[255];
+	const char *bad;
+	unsigned i, n;
+
+	if (!h)
+		return SRZ_NO_MEMORY;
+	memset(stored, 0, SRZ_COLS * sizeof(*stored));
+	decode_head(&v, h);
+	free(h);
+	bad = v.bad ? v.bad : decode_directory(&v, e, &n);
+	for (i = 0; !bad && i < n; i++)
+		stored[e[i].id] += e[i].stored;
 	return bad;
 }

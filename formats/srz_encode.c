@@ -150,8 +150,8 @@ static void encode_times(struct srz_codec *c, const struct srz_head *h)
 	}
 	if (bits.nacc)
 		bits.p[bits.pos++] = (uint8_t)bits.acc;
-	times->n = h->chunk.events;
-	rest->n = bits.pos;
+	times->at = times->p + h->chunk.events;
+	rest->at = rest->p + bits.pos;
 }
 
 static void encode_head(const struct srz_head *h, struct srz_buf *out)
@@ -220,32 +220,32 @@ static void encode_columns(struct srz_codec *c, struct srz_buf *out)
 
 	c->columns.n = 0;
 	for (i = 1; i < SRZ_COLS; i++)
-		ncols += c->model.col[i].n != 0;
+		ncols += c->model.col[i].at != c->model.col[i].p;
 	srz_put_varint(out, ncols);
 	for (i = 1; i < SRZ_COLS; i++) {
 		const struct srz_col *col = &c->model.col[i];
-		size_t before = c->columns.n;
+		size_t before = c->columns.n, n = srz_col_done(col);
 		unsigned coding = SRZ_RAW;
 
-		if (!col->n)
+		if (!n)
 			continue;
-		if (col->n > 1 && !memcmp(col->p, col->p + 1, col->n - 1)) {
+		if (n > 1 && !memcmp(col->p, col->p + 1, n - 1)) {
 			coding = SRZ_FILL;
 			srz_put_bytes(&c->columns, col->p, 1);
-		} else if (c->level && put_sparse(col->p, col->n, &c->columns)) {
+		} else if (c->level && put_sparse(col->p, n, &c->columns)) {
 			coding = SRZ_SPARSE;
-		} else if (c->level && col->n >= ANS_FROM && column_ans[i] &&
-			   srz_ans_encode(c->ans, i == SRZ_COL_TIMES ? &times : &bytes, col->p, col->n, &c->columns)) {
+		} else if (c->level && n >= ANS_FROM && column_ans[i] &&
+			   srz_ans_encode(c->ans, i == SRZ_COL_TIMES ? &times : &bytes, col->p, n, &c->columns)) {
 			coding = SRZ_ANS;
-		} else if (c->level && (col->n < ANS_FROM || !column_ans[i]) && i != SRZ_COL_BITS &&
-			   srz_deflate(&c->def, c->level, Z_DEFAULT_STRATEGY, col->p, col->n, &c->columns)) {
+		} else if (c->level && (n < ANS_FROM || !column_ans[i]) && i != SRZ_COL_BITS &&
+			   srz_deflate(&c->def, c->level, Z_DEFAULT_STRATEGY, col->p, n, &c->columns)) {
 			coding = SRZ_DEFLATE;
 		} else {
-			srz_put_bytes(&c->columns, col->p, col->n);
+			srz_put_bytes(&c->columns, col->p, n);
 		}
 		srz_put_varint(out, i << 1 | 1);
 		srz_put_varint(out, coding);
-		srz_put_varint(out, col->n);
+		srz_put_varint(out, n);
 		srz_put_varint(out, c->columns.n - before);
 	}
 	srz_put_bytes(out, c->columns.p, c->columns.n);
@@ -270,7 +270,7 @@ int srz_chunk_encode(struct srz_codec *c, unsigned stream, const struct sr_event
 	*srz_model_find(m, 0) = (struct srz_hash){ 0, 0, m->generation };
 	encode_events(c, ev, n, h);
 	encode_times(c, h);
-	m->col[SRZ_COL_OPS] = (struct srz_col){ .p = c->op, .n = n };
+	m->col[SRZ_COL_OPS] = (struct srz_col){ .p = c->op, .at = c->op + n };
 	encode_head(h, out);
 	encode_columns(c, out);
 	m->col[SRZ_COL_OPS] = (struct srz_col){ 0 };

@@ -192,6 +192,9 @@ extern const char SRZ_NO_MEMORY[];
 const char *srz_chunk_decode(struct srz_codec *c, const uint8_t *p, size_t len, const struct srz_chunk *chunk,
 			     struct sr_event *ev, size_t *n, struct srz_totals *totals);
 
+/* The stored bytes of each column (enum srz_column), of a chunk that decodes. NULL, or what is wrong. */
+const char *srz_chunk_columns(const uint8_t *p, size_t len, uint32_t *stored);
+
 /* The tasks section. */
 int srz_tasks_encode(const struct sr_task_starts *t, struct srz_buf *out, struct sr_error *err);
 const char *srz_tasks_decode(const uint8_t *p, size_t len,

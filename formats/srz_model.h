@@ -67,10 +67,20 @@ struct srz_cpu_state {
 
 struct srz_col {
 	uint8_t *p;
-	size_t n;   /* bytes written, or read */
-	size_t len; /* decoding: bytes there are */
+	uint8_t *at;  /* what is to be written or read next */
+	uint8_t *end; /* decoding: behind the last */
 	size_t cap;
 };
+
+static inline size_t srz_col_done(const struct srz_col *c)
+{
+	return (size_t)(c->at - c->p);
+}
+
+static inline size_t srz_col_len(const struct srz_col *c)
+{
+	return (size_t)(c->end - c->p);
+}
 
 struct srz_hash {
 	int32_t tid;
@@ -93,50 +103,57 @@ struct srz_model {
 
 #define SRZ_INLINE static inline __attribute__((always_inline))
 
+static inline void srz_model_fail(struct srz_model *m, const char *bad)
+{
+	if (!m->bad)
+		m->bad = bad;
+}
+
 SRZ_INLINE unsigned srz_model_byte(struct srz_model *m, enum srz_column id, unsigned v, int enc)
 {
 	struct srz_col *c = &m->col[id];
 
 	if (enc) {
-		c->p[c->n++] = (uint8_t)v;
+		*c->at++ = (uint8_t)v;
 		return v;
 	}
-	if (c->n == c->len) {
-		m->bad = "a column ends too early";
+	if (__builtin_expect(c->at == c->end, 0)) {
+		srz_model_fail(m, "a column ends too early");
 		return 0;
 	}
-	return c->p[c->n++];
+	return *c->at++;
 }
+
+uint64_t srz_model_take(struct srz_model *m, enum srz_column id, uint64_t max);
 
 SRZ_INLINE uint64_t srz_model_varint(struct srz_model *m, enum srz_column id, uint64_t v, uint64_t max, int enc)
 {
 	struct srz_col *c = &m->col[id];
-	struct srz_view view;
 
 	if (enc) {
 		for (; v >= 0x80; v >>= 7)
-			c->p[c->n++] = (uint8_t)(v | 0x80);
-		c->p[c->n++] = (uint8_t)v;
+			*c->at++ = (uint8_t)(v | 0x80);
+		*c->at++ = (uint8_t)v;
 		return 0;
 	}
-	if (c->n < c->len && c->p[c->n] < 0x80 && c->p[c->n] <= max)
-		return c->p[c->n++];
-	view = (struct srz_view){ c->p + c->n, c->p + c->len, NULL };
-	v = srz_take_max(&view, max, "a value is out of range");
-	if (view.bad)
-		m->bad = view.bad;
-	c->n = (size_t)(view.p - c->p);
-	return v;
+	if (c->at < c->end && *c->at < 0x80 && *c->at <= max)
+		return *c->at++;
+	return srz_model_take(m, id, max);
 }
 
 /* A 16-bit value as its difference from the foretold one. */
 SRZ_INLINE int16_t srz_model_near(struct srz_model *m, enum srz_column id, int16_t v, int16_t foretold, int enc)
 {
+	struct srz_col *c = &m->col[id];
 	int16_t d = (int16_t)(uint16_t)((unsigned)(uint16_t)v - (uint16_t)foretold);
 
 	if (enc) {
 		srz_model_varint(m, id, srz_zigzag(d), 0, enc);
 		return v;
+	}
+	if (__builtin_expect(c->at < c->end && !*c->at, 1)) {
+		c->at++;
+		return foretold;
 	}
 	d = (int16_t)srz_unzigzag(srz_model_varint(m, id, 0, UINT16_MAX, enc));
 	return (int16_t)(uint16_t)((unsigned)(uint16_t)foretold + (uint16_t)d);
@@ -146,7 +163,7 @@ SRZ_INLINE uint16_t srz_model_cpu(struct srz_model *m, uint16_t v, uint16_t fore
 {
 	v = (uint16_t)srz_model_near(m, SRZ_COL_CPU, (int16_t)v, (int16_t)foretold, enc);
 	if (!enc && v >= SR_MAX_CPUS) {
-		m->bad = "a cpu is out of range";
+		srz_model_fail(m, "a cpu is out of range");
 		return 0;
 	}
 	return v;
@@ -200,6 +217,9 @@ static inline uint32_t srz_model_new_slot(struct srz_model *m, int32_t tid, uint
 	return m->nslots++;
 }
 
+/* Decoding: the task of a symbol that is not 0. */
+uint32_t srz_model_other(struct srz_model *m, unsigned sym, uint16_t cpu);
+
 /* The caller has made room for as many slots as there can be tasks in the chunk. */
 SRZ_INLINE uint32_t srz_model_task(struct srz_model *m, enum srz_column id, int32_t tid, uint32_t foretold,
 				   uint16_t cpu, int enc)
@@ -237,35 +257,7 @@ SRZ_INLINE uint32_t srz_model_task(struct srz_model *m, enum srz_column id, int3
 		return slot;
 	}
 	sym = srz_model_byte(m, id, 0, enc);
-	if (!sym)
-		return foretold;
-	if (sym <= SRZ_RECENT) {
-		if (sym > m->nrecent) {
-			m->bad = "a task rank is out of range";
-			return 0;
-		}
-		slot = m->recent[sym - 1];
-		srz_model_to_front(m, slot, sym - 1);
-		return slot;
-	}
-	if (sym == SRZ_SYM_NEW) {
-		int64_t d = srz_unzigzag(srz_model_varint(m, SRZ_COL_TIDS, 0, UINT32_MAX, enc));
-
-		if (m->last_tid + d < 0 || m->last_tid + d > INT32_MAX) {
-			m->bad = "a tid is out of range";
-			return 0;
-		}
-		m->last_tid += (int32_t)d;
-		slot = srz_model_new_slot(m, m->last_tid, cpu);
-	} else {
-		slot = (uint32_t)srz_model_varint(m, SRZ_COL_FAR, 0, UINT32_MAX, enc);
-		if (slot >= m->nslots) {
-			m->bad = "a task slot is out of range";
-			return 0;
-		}
-	}
-	srz_model_appear(m, slot);
-	return slot;
+	return sym ? srz_model_other(m, sym, cpu) : foretold;
 }
 
 /* Kinds whose ctx says which task runs on the cpu. */
@@ -316,7 +308,7 @@ SRZ_INLINE void srz_model_switch(struct srz_model *m, struct sr_event *ev, struc
 	sym = ev->u.sw.prev_state == s->state ? 0 : ev->u.sw.prev_state + 1u;
 	sym = srz_model_byte(m, SRZ_COL_STATE, sym, enc);
 	if (!enc && sym > SR_STATES)
-		m->bad = "a task state is out of range";
+		srz_model_fail(m, "a task state is out of range");
 	else if (sym)
 		s->state = (uint8_t)(sym - 1);
 	foretold = cs->woken ? cs->woken : s->after;
@@ -381,7 +373,7 @@ SRZ_INLINE int16_t srz_model_any_cpu(struct srz_model *m, int16_t v, int16_t for
 {
 	v = srz_model_near(m, SRZ_COL_CPU, v, foretold, enc);
 	if (!enc && (v < -1 || v >= SR_MAX_CPUS))
-		m->bad = "a cpu is out of range";
+		srz_model_fail(m, "a cpu is out of range");
 	return v;
 }
 
@@ -430,7 +422,7 @@ SRZ_INLINE void srz_model_rare(struct srz_model *m, struct sr_event *ev, struct 
 		ev->u.exit.prio = srz_model_prio(m, a, ev->u.exit.prio, enc);
 		ev->u.exit.group_dead = (uint8_t)srz_model_byte(m, SRZ_COL_MISC, ev->u.exit.group_dead, enc);
 		if (!enc && ev->u.exit.group_dead > 2)
-			m->bad = "group_dead is out of range";
+			srz_model_fail(m, "group_dead is out of range");
 		break;
 	case SR_EV_RENAME:
 	case SR_EV_COMM:
@@ -470,7 +462,7 @@ SRZ_INLINE void srz_model_rare(struct srz_model *m, struct sr_event *ev, struct 
 		else
 			ev->u.decision.cost_ns = (uint32_t)srz_model_varint(m, SRZ_COL_MISC, 0, UINT32_MAX, enc);
 		if (!enc && ev->u.decision.cause >= SR_CAUSES)
-			m->bad = "a cause is out of range";
+			srz_model_fail(m, "a cause is out of range");
 		else if (!enc && m->bad)
 			break;
 		if (ev->u.decision.to >= 0)
@@ -518,7 +510,7 @@ SRZ_INLINE void srz_model_event(struct srz_model *m, struct sr_event *ev, unsign
 		if (srz_kind_runs(ev->kind))
 			cs->cur = ctx;
 	} else if (!enc && ctx == SRZ_NO_SLOT) {
-		m->bad = "a cpu's task is not known";
+		srz_model_fail(m, "a cpu's task is not known");
 		return;
 	}
 	if (!enc)

@@ -41,14 +41,14 @@ t_equal "" "$(grep -vE 'swapper:|tid=0' "$T/out")"
 t_ok
 
 t_case "dump of a pipe whose reader goes away is quiet"
-for _ in 1 2 3 4 5 6 7 8; do cat $G/deflated.srz; done >"$T/many"
-"$SCHEDREC" dump $G/deflated.srz 2>"$T/err" | head -n 1 >"$T/out"
+for _ in 1 2 3 4 5 6 7 8; do cat $G/coded.srz; done >"$T/many"
+"$SCHEDREC" dump $G/coded.srz 2>"$T/err" | head -n 1 >"$T/out"
 t_equal "0 0" "${PIPESTATUS[*]}"
 t_true "it said: $(cat "$T/err")" test ! -s "$T/err"
 t_ok
 
 t_case "dump to a full disk fails with one line"
-"$SCHEDREC" dump $G/deflated.srz >/dev/full 2>"$T/err"
+"$SCHEDREC" dump $G/coded.srz >/dev/full 2>"$T/err"
 t_equal 3 $?
 t_one_line "$T/err"
 t_ok
@@ -81,7 +81,7 @@ t_need python3 && t_true "they differ" python3 "$T/compare.py" "$T/out" $G/all-k
 t_ok
 
 t_case "info says of a whole file that it is complete"
-t_status 0 "$SCHEDREC" info $G/deflated.srz
+t_status 0 "$SCHEDREC" info $G/coded.srz
 t_match '^integrity +complete' "$T/out"
 t_match '^events +6,000, ' "$T/out"
 t_no_match '[^ -~]' "$T/out"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Fuzz target: any bytes as a .srz file. Nothing may crash, no memory may be misused, and reading twice must give
- * the same events in the order of event.h, each of them valid.
+ * the same events in the order of event.h, each of them valid. What reads to its end is written again, and must read the same.
  *
  *   clang -fsanitize=fuzzer,address,undefined ... -DLIBFUZZER      with libFuzzer, whose mutations are sealed again
  *   cc ...                                                             a plain program: fuzz_srz FILE...
@@ -82,6 +82,60 @@ static uint64_t read_events(struct srz_reader *r, uint64_t from_ns, uint64_t *mi
 	return sum;
 }
 
+struct copy {
+	struct sr_event *ev;
+	size_t n, cap;
+};
+
+static void copy_add(struct copy *c, const struct sr_event *ev)
+{
+	if (c->n == c->cap) {
+		c->cap = c->cap ? c->cap * 2 : 1024;
+		c->ev = realloc(c->ev, c->cap * sizeof(*c->ev));
+		MUST_BE(c->ev);
+	}
+	c->ev[c->n++] = *ev;
+}
+
+static bool follows(const struct sr_event *a, const struct sr_event *b)
+{
+	return a->time_ns < b->time_ns || (a->time_ns == b->time_ns && a->cpu <= b->cpu);
+}
+
+/* The events of all streams become one stream, as long as they are in its order. */
+static void write_again(struct srz_reader *r)
+{
+	static char path[64];
+	struct sr_event ev;
+	struct sr_error err;
+	struct copy c = { 0 };
+	struct srz_writer *w;
+	size_t i;
+	int ret;
+
+	MUST_BE(!srz_rewind(r, &err));
+	while ((ret = srz_next(r, &ev, &err)) == 1)
+		if (!c.n || follows(&c.ev[c.n - 1], &ev))
+			copy_add(&c, &ev);
+	if (!ret && c.n) {
+		snprintf(path, sizeof(path), "/dev/shm/schedrec-fuzz-%d.srz", (int)getpid());
+		w = srz_create(path, 1 + (unsigned)c.n / 2, &err);
+		MUST_BE(w);
+		MUST_BE(!srz_put_events(w, SRZ_STREAM_KERNEL, c.ev, c.n, &err));
+		MUST_BE(!srz_close(w, &err));
+		r = srz_open(path, &err);
+		MUST_BE(r && srz_get_info(r)->complete && srz_get_info(r)->events == c.n);
+		for (i = 0; i < c.n; i++) {
+			MUST_BE(srz_next(r, &ev, &err) == 1);
+			MUST_BE(!memcmp(&ev, &c.ev[i], sizeof(ev)));
+		}
+		MUST_BE(srz_next(r, &ev, &err) == 0);
+		srz_reader_free(r);
+		unlink(path);
+	}
+	free(c.ev);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static int fd = -1;
@@ -119,6 +173,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* not all is read then, so the count is another; the order still holds */
 	for (struct sr_event ev; srz_next(r, &ev, &err) == 1;)
 		MUST_BE(ev.time_ns >= middle_ns);
+	write_again(r);
 	srz_reader_free(r);
 	return 0;
 }
