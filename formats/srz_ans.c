@@ -299,9 +299,8 @@ static void fill_map(struct srz_ans *a, const struct levels *lv, const struct ch
 			memset(a->map + (size_t)c->group[level][i] * lv->size[level], (int)table++, lv->size[level]);
 }
 
-static inline __attribute__((always_inline)) void contexts(struct srz_ans *a, const struct srz_ans_contexts *by,
-							   const uint8_t *p, size_t n, bool times, unsigned octaves,
-							   uint16_t *context)
+static inline __attribute__((always_inline)) void contexts(const struct srz_ans_contexts *by, const uint8_t *p,
+							   size_t n, bool times, unsigned octaves, uint16_t *context)
 {
 	unsigned part;
 
@@ -407,9 +406,9 @@ bool srz_ans_encode(struct srz_ans *a, const struct srz_ans_contexts *by, const 
 	if (n < 32 || lv.contexts > SRZ_ANS_CONTEXTS || !encoder_room(a, n))
 		return false;
 	if (by->ops)
-		contexts(a, by, p, n, true, lv.octaves, a->context);
+		contexts(by, p, n, true, lv.octaves, a->context);
 	else
-		contexts(a, by, p, n, false, 0, a->context);
+		contexts(by, p, n, false, 0, a->context);
 	fine = &a->groups[lv.n - 1];
 	groups_clear(fine);
 	for (i = 0; i < n; i++)

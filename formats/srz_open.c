@@ -319,8 +319,8 @@ static const char *take_chunk_entry(struct srz_reader *r, struct srz_view *v, ui
 	c.stream = (uint8_t)srz_take_max(v, SRZ_STREAMS - 1, "names a stream that is not known");
 	c.events = (uint32_t)srz_take_max(v, SRZ_MAX_CHUNK_EVENTS, "has a chunk of too many events");
 	c.unit = (uint32_t)srz_take_max(v, SRZ_MAX_TIME_UNIT, "has a time unit out of range");
-	if (!v->bad && !c.unit)
-		v->bad = "has a time unit out of range";
+	if (!c.unit)
+		return v->bad ? v->bad : "has a time unit out of range";
 	first = *last_ns + (uint64_t)srz_unzigzag(srz_take_varint(v));
 	span = srz_take_varint(v);
 	c.first.cpu = (uint32_t)srz_take_max(v, SR_MAX_CPUS - 1, "names a cpu out of range");

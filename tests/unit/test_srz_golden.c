@@ -332,7 +332,7 @@ static void what_may_be_skipped_is_skipped(void **state)
 
 /* ---- version 1 for ever ---- */
 
-/* tests/golden/v1.srz is never made anew, and neither are these numbers: what was once released stays readable. */
+/* tests/golden/released/v1.srz is never made anew, and neither are these numbers: what was once released stays readable. */
 #define V1_EVENTS 4800
 #define V1_SUM 0x2e80265c34157be5ull
 
@@ -387,7 +387,7 @@ static uint64_t mix_event(uint64_t sum, const struct sr_event *ev)
 
 static void version_1_stays_readable(void **state)
 {
-	struct srz_reader *r = srz_open(DIR "v1.srz", &err);
+	struct srz_reader *r = srz_open(DIR "released/v1.srz", &err);
 	uint64_t sum = 0xcbf29ce484222325u;
 	struct sr_event ev;
 	size_t n = 0;
