@@ -66,7 +66,7 @@ struct ana_metric {
  *   imbalance_score        time-weighted mean of (most runnable tasks on one cpu - mean over cpus)
  *   policy_decision_ns.*, balancer_cpu_ns   cost of decisions; of those made by the balancer (tick, newidle, active)
  *   recording_disturbance_share   what recording took of the machine's CPU time (cost.h)
- *   recording_lost_share          events that the recording lost, of all there were
+ *   recording_lost_share          events that the recording lost, as far as the kernel counted them, of all there were
  *
  * The three of whole cpus need a system-wide recording. A replay that only recorded itself (meta source "self") sees
  * neither preemption nor cpus: there run_delay_ns, preempt_wait_ns, slice_ns, switches_involuntary and migrations.*

@@ -49,10 +49,7 @@ static int cost_metrics(struct ana_result *out, struct sr_error *err)
 
 	if (c->disturbance >= 0 && ana_set(out, "recording_disturbance_share", "ratio", c->disturbance, err) < 0)
 		return -1;
-	/* Where the kernel does not say how many, the share is not known. */
-	if (out->self || c->lost_more)
-		return 0;
-	return ana_set(out, "recording_lost_share", "ratio", c->lost_share, err);
+	return out->self ? 0 : ana_set(out, "recording_lost_share", "ratio", c->lost_share, err);
 }
 
 int ana_read(struct srz_reader *r, struct ana_pass_config *cfg, struct ana_result *out, struct ana_pass **pass,

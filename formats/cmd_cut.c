@@ -44,7 +44,7 @@ struct cut {
 	uint64_t from_ns, to_ns;   /* on the events' clock; to_ns UINT64_MAX: the end */
 	uint64_t start_ns, end_ns; /* of what is cut out, likewise */
 	uint64_t events, lost, lost_places, bytes;
-	size_t tasks, binds;
+	size_t tasks, clocks, binds; /* at its start; the latter two are events that tell it */
 };
 
 static bool whole(const struct cut *c)
@@ -66,7 +66,8 @@ static void show_progress(const struct cut *c, const struct sr_event *ev)
 static int put_state(struct cut *c, struct sr_error *err)
 {
 	struct sr_task_starts tasks = { 0 };
-	struct sr_event *bind = NULL;
+	struct sr_event *ev = NULL;
+	size_t n;
 	int ret = -1;
 
 	if (!c->o->from_ns) {
@@ -74,17 +75,21 @@ static int put_state(struct cut *c, struct sr_error *err)
 		return srz_put_tasks(c->w, srz_get_tasks(c->r), err);
 	}
 	if (sr_snapshot_take(c->state, &tasks, err) || srz_put_tasks(c->w, &tasks, err) ||
-	    sr_snapshot_binds(c->state, &bind, &c->binds, err))
+	    sr_snapshot_retell(c->state, &ev, &n, err))
 		goto out;
 	c->tasks = tasks.n;
-	for (size_t i = 0; i < c->binds; i++) {
-		bind[i].time_ns = c->from_ns;
-		if (sr_copy_event(&c->copy, SRZ_STREAM_ENGINE, &bind[i], err))
+	for (size_t i = 0; i < n; i++) {
+		bool bind = ev[i].kind == SR_EV_BIND;
+
+		ev[i].time_ns = c->from_ns;
+		c->binds += bind;
+		c->clocks += !bind;
+		if (sr_copy_event(&c->copy, bind ? SRZ_STREAM_ENGINE : SRZ_STREAM_KERNEL, &ev[i], err))
 			goto out;
 	}
 	ret = 0;
 out:
-	free(bind);
+	free(ev);
 	sr_task_starts_release(&tasks);
 	return ret;
 }
@@ -167,7 +172,8 @@ static int put_meta(struct cut *c, struct sr_error *err)
 	    srz_put_meta_u64(c->w, "cut.from_ns", c->from_ns - c->span.first_ns, err) ||
 	    srz_put_meta_u64(c->w, "cut.to_ns", c->end_ns - c->span.first_ns, err))
 		return -1;
-	if (c->binds && srz_put_meta_u64(c->w, "cut.binds", c->binds, err))
+	if ((c->binds && srz_put_meta_u64(c->w, "cut.binds", c->binds, err)) ||
+	    (c->clocks && srz_put_meta_u64(c->w, "cut.clocks", c->clocks, err)))
 		return -1;
 	if (whole(c))
 		return 0;
@@ -203,7 +209,7 @@ static int cut_file(struct cut *c, struct sr_error *err)
 		return -1;
 	c->state = sr_snapshot_new(srz_get_tasks(c->r), err);
 	c->w = c->state ? srz_create(c->o->output, 0, err) : NULL;
-	if (!c->w)
+	if (!c->w || srz_set_time_unit(c->w, sr_copy_unit(c->r), err))
 		return -1;
 	sr_copy_init(&c->copy, c->w);
 	sr_copy_from(&c->copy, c->r);

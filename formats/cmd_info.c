@@ -306,9 +306,6 @@ static void print_cost(const struct facts *f)
 	if (c->lost_places && c->longest_gap_ns)
 		printf("%-11sthe longest gap on a CPU is %s, %.1f%% of the recording\n", label,
 		       sr_format_time(text, sizeof(text), (double)c->longest_gap_ns), 100 * c->gap_share);
-	if (c->resolution_ns > 1)
-		printf("%-11stimes are multiples of %s: shorter intervals are not seen\n", label,
-		       sr_format_time(text, sizeof(text), (double)c->resolution_ns));
 	if (sr_cost_doubt(c, doubt, sizeof(doubt)))
 		printf("%-11s%s\n", "DOUBT", doubt);
 }

@@ -51,6 +51,7 @@ struct merge {
 	struct sr_snapshot *state; /* behind the last event written */
 	uint64_t events, total, gap_ns, bytes;
 	size_t gaps;
+	uint32_t unit, coarsest; /* of the times: the unit that all have, else 1; the coarsest of any */
 	uint64_t sum[SUMS];
 	bool no_sum[SUMS];
 };
@@ -151,6 +152,15 @@ static void add_sums(struct merge *m, const struct part *p)
 	}
 }
 
+static void add_unit(struct merge *m, const struct part *p)
+{
+	uint32_t unit = sr_copy_unit(p->r), coarsest = srz_get_info(p->r)->time_unit_ns;
+
+	m->unit = !m->unit || m->unit == unit ? unit : 1;
+	if (coarsest > m->coarsest)
+		m->coarsest = coarsest;
+}
+
 /* When each part was recorded. */
 static int look_at_parts(struct merge *m, char **paths, struct sr_error *err)
 {
@@ -165,6 +175,7 @@ static int look_at_parts(struct merge *m, char **paths, struct sr_error *err)
 				       m->o->output, p->path);
 		m->total += srz_get_info(p->r)->events;
 		add_sums(m, p);
+		add_unit(m, p);
 		close_part(p);
 	}
 	qsort(m->v, m->n, sizeof(*m->v), by_start);
@@ -272,8 +283,22 @@ out:
 
 /* ---- the whole ---- */
 
-/* skip: so many SR_EV_BIND at its beginning only repeat what the part before told. */
-static int copy_part(struct merge *m, const struct part *p, uint64_t skip, struct sr_error *err)
+/* Events at a part's beginning that only tell again what the part before told. */
+struct repeats {
+	uint64_t binds, clocks;
+};
+
+static bool is_repeat(struct repeats *left, const struct sr_event *ev)
+{
+	uint64_t *n = ev->kind == SR_EV_BIND ? &left->binds : ev->kind == SR_EV_FREQUENCY ? &left->clocks : NULL;
+
+	if (!n || !*n)
+		return false;
+	--*n;
+	return true;
+}
+
+static int copy_part(struct merge *m, const struct part *p, struct repeats repeats, struct sr_error *err)
 {
 	struct sr_event ev;
 	int ret;
@@ -284,10 +309,8 @@ static int copy_part(struct merge *m, const struct part *p, uint64_t skip, struc
 
 		if (!(m->events & 0xffff))
 			cmd_progress(m->o->quiet, "joining: %3.0f%%", 100.0 * (double)m->events / (double)m->total);
-		if (skip && ev.kind == SR_EV_BIND) {
-			skip--;
+		if (is_repeat(&repeats, &ev))
 			continue;
-		}
 		if (sr_snapshot_feed(m->state, &ev, srz_name_at, p->r, err) || put(m, stream, &ev, err))
 			return -1;
 	}
@@ -323,7 +346,8 @@ static int put_last(struct merge *m, const struct part *p, struct sr_error *err)
 	for (size_t i = 0; i < SUMS; i++)
 		if (!m->no_sum[i] && srz_put_meta_u64(m->w, sums[i], m->sum[i], err))
 			return -1;
-	if (m->gaps && srz_put_meta_u64(m->w, "merge.gap_ns", m->gap_ns, err))
+	if ((m->gaps && srz_put_meta_u64(m->w, "merge.gap_ns", m->gap_ns, err)) ||
+	    (m->coarsest > 1 && srz_put_meta_u64(m->w, "time.resolution_ns", m->coarsest, err)))
 		return -1;
 	return srz_put_meta_u64(m->w, "merge.files", m->n, err) ||
 			       srz_put_meta_u64(m->w, "duration_ns", p->span.end_ns - m->v[0].span.start_ns, err) ?
@@ -334,16 +358,19 @@ static int put_last(struct merge *m, const struct part *p, struct sr_error *err)
 static int join_part(struct merge *m, size_t i, struct sr_error *err)
 {
 	const struct part *p = &m->v[i];
-	uint64_t skip = 0, gap_ns;
+	struct repeats repeats = { 0 };
+	uint64_t gap_ns;
 
 	if (i == 0)
-		return put_first(m, p, err) ? -1 : copy_part(m, p, 0, err);
+		return put_first(m, p, err) ? -1 : copy_part(m, p, repeats, err);
 	gap_ns = p->span.start_ns - m->v[i - 1].span.end_ns;
 	if ((gap_ns && put_gap(m, p, gap_ns, err)) || put_tasks(m, p, err))
 		return -1;
-	if (!gap_ns && !sr_meta_u64(p->r, "cut.binds", &skip))
-		skip = 0;
-	return copy_part(m, p, skip, err);
+	if (!gap_ns) {
+		sr_meta_u64(p->r, "cut.binds", &repeats.binds);
+		sr_meta_u64(p->r, "cut.clocks", &repeats.clocks);
+	}
+	return copy_part(m, p, repeats, err);
 }
 
 static int merge_files(struct merge *m, char **paths, struct sr_error *err)
@@ -353,7 +380,7 @@ static int merge_files(struct merge *m, char **paths, struct sr_error *err)
 	if (look_at_parts(m, paths, err) || check_parts(m, err))
 		return -1;
 	m->w = srz_create(m->o->output, 0, err);
-	if (!m->w)
+	if (!m->w || srz_set_time_unit(m->w, m->unit, err))
 		return -1;
 	sr_copy_init(&m->copy, m->w);
 	for (size_t i = 0; !ret && i < m->n; i++) {

@@ -117,6 +117,14 @@ int sr_copy_sections(struct srz_writer *w, const struct srz_reader *r, struct sr
 	return p ? srz_put_section(w, SRZ_SEC_MACHINE, p, len, err) : 0;
 }
 
+uint32_t sr_copy_unit(const struct srz_reader *r)
+{
+	uint32_t unit = srz_get_info(r)->time_unit_ns;
+	uint64_t v;
+
+	return sr_meta_u64(r, "time.resolution_ns", &v) && v == unit ? unit : 1;
+}
+
 bool sr_meta_u64(const struct srz_reader *r, const char *key, uint64_t *v)
 {
 	const char *text = srz_get_meta(r, key);

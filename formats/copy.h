@@ -39,6 +39,9 @@ int sr_copy_meta(struct srz_writer *w, const struct srz_reader *r, const char *c
  * may speak of events by number or time, and are left out. */
 int sr_copy_sections(struct srz_writer *w, const struct srz_reader *r, struct sr_error *err);
 
+/* The time unit for a writer of this reader's events: theirs, where the file as a whole has one. */
+uint32_t sr_copy_unit(const struct srz_reader *r);
+
 /* A meta value that is a whole number; false where there is none. */
 bool sr_meta_u64(const struct srz_reader *r, const char *key, uint64_t *v);
 

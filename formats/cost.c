@@ -33,7 +33,7 @@ void sr_cost_count_release(struct sr_cost_count *c)
 
 static bool is_traced(unsigned kind)
 {
-	return kind >= SR_EV_SWITCH && kind <= SR_EV_NEWTASK;
+	return (kind >= SR_EV_SWITCH && kind <= SR_EV_NEWTASK) || sr_event_is_power(kind);
 }
 
 static bool is_recorded(const struct sr_cost_count *c, struct sr_task_table *t, int32_t tid)
@@ -131,7 +131,7 @@ void sr_cost_of(const struct srz_reader *r, const struct sr_cost_count *count, s
 	if (!sr_meta_u64(r, "duration_ns", &out->duration_ns))
 		out->duration_ns = info->last_ns - info->first_ns;
 	if (!sr_meta_u64(r, "time.resolution_ns", &out->resolution_ns) || !out->resolution_ns)
-		out->resolution_ns = 1;
+		out->resolution_ns = info->time_unit_ns;
 	cost_of_tracing(r, count, out);
 	losses_of(info, count, out);
 }

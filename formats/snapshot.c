@@ -46,6 +46,8 @@ struct sr_snapshot {
 	struct sr_tidmap map;
 	struct sr_task_starts start; /* only its masks */
 	bool renames;
+	unsigned clocks;           /* cpus whose clock is known: below this */
+	uint32_t khz[SR_MAX_CPUS]; /* 0: not known */
 };
 
 static int no_memory(const struct sr_snapshot *s, struct sr_error *err)
@@ -370,6 +372,17 @@ static int feed_bind(struct sr_snapshot *s, const struct sr_event *ev, struct sr
 	return t ? 0 : -1;
 }
 
+static void feed_frequency(struct sr_snapshot *s, const struct sr_event *ev)
+{
+	unsigned cpu = ev->u.frequency.target_cpu;
+
+	if (cpu >= SR_MAX_CPUS)
+		return;
+	s->khz[cpu] = ev->u.frequency.khz;
+	if (cpu >= s->clocks)
+		s->clocks = cpu + 1;
+}
+
 int sr_snapshot_feed(struct sr_snapshot *s, const struct sr_event *ev, sr_name_fn name, void *name_arg,
 		     struct sr_error *err)
 {
@@ -382,6 +395,9 @@ int sr_snapshot_feed(struct sr_snapshot *s, const struct sr_event *ev, sr_name_f
 		return feed_name(s, ev, BY_NAME, name, name_arg, err);
 	case SR_EV_BIND:
 		return feed_bind(s, ev, err);
+	case SR_EV_FREQUENCY:
+		feed_frequency(s, ev);
+		return 0;
 	case SR_EV_DECISION:
 		return touch(s, ev->u.decision.tid, BY_NAME, err) ? 0 : -1;
 	case SR_EV_WAKING:
@@ -502,23 +518,30 @@ static int by_bound_tid(const void *a, const void *b)
 	return (x->u.bind.tid > y->u.bind.tid) - (x->u.bind.tid < y->u.bind.tid);
 }
 
-int sr_snapshot_binds(const struct sr_snapshot *s, struct sr_event **ev, size_t *n, struct sr_error *err)
+int sr_snapshot_retell(const struct sr_snapshot *s, struct sr_event **ev, size_t *n, struct sr_error *err)
 {
-	size_t bound = 0;
+	size_t room = s->clocks, clocks;
 
 	*n = 0;
 	for (size_t i = 1; i < s->n; i++)
-		bound += s->v[i].bound;
-	*ev = calloc(bound ? bound : 1, sizeof(**ev));
+		room += s->v[i].bound;
+	*ev = calloc(room ? room : 1, sizeof(**ev));
 	if (!*ev)
 		return no_memory(s, err);
+	for (unsigned cpu = 0; cpu < s->clocks; cpu++)
+		if (s->khz[cpu])
+			(*ev)[(*n)++] = (struct sr_event){
+				.kind = SR_EV_FREQUENCY,
+				.cpu = (uint16_t)cpu,
+				.u.frequency = { .khz = s->khz[cpu], .target_cpu = (uint16_t)cpu },
+			};
+	clocks = *n;
 	for (size_t i = 1; i < s->n; i++)
 		if (s->v[i].bound)
 			(*ev)[(*n)++] = (struct sr_event){
 				.kind = SR_EV_BIND,
 				.u.bind = { .tid = s->v[i].tid, .source = s->v[i].source },
 			};
-	if (*n)
-		qsort(*ev, *n, sizeof(**ev), by_bound_tid);
+	qsort(*ev + clocks, *n - clocks, sizeof(**ev), by_bound_tid);
 	return 0;
 }

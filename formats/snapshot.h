@@ -35,8 +35,8 @@ int sr_snapshot_feed(struct sr_snapshot *s, const struct sr_event *ev, sr_name_f
  */
 int sr_snapshot_take(const struct sr_snapshot *s, struct sr_task_starts *out, struct sr_error *err);
 
-/* What a start state cannot hold: the SR_EV_BIND of each task alive that replays another, by ascending tid, with time
- * and cpu 0. *ev: the caller's to free. */
-int sr_snapshot_binds(const struct sr_snapshot *s, struct sr_event **ev, size_t *n, struct sr_error *err);
+/* What a start state cannot hold, as events with time 0 that tell it again: the clock of each cpu of which it is known
+ * (SR_EV_FREQUENCY, by cpu), then what each task alive replays (SR_EV_BIND, by tid). *ev: the caller's to free. */
+int sr_snapshot_retell(const struct sr_snapshot *s, struct sr_event **ev, size_t *n, struct sr_error *err);
 
 #endif

@@ -21,7 +21,7 @@ field() {
 	"$SCHEDREC" info --json "$1" | sed -nE "s/^ *\"$2\": \"?([^\",]*)\"?,?\$/\1/p" | head -n 1
 }
 
-for f in late-events deflated many-tasks two-streams; do
+for f in late-events coded many-tasks two-streams time-unit; do
 	"$SCHEDREC" dump $G/$f.srz >"$T/$f.dump"
 	n=$(wc -l <"$T/$f.dump")
 	a=$(time_of "$T/$f.dump" $((n / 3 + 1)))
@@ -30,8 +30,9 @@ for f in late-events deflated many-tasks two-streams; do
 	t_case "$f: a part has the events, times and names that dump shows of that time"
 	t_status 0 "$SCHEDREC" cut $G/$f.srz --from "$a" -o "$T/part.srz"
 	t_one_line "$T/err"
-	# What a replay's tasks stand for comes first, told again.
-	"$SCHEDREC" dump "$T/part.srz" | awk -v n="$(field "$T/part.srz" cut.binds)" '$5 != "bind" || ++binds > n' >"$T/part.dump"
+	# What a replay's tasks stand for and the CPUs' clocks come first, told again.
+	"$SCHEDREC" dump "$T/part.srz" | awk -v n="$(field "$T/part.srz" cut.binds)" -v m="$(field "$T/part.srz" cut.clocks)" \
+		'!($5 == "bind" && ++binds <= n) && !($5 == "cpu_frequency" && ++clocks <= m)' >"$T/part.dump"
 	"$SCHEDREC" dump --from "$a" $G/$f.srz >"$T/want.dump"
 	t_true "nothing was cut out" test -s "$T/part.dump"
 	t_true "they differ: $(diff <(rebased "$T/want.dump") <(rebased "$T/part.dump") | head -n 2)" \
@@ -58,7 +59,7 @@ for f in late-events deflated many-tasks two-streams; do
 	t_ok
 done
 
-f=$G/deflated.srz
+f=$G/coded.srz
 t_case "a part says where it comes from"
 t_status 0 "$SCHEDREC" cut $f --from 500ms --to 1s -o "$T/part.srz" --json
 t_match '"from_ns": 500000000,' "$T/out" && t_match '"to_ns": 1000000000,' "$T/out"

@@ -243,11 +243,29 @@ static void binds_are_kept_for_the_living(void **state)
 	feed((struct sr_event){ .kind = SR_EV_BIND, .u.bind = { .tid = 5, .source = 2 } });
 	feed((struct sr_event){ .kind = SR_EV_BIND, .u.bind = { .tid = 5, .source = 3 } });
 	feed_switch(0, 9, SR_STATE_DEAD, 5);
-	assert_int_equal(sr_snapshot_binds(snap, &ev, &n, &err), 0);
+	assert_int_equal(sr_snapshot_retell(snap, &ev, &n, &err), 0);
 	assert_int_equal(n, 1);
 	assert_int_equal(ev[0].kind, SR_EV_BIND);
 	assert_int_equal(ev[0].u.bind.tid, 5);
 	assert_int_equal(ev[0].u.bind.source, 3);
+	free(ev);
+}
+
+static void clocks_are_told_again(void **state)
+{
+	struct sr_event *ev;
+	size_t n;
+
+	feed((struct sr_event){ .kind = SR_EV_FREQUENCY, .cpu = 1, .u.frequency = { .khz = 5, .target_cpu = 7 } });
+	feed((struct sr_event){ .kind = SR_EV_FREQUENCY, .cpu = 1, .u.frequency = { .khz = 6, .target_cpu = 2 } });
+	feed((struct sr_event){ .kind = SR_EV_FREQUENCY, .cpu = 1, .u.frequency = { .khz = 8, .target_cpu = 7 } });
+	assert_int_equal(sr_snapshot_retell(snap, &ev, &n, &err), 0);
+	assert_int_equal(n, 2);
+	assert_int_equal(ev[0].cpu, 2);
+	assert_int_equal(ev[0].u.frequency.khz, 6);
+	assert_int_equal(ev[1].kind, SR_EV_FREQUENCY);
+	assert_int_equal(ev[1].u.frequency.target_cpu, 7);
+	assert_int_equal(ev[1].u.frequency.khz, 8);
 	free(ev);
 }
 
@@ -302,7 +320,8 @@ static void it_agrees_with_the_table_of_all_tasks(void **state)
 		walk_on(&w, 0, w.n);
 		of(0);
 		for (size_t i = 0; i < taken.n; i++) {
-			const struct sr_task *t = &whole.v[sr_task_of(&whole, taken.v[i].tid)];
+			size_t in_whole = sr_task_of(&whole, taken.v[i].tid);
+			const struct sr_task *t = &whole.v[in_whole];
 
 			assert_string_equal(taken.v[i].comm, t->comm);
 			if (taken.v[i].nice && !taken.v[i].rt_prio && taken.v[i].policy != 6)
@@ -325,6 +344,7 @@ static void a_table_begun_with_it_goes_on_as_the_whole_one(void **state)
 {
 	for (uint64_t seed = 1; seed <= 60; seed++) {
 		struct sr_task_table part;
+		size_t in_part, in_whole;
 		struct walk w;
 
 		walk_begin(&w, seed);
@@ -335,8 +355,9 @@ static void a_table_begun_with_it_goes_on_as_the_whole_one(void **state)
 		for (size_t i = w.n / 3; i < w.n; i++) {
 			walk_on(&w, i, i + 1);
 			assert_int_equal(sr_task_table_feed(&part, &w.ev[i], name_at, NULL, &err), 0);
-			assert_string_equal(part.v[sr_task_of(&part, w.ev[i].ctx)].comm,
-					    whole.v[sr_task_of(&whole, w.ev[i].ctx)].comm);
+			in_part = sr_task_of(&part, w.ev[i].ctx);
+			in_whole = sr_task_of(&whole, w.ev[i].ctx);
+			assert_string_equal(part.v[in_part].comm, whole.v[in_whole].comm);
 		}
 		sr_task_table_release(&part);
 		walk_end(&w);
@@ -363,7 +384,9 @@ static void the_tree_goes_on(void **state)
 	of(0);
 	assert_int_equal(sr_task_table_init(&part, &taken, &err), 0);
 	for (size_t i = 1; i < part.n; i++) {
-		assert_int_equal(part.v[i].in_tree, whole.v[sr_task_of(&whole, part.v[i].tid)].in_tree);
+		size_t in_whole = sr_task_of(&whole, part.v[i].tid);
+
+		assert_int_equal(part.v[i].in_tree, whole.v[in_whole].in_tree);
 		inside += part.v[i].in_tree;
 	}
 	assert_in_range(inside, 10, part.n - 10);
@@ -398,6 +421,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_orphan_stays_in_the_tree_as_a_root, fresh, done),
 		cmocka_unit_test_setup_teardown(a_thread_that_execs_becomes_the_process, fresh, done),
 		cmocka_unit_test_setup_teardown(binds_are_kept_for_the_living, fresh, done),
+		cmocka_unit_test_setup_teardown(clocks_are_told_again, fresh, done),
 		cmocka_unit_test_setup_teardown(it_agrees_with_the_table_of_all_tasks, fresh, done),
 		cmocka_unit_test_setup_teardown(a_table_begun_with_it_goes_on_as_the_whole_one, fresh, done),
 		cmocka_unit_test_setup_teardown(the_tree_goes_on, fresh, done),
