@@ -53,7 +53,7 @@ void sr_cost_count_task(struct sr_cost_count *c, const struct sr_event *ev, stru
 		cpu->running = false;
 	if (!is_traced(ev->kind))
 		return;
-	if (!(ev->flags & SR_EV_REPAIRED) && is_recorded(c, t, ev->ctx))
+	if (!(ev->flags & SR_EV_REPAIRED) && !sr_event_is_power(ev->kind) && is_recorded(c, t, ev->ctx))
 		c->task_events++;
 	if (ev->kind != SR_EV_SWITCH)
 		return;
