@@ -16,6 +16,7 @@ struct dump_options {
 	uint64_t from_ns, to_ns;
 	const char *task;
 	const char *cpu;
+	bool no_names;
 };
 
 static const struct sr_option options[] = {
@@ -27,6 +28,8 @@ static const struct sr_option options[] = {
 	  "only events that name a task whose comm matches this shell pattern, or whose tid is this number" },
 	{ "cpu", 'c', SR_OPT_CPUS, offsetof(struct dump_options, cpu), "LIST", 0, 0, NULL, NULL,
 	  "only events recorded on these CPUs, like 2 or 0-3,8" },
+	{ "no-names", 'n', SR_OPT_FLAG, offsetof(struct dump_options, no_names), NULL, 0, 0, NULL, NULL,
+	  "show tasks by tid alone: then of a long recording only the part that is shown is read" },
 	{ 0 }
 };
 
@@ -34,6 +37,8 @@ static const char *const examples[] = { "schedrec dump make.srz --from 1s --to 1
 					"what happened in these 200 milliseconds",
 					"schedrec dump make.srz --task 'cc1*' --cpu 0",
 					"what the compilers did on CPU 0",
+					"schedrec dump night.srz --no-names --from 5h --to 5h1s --cpu 3",
+					"a second of a long recording, without reading the five hours before it",
 					"schedrec dump make.srz | awk '$5 == \"sched_switch\"'",
 					"all switches",
 					NULL };
@@ -47,6 +52,7 @@ struct dump {
 	const char *pattern;
 	long tid; /* that the pattern is, -1: it is none */
 	struct sr_cpumask cpus;
+	bool no_names;
 	char *out;
 	size_t n;
 };
@@ -140,7 +146,7 @@ static const struct sr_task *task_of(struct dump *d, int32_t tid)
 
 static void put_task(struct dump *d, int32_t tid)
 {
-	const char *comm = task_of(d, tid)->comm;
+	const char *comm = d->no_names ? "" : task_of(d, tid)->comm;
 
 	put_escaped(d, *comm ? comm : "?");
 	put_char(d, ':');
@@ -218,7 +224,7 @@ static bool matches(struct dump *d, const struct sr_event *ev)
 	unsigned n = tasks_named(ev, tid), i;
 
 	for (i = 0; i < n; i++)
-		if (tid[i] == d->tid || !fnmatch(d->pattern, task_of(d, tid[i])->comm, 0))
+		if (tid[i] == d->tid || (!d->no_names && !fnmatch(d->pattern, task_of(d, tid[i])->comm, 0)))
 			return true;
 	return false;
 }
@@ -333,24 +339,38 @@ static void put_line(struct dump *d, const struct sr_event *ev, uint64_t since_n
 	put_char(d, '\n');
 }
 
+/* To the first event that is to be shown, or where names are to be shown, to the first of all: those before it tell
+ * them. *first_ns: the time that the others' count from. */
+static int go_to_start(struct dump *d, const struct dump_options *o, uint64_t *first_ns, struct sr_error *err)
+{
+	struct sr_event ev = { 0 };
+
+	if (srz_next(d->r, &ev, err) < 0)
+		return -1;
+	*first_ns = ev.time_ns;
+	if (!d->no_names)
+		return srz_rewind(d->r, err);
+	if (o->from_ns > UINT64_MAX - ev.time_ns)
+		return srz_seek(d->r, UINT64_MAX, err);
+	if (srz_seek(d->r, ev.time_ns + o->from_ns, err))
+		return -1;
+	return o->cpu ? srz_select_cpus(d->r, &d->cpus, err) : 0;
+}
+
 static int dump_events(struct dump *d, const struct dump_options *o, struct sr_error *err)
 {
-	uint64_t first_ns = 0;
+	uint64_t first_ns;
 	struct sr_event ev;
-	bool any = false;
 	int ret;
 
-	/* What comes before --from is read all the same: it tells the tasks' names. */
+	if (go_to_start(d, o, &first_ns, err))
+		return -1;
 	while ((ret = srz_next(d->r, &ev, err)) == 1 && !cmd_signal) {
-		uint64_t since_ns;
+		uint64_t since_ns = ev.time_ns - first_ns;
 
-		if (!any)
-			first_ns = ev.time_ns;
-		any = true;
-		since_ns = ev.time_ns - first_ns;
 		if (o->to_ns && since_ns >= o->to_ns)
 			return 0;
-		if (sr_task_table_feed(&d->tasks, &ev, srz_name_at, d->r, err))
+		if (!d->no_names && sr_task_table_feed(&d->tasks, &ev, srz_name_at, d->r, err))
 			return -1;
 		if (since_ns < o->from_ns || (o->cpu && !sr_cpumask_isset(&d->cpus, ev.cpu)) ||
 		    (d->pattern && !matches(d, &ev)))
@@ -395,6 +415,7 @@ static int run(const void *options_, int nargs, char **args, struct sr_error *er
 		return sr_fail(err, SR_USAGE, "give one file");
 	if (o->to_ns && o->to_ns < o->from_ns)
 		return sr_fail(err, SR_USAGE, "--to lies before --from");
+	d.no_names = o->no_names;
 	if (o->cpu && sr_cpumask_parse(&d.cpus, o->cpu, err))
 		return -1;
 	if (d.pattern && *d.pattern >= '0' && *d.pattern <= '9') {
@@ -402,6 +423,8 @@ static int run(const void *options_, int nargs, char **args, struct sr_error *er
 		if (*end)
 			d.tid = -1;
 	}
+	if (d.pattern && d.no_names && d.tid < 0)
+		return sr_fail(err, SR_USAGE, "--task '%s' is a name; with --no-names give a tid", d.pattern);
 	d.out = malloc(OUT_SIZE);
 	if (!d.out)
 		return sr_fail(err, SR_ENVIRONMENT, "out of memory");
@@ -431,6 +454,9 @@ const struct cmd cmd_dump = {
 		"count=? says that events were lost and nobody knows how many. In decisions -1 stands for a CPU that "
 		"is not "
 		"known or left to the kernel.\n\n"
+		"Names come from the events before those that are shown, so that these are read too, unless --no-names "
+		"is "
+		"given; the tasks are then ?:TID.\n\n"
 		"What a damaged or incomplete file still holds is shown up to the damage.",
 	.examples = examples,
 	.options = options,

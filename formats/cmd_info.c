@@ -245,21 +245,28 @@ static void print_events(const struct facts *f)
 
 static bool is_kernel_meta(const char *key)
 {
-	static const char *const beside[] = { "kernel.release", "kernel.version", "kernel.machine" };
+	static const char *const told_above[] = { "kernel.release", "kernel.version", "kernel.machine" };
+	static const char *const groups[] = { "kernel.",  "tunable.", "sched_ext.", "smt.",     "cpus.isolated",
+					      "cpufreq.", "cpuidle.", "cgroup.",    "cpus.nohz" };
 
-	for (size_t i = 0; i < sizeof(beside) / sizeof(*beside); i++)
-		if (!strcmp(key, beside[i]))
+	for (size_t i = 0; i < sizeof(told_above) / sizeof(*told_above); i++)
+		if (!strcmp(key, told_above[i]))
 			return false;
-	return !strncmp(key, "kernel.", 7) || !strncmp(key, "tunable.", 8) || !strncmp(key, "cpufreq.", 8);
+	for (size_t i = 0; i < sizeof(groups) / sizeof(*groups); i++)
+		if (!strncmp(key, groups[i], strlen(groups[i])))
+			return true;
+	return false;
 }
 
 /* How the kernel was set: what may differ between two recordings of one load. */
 static void print_kernel(const struct facts *f)
 {
 	bool any = false;
+	char line[96];
 
 	for (size_t i = 0; i < srz_meta_count(f->r); i++) {
 		const char *key, *value;
+		int n;
 
 		srz_meta_at(f->r, i, &key, &value);
 		if (!is_kernel_meta(key))
@@ -267,11 +274,11 @@ static void print_kernel(const struct facts *f)
 		if (!any)
 			printf("Kernel\n");
 		any = true;
+		/* A kernel's command line may be long; --json has it all. */
+		n = snprintf(line, sizeof(line), "%-36s %s", key, value);
 		printf("  ");
-		print_clean(key);
-		printf("%*s ", strlen(key) < 34 ? (int)(34 - strlen(key)) : 0, "");
-		print_clean(value);
-		putchar('\n');
+		print_clean(line);
+		puts(n < (int)sizeof(line) ? "" : "...");
 	}
 }
 

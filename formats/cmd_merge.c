@@ -65,9 +65,9 @@ static const char *meta(const struct part *p, const char *key)
 	return v ? v : "";
 }
 
-static bool cut_from_one(const struct part *a, const struct part *b)
+static bool have_same(const struct part *a, const struct part *b, const char *key)
 {
-	return *meta(a, "cut.source_sha256") && !strcmp(meta(a, "cut.source_sha256"), meta(b, "cut.source_sha256"));
+	return *meta(a, key) && !strcmp(meta(a, key), meta(b, key));
 }
 
 /* Do the wall clock and the events' clock differ by the same in both, as they do until the machine boots again? */
@@ -100,7 +100,7 @@ static int check_origin(const struct part *a, const struct part *b, struct sr_er
 			return sr_fail(err, SR_USAGE,
 				       "%s and %s are no parts of one recording: %s is '%.60s' and '%.60s'", a->path,
 				       b->path, same[i], meta(a, same[i]), meta(b, same[i]));
-	if (cut_from_one(a, b))
+	if (have_same(a, b, "cut.source_sha256") || have_same(a, b, "record.id"))
 		return 0;
 	if (*meta(a, "engine") && strcmp(meta(a, "engine"), "recorded") != 0)
 		return sr_fail(err, SR_USAGE, "%s and %s are different replays, which cannot be joined", a->path,
@@ -322,9 +322,10 @@ static int copy_part(struct merge *m, const struct part *p, struct repeats repea
 /* Meta values are as the first part has them, what tells of the end as the last one does. */
 static int put_first(struct merge *m, const struct part *p, struct sr_error *err)
 {
-	static const char *const not_the_firsts[] = { "cut.*",         "duration_ns",    "record.end",
-						      "record.cpu_ns", "record.late",    "record.drain_cpu_ns",
-						      "merge.*",       "command.status", NULL };
+	static const char *const not_the_firsts[] = { "cut.*",          "duration_ns", "record.end",
+						      "record.cpu_ns",  "record.late", "record.drain_cpu_ns",
+						      "merge.*",        "slice.*",     "ring.*",
+						      "command.status", NULL };
 
 	m->state = sr_snapshot_new(srz_get_tasks(p->r), err);
 	return !m->state || srz_put_tasks(m->w, srz_get_tasks(p->r), err) ||
@@ -335,7 +336,7 @@ static int put_first(struct merge *m, const struct part *p, struct sr_error *err
 
 static int put_last(struct merge *m, const struct part *p, struct sr_error *err)
 {
-	static const char *const the_lasts[] = { "record.end", "command.status" };
+	static const char *const the_lasts[] = { "record.end", "command.status", "cpus.changes" };
 
 	for (size_t i = 0; i < sizeof(the_lasts) / sizeof(*the_lasts); i++) {
 		const char *v = srz_get_meta(p->r, the_lasts[i]);

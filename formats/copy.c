@@ -161,8 +161,6 @@ int sr_span_of(struct srz_reader *r, struct sr_span *out, struct sr_error *err)
 	if (sr_meta_u64(r, "duration_ns", &duration) && duration <= UINT64_MAX - out->start_ns &&
 	    out->start_ns + duration >= out->last_ns)
 		out->end_ns = out->start_ns + duration;
-	else
-		out->stated = false;
 	return 0;
 }
 

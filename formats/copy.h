@@ -49,7 +49,7 @@ bool sr_meta_u64(const struct srz_reader *r, const char *key, uint64_t *v);
 struct sr_span {
 	uint64_t start_ns, end_ns;
 	uint64_t first_ns, last_ns; /* the first event; the kernel's last; both are start_ns when there are none */
-	bool stated;                /* the file says when it began and how long it took */
+	bool stated;                /* the file says when it began */
 };
 int sr_span_of(struct srz_reader *r, struct sr_span *out, struct sr_error *err); /* rewinds the reader */
 

@@ -13,7 +13,7 @@ command -v sqlite3 >/dev/null || {
 
 # The tables are schedrec's own; the rows are written here. arm POLICY LABEL ROUNDS MAKESPAN MIGRATIONS: values are SQL
 # with the round as i.
-"$SCHEDREC" analyze tests/golden/all-kinds.srz --db "$db" >/dev/null
+"$SCHEDREC" analyze tests/golden/all-kinds.srz --db "$db" >/dev/null 2>&1
 arm() {
 	sqlite3 "$db" "
 	create temp table made(run_id, i);
