@@ -64,9 +64,9 @@ struct rec_output *rec_output_new(const struct rec_output_config *cfg, struct sr
 int rec_output_begin(struct rec_output *o, const struct sr_task_starts *starts, uint64_t start_ns,
 		     struct sr_error *err);
 
-/* The members of a rec_sink. */
-uint32_t rec_output_name(void *o, const char *name, struct sr_error *err);
-int rec_output_events(void *o, const struct sr_event *ev, size_t n, struct sr_error *err);
+/* The members of a rec_sink; arg is the output. */
+uint32_t rec_output_name(void *arg, const char *name, struct sr_error *err);
+int rec_output_events(void *arg, const struct sr_event *ev, size_t n, struct sr_error *err);
 
 /* Now and then: what was taken is written (flushed), slices end on time although nothing happens, a dump goes on. No
  * event before now_ns is still to come. */

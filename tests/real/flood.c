@@ -142,7 +142,7 @@ int main(int argc, char **argv)
 			 (int)getppid());
 		if (glob(pattern, 0, NULL, &files)) {
 			fprintf(stderr, "flood: no %s\n", pattern);
-			return 1;
+			exit(1);
 		}
 		first = mark(&files, "mark-a");
 	}
@@ -152,7 +152,7 @@ int main(int argc, char **argv)
 		p[i].per_tick = atof(argv[2]) / pairs * TICK_NS / 1e9;
 		if (pipe(p[i].there) || pipe(p[i].back) || pthread_create(&p[i].pong, NULL, pong, &p[i]) ||
 		    pthread_create(&p[i].ping, NULL, ping, &p[i]))
-			return 1;
+			exit(1);
 	}
 	for (unsigned i = 0; i < pairs; i++) {
 		pthread_join(p[i].ping, NULL);
@@ -165,5 +165,6 @@ int main(int argc, char **argv)
 		last = mark(&files, "mark-b");
 		printf("written %lld lost %lld\n", last.written - first.written, last.lost - first.lost);
 	}
+	free(p);
 	return 0;
 }

@@ -20,8 +20,12 @@
 #include "tests/unit/record_load.h"
 
 #define RATE 30000
-#define BATCH (RATE / 10) /* a drain every 100 ms */
+#define BATCH (RATE / 10)   /* a drain every 100 ms */
+#ifdef __SANITIZE_ADDRESS__ /* which takes memory of its own */
+#define MOST_KB (1024 << 10)
+#else
 #define MOST_KB (64 << 10)
+#endif
 
 static struct rec_output *out;
 
