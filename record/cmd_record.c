@@ -370,6 +370,9 @@ static int begin(struct job *j, struct sr_error *err)
 	rc = rec_begin(j->session, &root, root ? 1 : 0, &sink, &starts, err);
 	j->start_real_ns = record_clock_ns(CLOCK_REALTIME);
 	j->start_ns = record_clock_ns(CLOCK_MONOTONIC);
+	for (size_t i = 0; i < starts.n; i++)
+		if (starts.v[i].tgid == getpid()) /* the thread that closes files too */
+			starts.v[i].flags |= SR_TASK_RECORDER;
 	if (!rc)
 		rc = rec_output_begin(j->out, &starts, j->start_ns, err);
 	sr_task_starts_release(&starts);

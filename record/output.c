@@ -3,9 +3,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +10,7 @@
 #include <unistd.h>
 
 #include "formats/snapshot.h"
+#include "record/closer.h"
 #include "record/internal.h"
 #include "record/ring.h"
 
@@ -35,16 +33,9 @@ struct slice {
 	uint64_t bytes;
 };
 
-struct closing {
-	pthread_t thread;
-	bool running;
-	atomic_bool over;
-	struct srz_writer *w;
-	struct slice slice; /* with the most bytes that it may have */
+struct span {
 	uint64_t kept_ns;
 	bool squeezed;
-	int rc, error; /* error: errno */
-	struct sr_error err;
 };
 
 struct rec_output {
@@ -58,7 +49,11 @@ struct rec_output {
 	uint64_t start_ns, full_ns;
 	bool failed;
 	struct rec_names names; /* slices and ring: each file numbers its own */
-	struct closing closing;
+	struct rec_closer closer;
+	bool closing;               /* it has this one: */
+	struct slice closing_slice; /* with the most bytes that it may have */
+	struct span closing_span;
+	int close_errno;
 	/* slices */
 	struct sr_snapshot *snapshot;
 	uint64_t slice_end_ns, done_bytes;
@@ -251,17 +246,6 @@ static int begin_part_at(struct rec_output *o, const struct sr_snapshot *at, str
 	return rc;
 }
 
-static void *close_main(void *arg)
-{
-	struct closing *c = arg;
-
-	errno = 0;
-	c->rc = srz_close(c->w, &c->err);
-	c->error = errno;
-	atomic_store(&c->over, true);
-	return NULL;
-}
-
 static int note_done(struct rec_output *o, unsigned number, struct sr_error *err)
 {
 	char path[PATH_MAX];
@@ -289,69 +273,49 @@ static int note_done(struct rec_output *o, unsigned number, struct sr_error *err
 	return 0;
 }
 
-static void note_span(const struct rec_output *o, uint64_t *kept_ns, bool *squeezed)
+static void note_span(struct rec_output *o, const struct span *span)
 {
-	*kept_ns = o->part.last_ns > o->part.first_ns ? o->part.last_ns - o->part.first_ns : 0;
-	*squeezed = o->squeezed;
+	o->stats.kept_ns = span->kept_ns;
+	o->stats.squeezed = span->squeezed;
 }
 
-/* A file is closed: it counts. */
-static int note_closed(struct rec_output *o, struct sr_error *err)
+static struct span span_of(const struct rec_output *o)
 {
-	struct closing *c = &o->closing;
+	const struct rec_part *p = &o->part;
 
-	if (c->rc) {
-		*err = c->err;
-		return -1;
-	}
-	o->stats.kept_ns = c->kept_ns;
-	o->stats.squeezed = c->squeezed;
-	return note_done(o, c->slice.number, err);
+	return (struct span){ p->last_ns > p->first_ns ? p->last_ns - p->first_ns : 0, o->squeezed };
 }
 
-/* Waits for the file that is being closed. */
+/* Waits for the file that is being closed, which then counts. */
 static int join_closing(struct rec_output *o, struct sr_error *err)
 {
-	struct closing *c = &o->closing;
-
-	if (!c->running)
+	if (!o->closing)
 		return 0;
-	pthread_join(c->thread, NULL);
-	c->running = false;
-	return note_closed(o, err);
+	o->closing = false;
+	if (rec_closer_wait(&o->closer, &o->close_errno, err))
+		return -1;
+	note_span(o, &o->closing_span);
+	return note_done(o, o->closing_slice.number, err);
 }
 
-/* Syncing may take seconds, in which the draining must go on: a thread does it. At most one file is closing. */
 static int close_part(struct rec_output *o, uint64_t last_ns, struct sr_error *err)
 {
-	struct closing *c = &o->closing;
-	sigset_t all, old;
-	int rc;
-
 	o->part.last_ns = last_ns;
 	if (join_closing(o, err) || o->cfg.tail(o->cfg.arg, o->w, &o->part, err))
 		return -1;
-	c->w = o->w;
-	c->slice = (struct slice){ o->part.number, most_bytes(o) };
-	note_span(o, &c->kept_ns, &c->squeezed);
-	atomic_store(&c->over, false);
+	o->closing_slice = (struct slice){ o->part.number, most_bytes(o) };
+	o->closing_span = span_of(o);
+	o->closing = true;
+	rec_closer_give(&o->closer, o->w);
 	o->w = NULL;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are for the caller's threads */
-	rc = pthread_create(&c->thread, NULL, close_main, c);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	c->running = !rc;
-	if (c->running)
-		return 0;
-	close_main(c);
-	return note_closed(o, err);
+	return 0;
 }
 
 /* ---- slices ---- */
 
 static uint64_t slice_limit(const struct rec_output *o)
 {
-	uint64_t others = o->done_bytes + (o->closing.running ? o->closing.slice.bytes : 0);
+	uint64_t others = o->done_bytes + (o->closing ? o->closing_slice.bytes : 0);
 	uint64_t left = o->cfg.max_bytes > others ? o->cfg.max_bytes - others : 0;
 
 	if (!o->cfg.max_bytes)
@@ -509,7 +473,7 @@ void rec_output_dump(struct rec_output *o)
 
 bool rec_output_busy(const struct rec_output *o)
 {
-	return o->cfg.ring_ns && (o->w || o->closing.running);
+	return o->cfg.ring_ns && (o->w || o->closing);
 }
 
 int rec_output_dump_result(struct rec_output *o, struct sr_error *err)
@@ -549,6 +513,8 @@ struct rec_output *rec_output_new(const struct rec_output_config *cfg, struct sr
 		free(o);
 		return NULL;
 	}
+	if (numbered(o))
+		rec_closer_start(&o->closer);
 	if (!cfg->ring_ns)
 		return o;
 	srz_abort(o->w); /* it can be made */
@@ -585,8 +551,8 @@ static int stop(struct rec_output *o)
 {
 	int e = o->w ? srz_write_errno(o->w) : 0;
 
-	if (!e && o->closing.rc)
-		e = o->closing.error;
+	if (!e)
+		e = o->close_errno;
 	o->failed = true;
 	if (o->stats.full)
 		return -1;
@@ -641,9 +607,7 @@ int rec_output_events(void *arg, const struct sr_event *ev, size_t n, struct sr_
 /* A file that has been closed meanwhile. */
 static int join_if_closed(struct rec_output *o, struct sr_error *err)
 {
-	struct closing *c = &o->closing;
-
-	return c->running && atomic_load(&c->over) ? join_closing(o, err) : 0;
+	return o->closing && rec_closer_done(&o->closer) ? join_closing(o, err) : 0;
 }
 
 static int tick_file(struct rec_output *o, uint64_t now_ns, struct sr_error *err)
@@ -681,6 +645,7 @@ int rec_output_tick(struct rec_output *o, uint64_t now_ns, struct sr_error *err)
 int rec_output_end(struct rec_output *o, uint64_t end_ns, struct sr_error *err)
 {
 	struct sr_error first;
+	struct span last;
 	int rc = 0;
 
 	if (o->cfg.ring_ns && end_ns > o->now_ns)
@@ -695,7 +660,8 @@ int rec_output_end(struct rec_output *o, uint64_t end_ns, struct sr_error *err)
 	o->part.last_ns = o->stats.full ? o->full_ns : end_ns;
 	if (o->cfg.tail(o->cfg.arg, o->w, &o->part, rc ? &first : err))
 		rc = -1;
-	note_span(o, &o->stats.kept_ns, &o->stats.squeezed);
+	last = span_of(o);
+	note_span(o, &last);
 	if (srz_close(o->w, rc ? &first : err))
 		rc = -1;
 	else if (note_done(o, o->part.number, rc ? &first : err))
@@ -711,6 +677,7 @@ void rec_output_free(struct rec_output *o)
 	if (!o)
 		return;
 	join_closing(o, &ignored);
+	rec_closer_release(&o->closer);
 	srz_abort(o->w);
 	sr_snapshot_free(o->snapshot);
 	rec_ring_release(&o->ring);
