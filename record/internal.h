@@ -182,11 +182,12 @@ struct rec_janitor {
 	pthread_mutex_t lock; /* one question at a time */
 };
 
-/* Forks the janitor of the instance in dir. Every other descriptor is closed in it. */
+/* Forks the janitor of the instance in dir, which need not be there yet. Every other descriptor is closed in it. */
 int rec_janitor_start(struct rec_janitor *j, const char *dir, struct sr_error *err);
 int rec_janitor_clear_filter(struct rec_janitor *j, struct sr_error *err); /* empties set_event_pid */
 /* Gives a thread of this process the normal class and nice -20; false where that may not be. */
 bool rec_janitor_raise(struct rec_janitor *j, pid_t tid);
+void rec_janitor_abandon(struct rec_janitor *j); /* ends it, and leaves what is in dir alone */
 /* Removes the instance: all its descriptors must be closed by now. The first only begins it. */
 void rec_janitor_begin_finish(struct rec_janitor *j);
 int rec_janitor_finish(struct rec_janitor *j, struct sr_error *err);

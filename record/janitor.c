@@ -224,6 +224,18 @@ int rec_janitor_finish(struct rec_janitor *j, struct sr_error *err)
 	return 0;
 }
 
+void rec_janitor_abandon(struct rec_janitor *j)
+{
+	if (!j->pid)
+		return;
+	kill(j->pid, SIGKILL);
+	close(j->fd);
+	while (waitpid(j->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	pthread_mutex_destroy(&j->lock);
+	j->pid = 0;
+}
+
 void rec_janitor_sweep(const char *instances_dir)
 {
 	DIR *dir = opendir(instances_dir);

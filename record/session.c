@@ -135,6 +135,32 @@ static int must_set(const struct rec_session *s, const char *name, const char *t
 	return 0;
 }
 
+/* The janitor is there before the instance: whoever kills us while the kernel makes it leaves nothing behind. 1: made, 0: that
+ * name is taken, -1. */
+static int make_one(struct rec_session *s, const char *sub, const char *name, struct sr_error *err)
+{
+	struct tracefs_instance *instance;
+	bool is_new;
+
+	free(s->dir);
+	if (asprintf(&s->dir, "%s/%s", sub, name) < 0) {
+		s->dir = NULL;
+		return sr_fail(err, SR_ENVIRONMENT, "out of memory");
+	}
+	if (!access(s->dir, F_OK))
+		return 0;
+	if (rec_janitor_start(&s->janitor, s->dir, err))
+		return -1;
+	instance = tracefs_instance_create(name);
+	if (!instance)
+		return sr_fail_errno(err, SR_ENVIRONMENT, "tracefs: cannot make the instance %s", name);
+	is_new = tracefs_instance_is_new(instance);
+	tracefs_instance_free(instance);
+	if (!is_new) /* another's, of our number in another pid namespace */
+		rec_janitor_abandon(&s->janitor);
+	return is_new;
+}
+
 static int make_instance(struct rec_session *s, struct sr_error *err)
 {
 	const char *tracing = tracefs_tracing_dir();
@@ -148,25 +174,12 @@ static int make_instance(struct rec_session *s, struct sr_error *err)
 	snprintf(sub, sizeof(sub), "%s/instances", tracing);
 	rec_janitor_sweep(sub);
 	for (int i = 0; i < 64; i++) {
-		struct tracefs_instance *instance;
-		bool is_new;
+		int made;
 
 		snprintf(name, sizeof(name), i ? "schedrec-%d-%llu-%d" : "schedrec-%d-%llu", (int)getpid(), start, i);
-		instance = tracefs_instance_create(name);
-		if (!instance)
-			return sr_fail_errno(err, SR_ENVIRONMENT, "tracefs: cannot make the instance %s", name);
-		is_new = tracefs_instance_is_new(instance);
-		if (is_new) {
-			char *dir = tracefs_instance_get_dir(instance);
-
-			s->dir = dir ? strdup(dir) : NULL;
-			tracefs_put_tracing_file(dir);
-			if (!s->dir)
-				tracefs_instance_destroy(instance);
-		}
-		tracefs_instance_free(instance);
-		if (is_new)
-			return s->dir ? 0 : sr_fail(err, SR_ENVIRONMENT, "out of memory");
+		made = make_one(s, sub, name, err);
+		if (made)
+			return made < 0 ? -1 : 0;
 	}
 	return sr_fail(err, SR_ENVIRONMENT, "tracefs: too many instances of this process");
 }
@@ -432,10 +445,6 @@ struct rec_session *rec_open(const struct rec_config *cfg, struct sr_error *err)
 	raise_file_limit(s);
 	if (make_instance(s, err))
 		goto fail;
-	if (rec_janitor_start(&s->janitor, s->dir, err)) {
-		rmdir(s->dir);
-		goto fail;
-	}
 	/* Open early: it keeps recorders of other pid namespaces, where ours is not to be seen, from sweeping it away. */
 	s->on_fd = open_in(s, O_WRONLY, "tracing_on");
 	if (s->on_fd < 0) {
