@@ -96,7 +96,8 @@ struct rec_item {
 	uint32_t comm_b; /* SWITCH next, FORK child, RENAME new; EXEC: the file's name */
 };
 
-/* 1: *out is filled; 0: an event that is not ours; -1: shorter than its layout, or memory ran out. */
+/* 1: *out is filled; 0: an event that is not ours; -1: shorter than its layout, a cpu or tid that none has, or memory ran
+ * out. */
 int rec_decode(const struct rec_formats *f, struct rec_names *names, const uint8_t *data, size_t len, uint64_t time_ns,
 	       unsigned cpu, struct rec_item *out);
 

@@ -439,6 +439,8 @@ int rec_decode(const struct rec_formats *f, struct rec_names *names, const uint8
 	struct sr_event *ev = &out->ev;
 	int id = rec_record_id(f, data, len);
 	unsigned kind, flags;
+	int32_t tids; /* all of them or'ed: negative when one is */
+	bool whole = true;
 
 	if (id < 0)
 		return -1;
@@ -452,7 +454,7 @@ int rec_decode(const struct rec_formats *f, struct rec_names *names, const uint8
 	ev->time_ns = time_ns;
 	ev->cpu = (uint16_t)cpu;
 	ev->kind = (uint8_t)kind;
-	ev->ctx = (int32_t)number(&f->pid, data);
+	tids = ev->ctx = (int32_t)number(&f->pid, data);
 	flags = (unsigned)number(&f->flags, data);
 	/* enum trace_flag_type, the same since 2.6: 0x08 hard irq, 0x10 soft irq, 0x40 NMI */
 	ev->flags = (uint8_t)((flags & 0x08 ? SR_EV_HARDIRQ : 0) | (flags & 0x10 ? SR_EV_SOFTIRQ : 0) |
@@ -470,44 +472,51 @@ int rec_decode(const struct rec_formats *f, struct rec_names *names, const uint8
 		ev->u.sw.prev_prio = (int16_t)number(&v[4], data);
 		ev->u.sw.next_prio = (int16_t)number(&v[5], data);
 		ev->u.sw.prev_state = rec_state(f, number(&f->prev_state, data));
-		return out->comm_b ? 1 : -1;
+		tids |= ev->u.sw.prev | ev->u.sw.next;
+		whole = out->comm_b;
+		break;
 	case SR_EV_WAKING:
 	case SR_EV_WAKEUP:
 	case SR_EV_WAKEUP_NEW:
-		ev->u.wake.tid = (int32_t)number(&v[1], data);
+		tids |= ev->u.wake.tid = (int32_t)number(&v[1], data);
 		ev->u.wake.prio = (int16_t)number(&v[2], data);
-		return cpu_of(number(&v[3], data), &ev->u.wake.target_cpu) ? 1 : -1;
+		whole = cpu_of(number(&v[3], data), &ev->u.wake.target_cpu);
+		break;
 	case SR_EV_MIGRATE:
-		ev->u.migrate.tid = (int32_t)number(&v[1], data);
+		tids |= ev->u.migrate.tid = (int32_t)number(&v[1], data);
 		ev->u.migrate.prio = (int16_t)number(&v[2], data);
-		return cpu_of(number(&v[3], data), &ev->u.migrate.from) &&
-				       cpu_of(number(&v[4], data), &ev->u.migrate.to) ?
-			       1 :
-			       -1;
+		whole = cpu_of(number(&v[3], data), &ev->u.migrate.from) &&
+			cpu_of(number(&v[4], data), &ev->u.migrate.to);
+		break;
 	case SR_EV_FORK:
 		out->comm_b = comm_of(names, &v[1], data, len);
 		ev->u.fork.parent = (int32_t)number(&v[2], data);
 		ev->u.fork.child = (int32_t)number(&v[3], data);
-		return out->comm_b ? 1 : -1;
+		tids |= ev->u.fork.parent | ev->u.fork.child;
+		whole = out->comm_b;
+		break;
 	case SR_EV_EXEC:
 		out->comm_b = out->comm_a;
 		out->comm_a = 0;
 		ev->u.exec.tid = (int32_t)number(&v[1], data);
 		ev->u.exec.old_tid = (int32_t)number(&v[2], data);
-		return 1;
+		tids |= ev->u.exec.tid | ev->u.exec.old_tid;
+		break;
 	case SR_EV_EXIT:
-		ev->u.exit.tid = (int32_t)number(&v[1], data);
+		tids |= ev->u.exit.tid = (int32_t)number(&v[1], data);
 		ev->u.exit.prio = (int16_t)number(&v[2], data);
 		ev->u.exit.group_dead = v[3].type ? number(&v[3], data) != 0 : 2;
-		return 1;
+		break;
 	case SR_EV_RENAME:
 		out->comm_b = comm_of(names, &v[1], data, len);
 		/* Without a pid it is nearly always the running task's own; a later event's comm corrects the rest. */
-		ev->u.rename.tid = v[2].type ? (int32_t)number(&v[2], data) : ev->ctx;
-		return out->comm_b ? 1 : -1;
+		tids |= ev->u.rename.tid = v[2].type ? (int32_t)number(&v[2], data) : ev->ctx;
+		whole = out->comm_b;
+		break;
 	default: /* SR_EV_NEWTASK */
-		ev->u.newtask.tid = (int32_t)number(&v[1], data);
+		tids |= ev->u.newtask.tid = (int32_t)number(&v[1], data);
 		ev->u.newtask.clone_flags = (uint64_t)number(&v[2], data);
-		return 1;
+		break;
 	}
+	return whole && tids >= 0 ? 1 : -1;
 }
