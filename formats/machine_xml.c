@@ -294,13 +294,14 @@ static int hex_digit(char c)
  * CPUs from SR_MAX_CPUS on are not kept. */
 static int bitmap(struct span s, struct sr_cpumask *m)
 {
-	const char *end = s.p + s.len;
+	const char *end;
 	unsigned word = 0;
 	bool infinite = false;
 
 	memset(m, 0, sizeof(*m));
 	if (!s.len)
 		return -1;
+	end = s.p + s.len;
 	if (s.len >= 7 && !memcmp(s.p, "0xf...f", 7)) {
 		infinite = true;
 		s.p += 7;
