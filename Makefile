@@ -3,7 +3,7 @@
 # make                          the program, at ./schedrec
 # make SAN=address,undefined    the same beside it, under build/san/
 # make unit                     the unit tests' programs
-# make fuzz                     the fuzz targets, with clang's libFuzzer
+# make fuzz                     the fuzz targets, with clang's libFuzzer; tests/fuzz/run.sh runs them
 # sudo make check               all tests (SAN= works here too); installs what is missing
 # sudo make demo                records a real build and replays it under three policies
 # sudo make bench               schedrec beside perf sched and trace-cmd
@@ -63,12 +63,19 @@ $(B)/tests/%: tests/%.c $(B)/libschedrec.a $(B)/flags
 
 unit: $(UNIT)
 
-# Run as build/fuzz/fuzz_srz CORPUS tests/golden tests/fuzz/corpus; what is found goes into tests/fuzz/corpus.
-fuzz: $(FUZZ_SRC:tests/%.c=build/%)
-build/fuzz/%: tests/fuzz/%.c $(LIB_SRC)
+# tests/fuzz/run.sh runs them.
+FUZZ_CC  := clang $(ALL_CFLAGS) -O1 -DLIBFUZZER -fno-sanitize-recover=undefined
+FUZZ     := $(FUZZ_SRC:tests/%.c=build/%)
+FUZZ_LIB := $(LIB_SRC:%.c=build/fuzz/lib/%.o)
+
+fuzz: $(FUZZ)
+
+build/fuzz/lib/%.o: %.c
 	@mkdir -p $(@D)
-	$(call say,FUZZ,$<)clang $(ALL_CFLAGS) -O1 -DLIBFUZZER -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=undefined -o $@ $< $(LIB_SRC) $(LIBS)
+	$(call say,FUZZ,$<)$(FUZZ_CC) -fsanitize=fuzzer-no-link,address,undefined -MMD -MP -c -o $@ $<
+
+$(FUZZ): build/fuzz/%: tests/fuzz/%.c $(FUZZ_LIB)
+	$(call say,FUZZ,$<)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -MMD -MP -o $@ $< $(FUZZ_LIB) $(LIBS)
 
 # Other flags or another compiler make everything anew.
 $(B)/flags: FORCE
@@ -144,7 +151,7 @@ clean:
 	rm -rf build schedrec
 
 FORCE:
--include $(LIB_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(UNIT:%=%.d) $(BENCH:%=%.d)
+-include $(LIB_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(UNIT:%=%.d) $(BENCH:%=%.d) $(FUZZ:%=%.d) $(FUZZ_LIB:.o=.d)
 .PHONY: all unit fuzz docs install uninstall check demo bench format clean toolchain FORCE \
 	lint lint-format lint-cppcheck lint-tidy lint-scripts lint-man
 .DELETE_ON_ERROR:

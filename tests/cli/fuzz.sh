@@ -9,4 +9,14 @@ t_status 0 "$BUILD/tests/fuzz/fuzz_srz" tests/fuzz/corpus/*.srz tests/golden/*.s
 t_match '^[0-9]{3} inputs, no finding' "$T/out"
 t_ok
 
+t_case "the decoder of sub-buffers copes with its corpus"
+t_status 0 "$BUILD/tests/fuzz/fuzz_page" tests/fuzz/corpus-page/*
+t_match '^[0-9]{2} inputs, no finding' "$T/out"
+t_ok
+
+t_case "the reader of hwloc's XML copes with its corpus"
+t_status 0 "$BUILD/tests/fuzz/fuzz_machine" tests/fuzz/corpus-machine/*
+t_match '^[0-9]+ inputs, no finding' "$T/out"
+t_ok
+
 t_done

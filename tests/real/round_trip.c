@@ -114,7 +114,7 @@ static int sink_events(void *arg, const struct sr_event *ev, size_t n, struct sr
 	return srz_put_events(arg, SRZ_STREAM_KERNEL, ev, n, err);
 }
 
-/* A file of tracefs as text. */
+/* A file of tracefs as text; 0: there is none. */
 static size_t text_of(const char *tracefs, const char *system, const char *name, char *text, size_t max)
 {
 	char path[4096];
@@ -124,7 +124,7 @@ static size_t text_of(const char *tracefs, const char *system, const char *name,
 	snprintf(path, sizeof(path), "%s/events/%s/%s", tracefs, system, name);
 	f = fopen(path, "re");
 	if (!f)
-		die(path, strerror(errno));
+		return 0;
 	len = fread(text, 1, max, f);
 	fclose(f);
 	return len;
@@ -134,6 +134,7 @@ static int learn(struct rec_formats *f, const char *tracefs, struct sr_error *er
 {
 	static char text[65536];
 	char name[256];
+	size_t len;
 
 	f->print_id = -1;
 	if (rec_formats_header(f, text, text_of(tracefs, "", "header_page", text, sizeof(text)), err))
@@ -144,7 +145,10 @@ static int learn(struct rec_formats *f, const char *tracefs, struct sr_error *er
 		if (!w)
 			continue;
 		snprintf(name, sizeof(name), "%s/format", w->name);
-		if (rec_formats_add(f, kind, text, text_of(tracefs, w->system, name, text, sizeof(text)), err))
+		len = text_of(tracefs, w->system, name, text, sizeof(text));
+		if (!len && w->optional)
+			continue;
+		if (rec_formats_add(f, kind, text, len, err))
 			return -1;
 	}
 	return 0;
