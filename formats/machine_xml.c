@@ -716,6 +716,8 @@ static int build_distances(struct reader *r, struct sr_machine *m)
 		return 0;
 	if (r->nindex != nb || r->nvalue != nb * nb)
 		return bad(r, "its distances are incomplete");
+	if (n == 1)
+		return 0; /* to itself: 10 */
 	for (size_t i = 0; i < nb; i++) {
 		of[i] = -1;
 		for (unsigned k = 0; k < r->nnodes; k++)
@@ -729,8 +731,7 @@ static int build_distances(struct reader *r, struct sr_machine *m)
 		for (size_t j = 0; j < nb; j++)
 			if (of[i] >= 0 && of[j] >= 0 && r->value[i * nb + j])
 				m->distance[(size_t)of[i] * n + (size_t)of[j]] = (uint32_t)r->value[i * nb + j];
-	if (n > 1)
-		emit_distances(r, m, os);
+	emit_distances(r, m, os);
 	return 0;
 }
 
