@@ -90,7 +90,7 @@ function ratio_cell(w, arm, metric, base) {
 
 function overhead_table(i, a, w, arm) {
 	print "OVERHEAD: median of the rounds' ratios, and its exact 95% interval (of order statistics; of fewer than"
-	printf "6 rounds: least and most); %d round%s, two runs of each arm in a round\n", rounds, rounds > 1 ? "s" : ""
+	printf "6 rounds: least and most); %d round%s, two runs of each arm in a round\n", rounds, (rounds > 1 ? "s" : "")
 	printf "%-16s %-20s %-20s %-20s %-20s\n", "", "the workload itself", "until the file is", "the same",
 		"CPU time, recorder"
 	printf "%-16s %-20s %-20s %-20s %-20s\n", "", "over the ring's", "complete, over", "over trace-cmd's",
@@ -109,8 +109,8 @@ function overhead_table(i, a, w, arm) {
 		}
 	}
 	printf "start and end alone (`true`):"
-	for (a = 5; a <= narms; a++)
-		if (collect("overhead", "nothing", arms[a], "all_ns", ""))
+	for (a = 1; a <= narms; a++)
+		if (arms[a] !~ /^(bare|again|ring.*)$/ && collect("overhead", "nothing", arms[a], "all_ns", ""))
 			printf "  %s %s", arms[a], time_text(median())
 	print "\n"
 }
