@@ -191,6 +191,8 @@ static void priorities_become_policies(void **state)
 
 static void a_child_has_its_parents_process_mask_and_tree(void **state)
 {
+	uint32_t mask;
+
 	start((struct sr_task_start){ .tid = 5, .tgid = 5, .ppid = 1, .comm = "five", .flags = SR_TASK_ROOT }, 3);
 	feed_fork(5, 6, 0x10000); /* a thread */
 	feed_fork(6, 7, 0);       /* the thread's child process */
@@ -200,8 +202,9 @@ static void a_child_has_its_parents_process_mask_and_tree(void **state)
 	assert_int_equal(of(7)->ppid, 5);
 	assert_string_equal(of(7)->comm, "five");
 	assert_int_equal(of(7)->flags, 0);
-	assert_int_equal(sr_cpumask_count(&taken.masks[of(7)->allowed]), 1);
-	assert_true(sr_cpumask_isset(&taken.masks[of(7)->allowed], 3));
+	mask = of(7)->allowed;
+	assert_int_equal(sr_cpumask_count(&taken.masks[mask]), 1);
+	assert_true(sr_cpumask_isset(&taken.masks[mask], 3));
 }
 
 static void an_orphan_stays_in_the_tree_as_a_root(void **state)
