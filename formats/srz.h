@@ -137,6 +137,8 @@ int srz_select_cpus(struct srz_reader *r, const struct sr_cpumask *cpus, struct 
  *   (/sys/kernel/debug/sched/NAME)  sched_ext.state sched_ext.ops  smt.control smt.active  cpus.isolated cpus.nohz_full
  *   cpufreq.policyN.{cpus,driver,governor,min_khz,max_khz,cur_khz,hw_max_khz} cpufreq.boost cpufreq.no_turbo
  *   cpuidle.driver cpuidle.governor  cgroup.path cgroup.cpu.weight ... (the command's, as it began)
+ *   cut.source_sha256 cut.from_ns cut.to_ns (of the source, from its first event)  cut.binds cut.clocks (so many of its
+ *   first BIND and FREQUENCY events tell again what came before)  merge.files merge.gap_ns (all gaps together)
  *   replay.source_sha256 replay.source_name replay.policy replay.policy_options replay.work replay.timing
  *   replay.seed replay.repeat replay.slot  and counters replay.count.NAME
  */
