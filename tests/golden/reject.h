@@ -291,6 +291,7 @@ CHUNK_CASE(column_not_deflate, c.col[FORGE_TASK].coding = SRZ_DEFLATE)
 CHUNK_CASE(column_cut, { c.col[FORGE_MISC].raw = c.col[FORGE_MISC].stored = 7; })
 CHUNK_CASE(columns_rest, c.ntail = 1)
 CHUNK_CASE(op_not_listed, c.col[FORGE_OPS].p[1] = 1)
+CHUNK_CASE(no_columns, c.ncols = 0)
 CHUNK_CASE(ops_missing, { c.col[FORGE_OPS].raw = c.col[FORGE_OPS].stored = c.col[FORGE_OPS].n = 2; })
 CHUNK_CASE(times_missing, { c.col[FORGE_TIMES].raw = c.col[FORGE_TIMES].stored = c.col[FORGE_TIMES].n = 2; })
 CHUNK_CASE(time_symbol, c.col[FORGE_TIMES].p[1] = 5)
@@ -525,6 +526,7 @@ static const struct reject {
 	R(column_cut, "ends in the middle of a column"),
 	R(columns_rest, "has bytes behind its last column"),
 	R(op_not_listed, "counts its events by op wrongly"),
+	R(no_columns, "has another number of ops than of events"),
 	R(ops_missing, "has another number of ops than of events"),
 	R(times_missing, "has another number of times than of events"),
 	R(time_symbol, "has a time symbol out of range"),

@@ -114,6 +114,7 @@ static void the_forged_files_are_right_but_for_one_thing(void **state)
 	forge_events(&f, &c);
 	forge_coded(&c);
 	forge_sparse(&c, "\0\0", 2);
+	c.first_ns = 900; /* before the first chunk, which is its direct predecessor */
 	forge_events(&f, &c);
 	forge_finish(&f);
 	if (read_file(in_memory(f.b.p, f.b.n)))
