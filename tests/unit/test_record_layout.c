@@ -370,6 +370,23 @@ static void a_reference_that_leads_outside_is_refused(void **state)
 	assert_int_equal(rec_decode(&x->f, &x->names, x->data, 28, 5, 0, &x->item), -1);
 }
 
+static void a_negative_tid_is_refused(void **state)
+{
+	struct fixture *x = *state;
+
+	learn(x, SR_EV_EXEC, exec_any);
+	set_common(x, 320, 0, 5);
+	set32(x, 8, 8 << 16 | 20);
+	set32(x, 12, 5);
+	set32(x, 16, -5);
+	set(x, 20, "/bin/ls", 8);
+	assert_int_equal(rec_decode(&x->f, &x->names, x->data, 28, 5, 0, &x->item), -1);
+	set32(x, 16, 5);
+	assert_int_equal(rec_decode(&x->f, &x->names, x->data, 28, 5, 0, &x->item), 1);
+	set_common(x, 320, 0, -5);
+	assert_int_equal(rec_decode(&x->f, &x->names, x->data, 28, 5, 0, &x->item), -1);
+}
+
 static void group_dead_is_unknown_where_the_kernel_does_not_tell(void **state)
 {
 	struct fixture *x = *state;
@@ -377,6 +394,7 @@ static void group_dead_is_unknown_where_the_kernel_does_not_tell(void **state)
 	learn(x, SR_EV_EXIT, exit_61);
 	set_common(x, 319, 0, 5);
 	set(x, 8, "x", 2);
+	set32(x, 24, 5);
 	assert_int_equal(rec_decode(&x->f, &x->names, x->data, 32, 5, 0, &x->item), 1);
 	assert_int_equal(x->item.ev.u.exit.group_dead, 2);
 	learn(x, SR_EV_EXIT, exit_618);
@@ -451,6 +469,7 @@ int main(void)
 		T(fields_are_found_by_name_wherever_they_lie),
 		T(a_comm_in_place_and_one_by_reference_read_the_same),
 		T(a_reference_that_leads_outside_is_refused),
+		T(a_negative_tid_is_refused),
 		T(group_dead_is_unknown_where_the_kernel_does_not_tell),
 		T(a_rename_without_a_pid_is_the_running_tasks),
 		T(other_events_are_passed_over),
