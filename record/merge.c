@@ -134,6 +134,9 @@ void rec_merge_push(struct rec_merge *m, unsigned cpu)
 	struct rec_queue *q = &m->q[cpu];
 	struct rec_item *slot = &q->v[(q->head + q->n) & (q->cap - 1)];
 
+	/* Only in a damaged ring; to rec_merge_emit it means all. */
+	if (slot->ev.time_ns == UINT64_MAX)
+		slot->ev.time_ns--;
 	/* The kernel's fast clock may step back by a few ns between two events; one that comes after its time was
 	 * already handed on (its cpu stood still between taking the time and writing) is put at the front. */
 	if (slot->ev.time_ns < q->last_ns)
