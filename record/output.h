@@ -42,7 +42,7 @@ struct rec_output_config {
 	int (*tail)(void *arg, struct srz_writer *w, const struct rec_part *part, struct sr_error *err);
 };
 
-#define REC_OUTPUT_LEAST_BYTES (1u << 20) /* of max_bytes */
+#define REC_OUTPUT_LEAST_BYTES (256u << 10) /* of max_bytes */
 #define REC_RING_LEAST_BYTES (32u << 20)  /* with ring_ns: the process itself takes most of it */
 #define REC_RING_BYTES (64u << 20)        /* max_bytes of a ring when it is 0 */
 

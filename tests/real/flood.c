@@ -2,7 +2,7 @@
 /*
  * For tests/real/record-*.sh: many events at a known rate.
  *
- *   flood PAIRS RATE SECONDS [TRACING]
+ *   flood PAIRS RATE SECONDS|ROUNDSr [TRACING]
  *
  * Pairs of threads pass a byte back and forth, together RATE times a second there and back (0: as fast as they can), each
  * of which is two switches, two wakings and two wake-ups. Prints "rounds N".
@@ -27,7 +27,7 @@ struct pair {
 	int there[2], back[2];
 	double per_tick;
 	uint64_t end_ns;
-	long rounds;
+	long rounds, left; /* left: rounds to do, 0: until end_ns */
 };
 
 static uint64_t now(void)
@@ -45,7 +45,7 @@ static void *ping(void *arg)
 	double owed = 0;
 	char ball = 'b';
 
-	while (now() < p->end_ns) {
+	while (p->left ? p->rounds < p->left : now() < p->end_ns) {
 		for (owed += p->per_tick ? p->per_tick : 100; owed >= 1; owed--) {
 			if (write(p->there[1], &ball, 1) != 1 || read(p->back[0], &ball, 1) != 1)
 				exit(1);
@@ -130,9 +130,10 @@ int main(int argc, char **argv)
 	uint64_t end_ns;
 	glob_t files;
 	long rounds = 0;
+	int by_rounds;
 
 	if (!pairs || !p) {
-		fprintf(stderr, "usage: flood PAIRS RATE SECONDS [TRACING]\n");
+		fprintf(stderr, "usage: flood PAIRS RATE SECONDS|ROUNDSr [TRACING]\n");
 		return 2;
 	}
 	if (argc > 4) {
@@ -147,9 +148,11 @@ int main(int argc, char **argv)
 		first = mark(&files, "mark-a");
 		usleep(200000); /* the mark itself is drained */
 	}
+	by_rounds = strchr(argv[3], 'r') != NULL;
 	end_ns = now() + (uint64_t)(atof(argv[3]) * 1e9);
 	for (unsigned i = 0; i < pairs; i++) {
 		p[i].end_ns = end_ns;
+		p[i].left = by_rounds ? atol(argv[3]) / pairs + 1 : 0;
 		p[i].per_tick = atof(argv[2]) / pairs * TICK_NS / 1e9;
 		if (pipe(p[i].there) || pipe(p[i].back) || pthread_create(&p[i].pong, NULL, pong, &p[i]) ||
 		    pthread_create(&p[i].ping, NULL, ping, &p[i]))

@@ -426,6 +426,39 @@ static void a_rename_without_a_pid_is_the_running_tasks(void **state)
 	assert_string_equal(comm_a(x), "old");
 }
 
+static const char frequency[] = "name: cpu_frequency\nID: 565\n" COMMON
+				"\tfield:u32 state;\toffset:8;\tsize:4;\tsigned:0;\n"
+				"\tfield:u32 cpu_id;\toffset:12;\tsize:4;\tsigned:0;\n"
+				"\nprint fmt: \"state=%lu cpu_id=%lu\", (unsigned long)REC->state, (unsigned "
+				"long)REC->cpu_id\n";
+static const char idle[] = "name: cpu_idle\nID: 568\n" COMMON "\tfield:u32 state;\toffset:8;\tsize:4;\tsigned:0;\n"
+			   "\tfield:u32 cpu_id;\toffset:12;\tsize:4;\tsigned:0;\n"
+			   "\nprint fmt: \"state=%lu cpu_id=%lu\", (unsigned long)REC->state, (unsigned "
+			   "long)REC->cpu_id\n";
+
+static void power_events_tell_of_a_cpu_and_no_task(void **state)
+{
+	struct fixture *x = *state;
+
+	learn(x, SR_EV_FREQUENCY, frequency);
+	set_common(x, 565, 0, 5);
+	set32(x, 8, 3200000);
+	set32(x, 12, 3);
+	assert_int_equal(rec_decode(&x->f, &x->names, x->data, 16, 5, 1, &x->item), 1);
+	assert_int_equal(x->item.ev.u.frequency.khz, 3200000);
+	assert_int_equal(x->item.ev.u.frequency.target_cpu, 3);
+	assert_int_equal(x->item.ev.cpu, 1);
+	assert_int_equal(x->item.comm_a, 0);
+	learn(x, SR_EV_IDLE, idle);
+	set_common(x, 568, 0, 0);
+	set32(x, 8, -1);
+	set32(x, 12, 1);
+	assert_int_equal(rec_decode(&x->f, &x->names, x->data, 16, 5, 1, &x->item), 1);
+	assert_int_equal(x->item.ev.u.idle.state, SR_IDLE_LEFT);
+	set32(x, 12, SR_MAX_CPUS);
+	assert_int_equal(rec_decode(&x->f, &x->names, x->data, 16, 5, 1, &x->item), -1);
+}
+
 static void other_events_are_passed_over(void **state)
 {
 	struct fixture *x = *state;
@@ -472,6 +505,7 @@ int main(void)
 		T(a_negative_tid_is_refused),
 		T(group_dead_is_unknown_where_the_kernel_does_not_tell),
 		T(a_rename_without_a_pid_is_the_running_tasks),
+		T(power_events_tell_of_a_cpu_and_no_task),
 		T(other_events_are_passed_over),
 		T(a_header_page_tells_the_width_of_the_commit_field),
 	};
