@@ -28,7 +28,7 @@ fi
 t_ok
 
 t_case "a recording of more CPUs than this machine has is replayed under every policy"
-t_status 0 "$SCHEDREC" replay -q --self --policy kernel,recorded,domain,bld tests/golden/many-cpus.srz &&
+t_status 0 "$SCHEDREC" replay -q --self --force --policy kernel,recorded,domain,bld tests/golden/many-cpus.srz &&
 	t_match '^makespan_ns' "$T/out"
 t_ok
 
