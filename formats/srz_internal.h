@@ -268,11 +268,11 @@ struct srz_reader {
 	/* srz_next */
 	struct srz_totals seen; /* in the chunks loaded so far */
 	struct srz_cursor cursor[SRZ_STREAMS];
-	struct srz_loaded *run;  /* where the next events come from ... */
-	uint64_t run_until_ns;   /* ... as long as they are before this time */
-	uint64_t from_ns;        /* srz_seek */
-	struct sr_cpumask *cpus; /* srz_select_cpus; NULL: all */
-	uint64_t cpu_bits;       /* of them, as in srz_chunk */
+	const struct sr_event *next, *next_end; /* those that are known to come next, */
+	unsigned stream;                        /* of this stream */
+	uint64_t from_ns;                       /* srz_seek */
+	struct sr_cpumask *cpus;                /* srz_select_cpus; NULL: all */
+	uint64_t cpu_bits;                      /* of them, as in srz_chunk */
 };
 
 int srz_damaged(const struct srz_reader *r, struct sr_error *err, uint64_t offset, uint32_t id, const char *what);

@@ -220,6 +220,28 @@ static inline uint32_t srz_model_new_slot(struct srz_model *m, int32_t tid, uint
 /* Decoding: the task of a symbol that is not 0. */
 uint32_t srz_model_other(struct srz_model *m, unsigned sym, uint16_t cpu);
 
+/* Encoding: the place of a slot among the recent ones; n: it is not there. */
+static inline uint32_t srz_model_rank(const uint32_t *recent, uint32_t n, uint32_t slot)
+{
+	typedef uint32_t four __attribute__((vector_size(16)));
+	const four want = { slot, slot, slot, slot };
+	uint64_t any[2];
+	uint32_t rank;
+	four a, b, hit;
+
+	for (rank = 0; rank + 8 <= n; rank += 8) {
+		memcpy(&a, recent + rank, sizeof(a));
+		memcpy(&b, recent + rank + 4, sizeof(b));
+		hit = (four)(a == want) | (four)(b == want);
+		memcpy(any, &hit, sizeof(any));
+		if (any[0] | any[1])
+			break;
+	}
+	for (; rank < n && recent[rank] != slot; rank++)
+		;
+	return rank;
+}
+
 /* The caller has made room for as many slots as there can be tasks in the chunk. */
 SRZ_INLINE uint32_t srz_model_task(struct srz_model *m, enum srz_column id, int32_t tid, uint32_t foretold,
 				   uint16_t cpu, int enc)
@@ -244,8 +266,7 @@ SRZ_INLINE uint32_t srz_model_task(struct srz_model *m, enum srz_column id, int3
 			srz_model_byte(m, id, 0, enc);
 			return slot;
 		}
-		for (rank = 0; rank < m->nrecent && m->recent[rank] != slot; rank++)
-			;
+		rank = srz_model_rank(m->recent, m->nrecent, slot);
 		if (rank < m->nrecent) {
 			srz_model_byte(m, id, rank + 1, enc);
 			srz_model_to_front(m, slot, rank);

@@ -113,68 +113,81 @@ static uint64_t others_from(const struct srz_reader *r, const struct srz_loaded 
 	return t;
 }
 
-/* Loads what the next event needs and finds where it is: 1, 0 at the end, -1. */
+/* The slot's next events, up to the first that another may precede; at least one. Those before the time sought are left
+ * out, and so there may be none. */
+static void hand_out(struct srz_reader *r, struct srz_loaded *l)
+{
+	uint64_t until_ns = others_from(r, l);
+	size_t n = l->pos + 1;
+
+	if (l->ev[l->n - 1].time_ns < until_ns)
+		n = l->n;
+	while (n < l->n && l->ev[n].time_ns < until_ns)
+		n++;
+	while (l->pos < n && l->ev[l->pos].time_ns < r->from_ns)
+		l->pos++;
+	r->next = l->ev + l->pos;
+	r->next_end = l->ev + n;
+	r->stream = r->chunk[l->chunk].stream;
+	l->pos = n;
+}
+
+/* Loads what the next events need and finds them: 1, 0 at the end, -1. */
 static int pick(struct srz_reader *r, struct sr_error *err)
 {
+	struct srz_loaded *l;
 	unsigned stream, s;
 	bool loaded;
 
+	r->next = r->next_end = NULL;
 	do {
-		r->run = first_loaded(r, &stream);
+		l = first_loaded(r, &stream);
 		loaded = false;
 		for (s = 0; s < SRZ_STREAMS; s++) {
 			const struct srz_cursor *cur = &r->cursor[s];
 
 			if (cur->next == r->nchunks)
 				continue;
-			if (r->run && !before(r->chunk[cur->next].from, s, key_at(r->run), stream))
+			if (l && !before(r->chunk[cur->next].from, s, key_at(l), stream))
 				continue;
-			if (load(r, s, err)) {
-				r->run = NULL;
+			if (load(r, s, err))
 				return -1;
-			}
 			loaded = true;
 			break;
 		}
 	} while (loaded);
-	if (!r->run) {
-		/* after a whole pass, the index must have told the truth */
-		if (r->index && !r->from_ns && !r->cpus && memcmp(&r->seen, &r->totals, sizeof(r->seen)) != 0)
-			return srz_damaged(r, err, r->index, SRZ_SEC_INDEX, "counts its events wrongly");
-		return 0;
+	if (l) {
+		hand_out(r, l);
+		return 1;
 	}
-	r->run_until_ns = others_from(r, r->run);
-	return 1;
+	/* after a whole pass, the index must have told the truth */
+	if (r->index && !r->from_ns && !r->cpus && memcmp(&r->seen, &r->totals, sizeof(r->seen)) != 0)
+		return srz_damaged(r, err, r->index, SRZ_SEC_INDEX, "counts its events wrongly");
+	return 0;
 }
 
 int srz_next(struct srz_reader *r, struct sr_event *ev, struct sr_error *err)
 {
-	for (;;) {
-		struct srz_loaded *l = r->run;
+	while (r->next == r->next_end) {
+		int ret = pick(r, err);
 
-		if (!l || l->pos == l->n || l->ev[l->pos].time_ns >= r->run_until_ns) {
-			int ret = pick(r, err);
-
-			if (ret <= 0)
-				return ret;
-			l = r->run;
-		}
-		*ev = l->ev[l->pos++];
-		if (ev->time_ns >= r->from_ns)
-			return 1;
+		if (ret <= 0)
+			return ret;
 	}
+	*ev = *r->next++;
+	return 1;
 }
 
 enum srz_stream srz_stream_of_last(const struct srz_reader *r)
 {
-	return r->run ? (enum srz_stream)r->chunk[r->run->chunk].stream : SRZ_STREAM_KERNEL;
+	return (enum srz_stream)r->stream;
 }
 
 int srz_seek(struct srz_reader *r, uint64_t time_ns, struct sr_error *err)
 {
 	unsigned s;
 
-	r->run = NULL;
+	r->next = r->next_end = NULL;
 	r->seen = (struct srz_totals){ 0 };
 	r->from_ns = time_ns;
 	for (s = 0; s < SRZ_STREAMS; s++) {
