@@ -43,8 +43,8 @@ struct rec_output_config {
 };
 
 #define REC_OUTPUT_LEAST_BYTES (256u << 10) /* of max_bytes */
-#define REC_RING_LEAST_BYTES (32u << 20)  /* with ring_ns: the process itself takes most of it */
-#define REC_RING_BYTES (64u << 20)        /* max_bytes of a ring when it is 0 */
+#define REC_RING_LEAST_BYTES (32u << 20)    /* with ring_ns: the process itself takes most of it */
+#define REC_RING_BYTES (64u << 20)          /* max_bytes of a ring when it is 0 */
 
 struct rec_output_stats {
 	uint64_t files, bytes;     /* complete ones that are there now */

@@ -18,7 +18,7 @@ flood() {
 
 t_case "--max-size ends the recording with a complete file, the command goes on, and its status counts"
 t_need_tracefs && flood && {
-	t_status 7 "$SCHEDREC" record --max-size 256K -o "$T/x.srz" -- sh -c "'$T/flood' 2 0 100000r; echo end; exit 7"
+	t_status 7 "$SCHEDREC" record --max-size 256K -o "$T/x.srz" -- sh -c "'$T/flood' 2 0 70000r; echo end; exit 7"
 	t_match '^end$' "$T/out" && t_match 'reached --max-size' "$T/err" && t_equal true "$(info "$T/x.srz" complete)" &&
 		t_equal max-size "$(meta "$T/x.srz" record.end)" && t_equal 7 "$(meta "$T/x.srz" command.status)" &&
 		size=$(stat -c %s "$T/x.srz") && t_true "$size bytes" test "$size" -le 262144 -a "$size" -gt 200000
@@ -56,7 +56,7 @@ t_ok
 
 t_case "bounded slices: the oldest are removed, the sum stays below the bound"
 t_need_tracefs && flood && {
-	t_status 0 "$SCHEDREC" record --slice 100ms --max-size 256K -o "$T/b.srz" -- "$T/flood" 2 0 100000r
+	t_status 0 "$SCHEDREC" record --slice 100ms --max-size 256K -o "$T/b.srz" -- "$T/flood" 2 0 70000r
 	sum=$(cat "$T"/b-*.srz | wc -c)
 	t_match 'older ones removed' "$T/err" && t_true "$sum bytes" test "$sum" -le 262144 && t_true "the first is there" test ! -e "$T/b-0001.srz"
 }
@@ -109,7 +109,7 @@ t_ok
 
 # Fills a small disk: $1 the directory, $2 the bytes that must fit.
 fill() {
-	t_status 3 "$SCHEDREC" record -o "$1/x.srz" -- sh -c "'$T/flood' 2 0 120000r; echo end"
+	t_status 3 "$SCHEDREC" record -o "$1/x.srz" -- sh -c "'$T/flood' 2 0 90000r; echo end"
 	t_one_line "$T/err" && t_match 'No space left' "$T/err" && t_match '^end$' "$T/out" && t_equal true "$(info "$1/x.srz" complete)" &&
 		t_equal disk-full "$(meta "$1/x.srz" record.end)" && size=$(stat -c %s "$1/x.srz") &&
 		t_true "only $size bytes fitted" test "$size" -gt "$2"
@@ -137,7 +137,7 @@ t_ok
 
 t_case "a disk that fills ends slices too: those before and what is there of the last are complete"
 t_need_tracefs && flood && mount -t tmpfs -o size=400K none "$T/small" && {
-	t_status 3 "$SCHEDREC" record --slice 200ms -o "$T/small/x.srz" -- sh -c "'$T/flood' 2 0 120000r; echo end"
+	t_status 3 "$SCHEDREC" record --slice 200ms -o "$T/small/x.srz" -- sh -c "'$T/flood' 2 0 90000r; echo end"
 	t_match 'No space left' "$T/err" && t_match '^end$' "$T/out" && for f in "$T"/small/x-*; do
 		t_status 0 "$SCHEDREC" dump "$f" || break
 	done

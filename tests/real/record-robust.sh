@@ -38,7 +38,7 @@ state() {
 t_case "300,000 events a second are kept, all of them, with the default settings"
 t_need_tracefs && flood && {
 	seconds=${long:+60}
-	seconds=${seconds:-3}
+	seconds=${seconds:-2}
 	t_status 0 "$SCHEDREC" record -o "$T/x.srz" -- "$T/flood" 4 50000 "$seconds"
 	cp "$T/out" "$T/rounds"
 	events=$(info "$T/x.srz" events) rounds=$(awk '$1 == "rounds" { print $2 }' "$T/rounds")
@@ -107,7 +107,7 @@ t_case "however often it is killed, every part file is readable, no instance is 
 t_need_tracefs && flood && {
 	before=$(state)
 	kills=${long:+200}
-	kills=${kills:-9}
+	kills=${kills:-6}
 	readable=0
 	for i in $(seq "$kills"); do
 		rm -f "$T"/k*.srz*
