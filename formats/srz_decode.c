@@ -26,7 +26,7 @@ static inline uint64_t bits_get(struct srz_bits *b, unsigned n)
 			v |= (uint64_t)(b->p[at >> 3] >> (at & 7) & 1) << i;
 		}
 	}
-	return n ? v & (UINT64_MAX >> (64 - n)) : 0;
+	return v & ((1ull << n) - 1);
 }
 
 static void decode_runs(struct srz_view *v, struct srz_head *h)
@@ -338,17 +338,21 @@ static const char *decode_times(struct srz_codec *c, const struct srz_head *h)
 {
 	const struct srz_col *times = &c->model.col[SRZ_COL_TIMES], *rest = &c->model.col[SRZ_COL_BITS];
 	struct srz_bits bits = { .p = rest->p, .len = (uint64_t)srz_col_len(rest) * 8 };
-	uint64_t end = (h->chunk.last.time_ns - h->chunk.first.time_ns) / h->chunk.unit;
+	const uint64_t first = h->chunk.first.time_ns, unit = h->chunk.unit;
+	const uint64_t span = (h->chunk.last.time_ns - first) / unit;
+	const uint8_t *symbol = times->p;
+	uint64_t *time = c->time;
 	unsigned r;
 	uint32_t i;
 
 	if (srz_col_len(times) != h->chunk.events)
 		return "has another number of times than of events";
 	for (r = 0; r < h->nruns; r++) {
+		const uint32_t end = h->run[r].end;
 		uint64_t t = 0;
 
-		for (i = h->run[r].pos; i < h->run[r].end; i++) {
-			unsigned sym = times->p[i];
+		for (i = h->run[r].pos; i < end; i++) {
+			unsigned sym = symbol[i];
 			uint64_t step = sym;
 
 			if (sym >= 4) {
@@ -360,10 +364,10 @@ static const char *decode_times(struct srz_codec *c, const struct srz_head *h)
 					return "ends in the middle of the times";
 				step = ((uint64_t)(4 | (sym & 3)) << n) | bits_get(&bits, n);
 			}
-			if (step > end - t)
+			if (step > span - t)
 				return "has a time behind its last one";
 			t += step;
-			c->time[i] = h->chunk.first.time_ns + t * h->chunk.unit;
+			time[i] = first + t * unit;
 		}
 	}
 	return (bits.pos + 7) / 8 == srz_col_len(rest) ? NULL : "has more bits than its times need";
