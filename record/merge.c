@@ -107,7 +107,7 @@ static void sift_down(struct rec_merge *m)
 static int grow_queue(struct rec_queue *q, struct sr_error *err)
 {
 	size_t cap = q->cap ? q->cap * 2 : 1024;
-	struct rec_item *v = malloc(cap * sizeof(*v));
+	struct rec_item *v = calloc(cap, sizeof(*v));
 
 	if (!v)
 		return no_memory(err);
@@ -327,7 +327,7 @@ static int emit(struct rec_merge *m, struct rec_item *item, struct sr_error *err
 			return -1;
 		return see_comm(m, ev, ev->u.newtask.tid, item->comm_a, err);
 	case SR_EV_LOST:
-		m->lost += ev->u.lost.count;
+		m->lost = m->lost + ev->u.lost.count < m->lost ? UINT64_MAX : m->lost + ev->u.lost.count;
 		m->lost_places++;
 		break;
 	}

@@ -14,8 +14,11 @@
 #include "record/internal.h"
 #include "record/ring.h"
 
-#define FLUSH_NS 3000000000u /* a crash loses no more than this, and what is not drained yet */
-#define PORTION 256          /* events at a time; the smallest chunk at the end of a bounded file */
+/* A crash loses no more than this, and what is not drained yet. Small chunks cost bytes: 6,000 events a chunk 12%. */
+#define FLUSH_NS 3000000000u
+#define FLUSH_EVENTS 16384 /* fewer wait ... */
+#define FLUSH_FEW_NS 12000000000u
+#define PORTION 256 /* events at a time; the smallest chunk at the end of a bounded file */
 /* What a bounded file counts with before it knows: more than any event, chunk, index entry and end can take. */
 #define EVENT_BYTES 64
 #define CHUNK_BYTES 4096
@@ -568,7 +571,7 @@ static int put_file(struct rec_output *o, const struct sr_event *ev, size_t n, s
 	if (!o->cfg.max_bytes) {
 		if (srz_put_events(o->w, SRZ_STREAM_KERNEL, ev, n, err))
 			return -1;
-		o->pending += n;
+		o->pending = (o->pending + n) % CHUNK_EVENTS;
 	} else if (put_limited(o, ev, n, o->cfg.max_bytes, &taken, err)) {
 		return -1;
 	}
@@ -620,7 +623,7 @@ static int tick_file(struct rec_output *o, uint64_t now_ns, struct sr_error *err
 		if (o->part_events && next_slice(o, end, err))
 			return -1;
 	}
-	if (now_ns - o->flushed_ns < FLUSH_NS)
+	if (now_ns - o->flushed_ns < (o->pending < FLUSH_EVENTS ? FLUSH_FEW_NS : FLUSH_NS))
 		return 0;
 	o->flushed_ns = now_ns;
 	return o->pending ? flush(o, err) : 0;

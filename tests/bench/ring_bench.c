@@ -264,8 +264,8 @@ int main(int argc, char **argv)
 			}
 			qsort(wall[w], ROUNDS, sizeof(double), by_value);
 			qsort(cpu[w], ROUNDS, sizeof(double), by_value);
-			printf("%3zu KiB  %-7s %6.1f ns an event, CPU %6.1f ns\n", kib[k], ways[w].name, wall[w][ROUNDS / 2],
-			       cpu[w][ROUNDS / 2]);
+			printf("%3zu KiB  %-7s %6.1f ns an event, CPU %6.1f ns\n", kib[k], ways[w].name,
+			       wall[w][ROUNDS / 2], cpu[w][ROUNDS / 2]);
 		}
 		fflush(stdout);
 	}
