@@ -444,7 +444,7 @@ static inline __attribute__((always_inline)) void step(const struct steps *s, st
 {
 	uint32_t context = octaves ? s->base[s->op[at]] + k->past : k->past;
 	uint32_t e = s->a->decode[s->a->map[context]][k->x & (SRZ_ANS_TOTAL - 1)];
-	uint32_t x = ((e >> 8 & 0xfff) + 1) * (k->x >> SRZ_ANS_BITS) + (e >> 20);
+	uint32_t x = ((e >> 8 & 0xfff) + 1) * (k->x >> SRZ_ANS_BITS) + (e >> 20), low;
 
 	out[at] = (uint8_t)e;
 	if (!octaves)
@@ -453,11 +453,10 @@ static inline __attribute__((always_inline)) void step(const struct steps *s, st
 		k->past = s->op[at] + 1u;
 	else
 		k->past = (s->op[at] + 1u) * octaves + ((e & 0xff) >> 2);
-	if (x < STATE_MIN) {
-		x = x << 16 | srz_get16(k->p);
-		k->p += 2;
-	}
-	k->x = x;
+	/* without a branch: nobody foretells it */
+	low = x < STATE_MIN ? UINT32_MAX : 0;
+	k->x = x << (low & 16) | (srz_get16(k->p) & low);
+	k->p += low & 2;
 }
 
 /* As long as each part has a word for every symbol, nothing needs to be checked. */
