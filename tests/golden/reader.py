@@ -7,7 +7,7 @@
 
 prints an event a line: TIME_NS STREAM CPU KIND FLAGS CTX KEY=VALUE...; with --dump as `schedrec dump --no-names` does;
 with --check for each file whether it is good, or else why not. Status 4: the file breaks a rule. An incomplete file is
-shown as far as it goes, with a line on stderr. It also checks what section 6 says a reader need not.
+shown as far as it goes, with a line on stderr. It also checks what the text says that a reader need not.
 It follows the text word for word and is slow: nothing here is to be shared with schedrec's reader, nor to look like it.
 """
 
