@@ -169,6 +169,8 @@ void srz_section_encode(const struct srz_section *s, uint8_t head[SRZ_SECTION_HE
 	srz_set32(head + 20, (uint32_t)crc32(0, head, 20));
 }
 
+const char SRZ_NOT_WHOLE[] = "has a wrong header checksum";
+
 const char *srz_section_decode(struct srz_section *s, const uint8_t head[SRZ_SECTION_HEADER])
 {
 	s->id = srz_get32(head);
@@ -177,7 +179,7 @@ const char *srz_section_decode(struct srz_section *s, const uint8_t head[SRZ_SEC
 	s->raw = srz_get32(head + 12);
 	s->crc = srz_get32(head + 16);
 	if (srz_get32(head + 20) != (uint32_t)crc32(0, head, 20))
-		return "has a wrong header checksum";
+		return SRZ_NOT_WHOLE;
 	if (head[5] || head[6] || head[7])
 		return "has reserved bytes that are not zero";
 	if (s->stored > SRZ_MAX_SECTION || s->raw > SRZ_MAX_SECTION)

@@ -99,22 +99,36 @@ static unsigned lay_out_runs(const struct sr_event *ev, size_t n, struct srz_run
 	return nruns;
 }
 
-static void encode_events(struct srz_codec *c, const struct sr_event *ev, size_t n, struct srz_head *h)
+/* With so many kinds, flags and ctx or prev coded in some events and not in others there may be more ops than a chunk may
+ * have; with both coded in all events there are at most 8 a kind. */
+_Static_assert((SR_EV_KINDS - 1) * 8 <= SRZ_MAX_OPS, "a chunk may need more ops than it may have");
+
+/* false: too many ops; again with forced. */
+static bool encode_events(struct srz_codec *c, const struct sr_event *ev, size_t n, struct srz_head *h, bool forced)
 {
 	struct srz_model *m = &c->model;
 	uint16_t index[SR_MAX_CPUS];
 	uint16_t op_of[SR_EV_KINDS][SRZ_OP_FLAGS + 1]; /* + 1; 0: none yet */
 	size_t i;
 
+	h->nops = 0;
+	h->lost = 0;
+	srz_model_start(m);
+	*srz_model_find(m, 0) = (struct srz_hash){ 0, 0, m->generation };
 	memset(op_of, 0, sizeof(op_of));
 	h->nruns = lay_out_runs(ev, n, h->run, index);
 	for (i = 0; i < n; i++) {
 		struct srz_run *r = &h->run[index[ev[i].cpu]];
 		unsigned flags = srz_model_op_flags(m, &ev[i]);
-		uint16_t *op = &op_of[ev[i].kind][flags];
 		struct sr_event copy = ev[i];
+		uint16_t *op;
 
+		if (forced)
+			flags |= ev[i].kind == SR_EV_SWITCH ? SRZ_OP_CTX | SRZ_OP_PREV : SRZ_OP_CTX;
+		op = &op_of[ev[i].kind][flags];
 		if (!*op) {
+			if (h->nops == SRZ_MAX_OPS)
+				return false;
 			h->op[h->nops] = (struct srz_op){ ev[i].kind, flags, 0 };
 			*op = (uint16_t)++h->nops;
 		}
@@ -125,6 +139,7 @@ static void encode_events(struct srz_codec *c, const struct sr_event *ev, size_t
 			h->lost += h->lost + ev[i].u.lost.count < h->lost ? UINT64_MAX - h->lost : ev[i].u.lost.count;
 		srz_model_event(m, &copy, flags, 1);
 	}
+	return true;
 }
 
 static void encode_times(struct srz_codec *c, const struct srz_head *h)
@@ -259,16 +274,16 @@ int srz_chunk_encode(struct srz_codec *c, unsigned stream, const struct sr_event
 
 	if (!encoder_room(c, (uint32_t)n))
 		return sr_fail(err, SR_ENVIRONMENT, "out of memory");
-	h->nops = 0;
-	h->lost = 0;
 	h->chunk = (struct srz_chunk){ .first = srz_key_of(&ev[0]),
 				       .last = srz_key_of(&ev[n - 1]),
 				       .events = (uint32_t)n,
 				       .unit = chunk->unit ? chunk->unit : 1,
 				       .stream = (uint8_t)stream };
-	srz_model_start(m);
-	*srz_model_find(m, 0) = (struct srz_hash){ 0, 0, m->generation };
-	encode_events(c, ev, n, h);
+	if (!encode_events(c, ev, n, h, false)) {
+		if (!encoder_room(c, (uint32_t)n)) /* another generation of the hash */
+			return sr_fail(err, SR_ENVIRONMENT, "out of memory");
+		encode_events(c, ev, n, h, true);
+	}
 	encode_times(c, h);
 	m->col[SRZ_COL_OPS] = (struct srz_col){ .p = c->op, .at = c->op + n };
 	encode_head(h, out);

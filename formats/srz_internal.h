@@ -127,7 +127,8 @@ struct srz_section {
 
 const char *srz_section_name(uint32_t id); /* "events", ..., "unknown" */
 void srz_section_encode(const struct srz_section *s, uint8_t head[SRZ_SECTION_HEADER]);
-/* NULL, or what is wrong with these bytes. Does not judge unknown ids, nor the coding. */
+/* NULL, or what is wrong with these bytes: SRZ_NOT_WHOLE itself when their sum is. Does not judge unknown ids, nor the coding. */
+extern const char SRZ_NOT_WHOLE[];
 const char *srz_section_decode(struct srz_section *s, const uint8_t head[SRZ_SECTION_HEADER]);
 
 /* The place of an event in the order of its stream. */

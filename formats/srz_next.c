@@ -185,16 +185,18 @@ enum srz_stream srz_stream_of_last(const struct srz_reader *r)
 
 int srz_seek(struct srz_reader *r, uint64_t time_ns, struct sr_error *err)
 {
+	uint64_t earliest = UINT64_MAX;
 	unsigned s;
 
 	r->next = r->next_end = NULL;
 	r->seen = (struct srz_totals){ 0 };
-	r->from_ns = time_ns;
 	for (s = 0; s < SRZ_STREAMS; s++) {
 		struct srz_cursor *cur = &r->cursor[s];
 
 		cur->slot[0].n = cur->slot[0].pos = cur->slot[1].n = cur->slot[1].pos = 0;
 		cur->next = next_chunk(r, s, 0);
+		if (cur->next < r->nchunks && r->chunk[cur->next].from.time_ns < earliest)
+			earliest = r->chunk[cur->next].from.time_ns;
 		while (cur->next < r->nchunks && r->chunk[cur->next].last.time_ns < time_ns)
 			cur->next = next_chunk(r, s, cur->next + 1);
 	}

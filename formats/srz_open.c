@@ -479,22 +479,28 @@ static int walk_chunk(struct srz_reader *r, uint64_t offset, const struct srz_se
 static int open_by_walking(struct srz_reader *r, struct sr_error *err)
 {
 	uint64_t offset = SRZ_HEADER_SIZE, sections = 0;
+	bool index = false;
 
 	for (;;) {
 		struct srz_section s;
 		const char *bad = NULL;
 		int ret = read_header(r, offset, &s, &bad, err);
 
+		if (ret == 1 && bad && bad != SRZ_NOT_WHOLE)
+			return srz_damaged(r, err, offset, s.id, bad);
 		if (ret == 1 && !bad)
 			ret = read_payload(r, offset, &s, &bad, err);
 		if (ret < 0)
 			return -1;
 		if (!ret || bad)
 			break;
-		if (sections++ > SRZ_MAX_SECTIONS)
+		if (index && s.id != (SRZ_SEC_END | SRZ_MUST))
+			return srz_damaged(r, err, offset, s.id, "stands behind the index");
+		if (s.id != (SRZ_SEC_INDEX | SRZ_MUST) && ++sections > SRZ_MAX_SECTIONS)
 			return srz_damaged(r, err, offset, s.id, "is one too many");
 		switch (s.id & ~SRZ_MUST) {
 		case SRZ_SEC_INDEX:
+			index = true;
 			break;
 		case SRZ_SEC_END:
 			return srz_damaged(r, err, offset, s.id, "is not at the end of the file");
