@@ -476,8 +476,10 @@ static int prepare(struct job *j, struct sr_error *err)
 		return -1;
 	j->hotplug_fd = rec_hotplug_open();
 	j->session = rec_open(&cfg, err);
-	if (!j->session || record_meta_load(j, err) || rec_drop_privileges(err) ||
-	    rec_calibrate(j->session, &j->tracepoint_ns, err))
+	if (!j->session || record_meta_load(j, err) || rec_drop_privileges(err))
+		return -1;
+	record_meta_load_machine(j);
+	if (rec_calibrate(j->session, &j->tracepoint_ns, err))
 		return -1;
 	if (j->argv && rec_child_launch(&j->child, j->session, j->argv, err))
 		return -1;

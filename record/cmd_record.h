@@ -51,6 +51,8 @@ int record_shell_status(int wait_status);
 
 /* What is known before the recording begins; the tunables need root. */
 int record_meta_load(struct job *j, struct sr_error *err);
+/* Without privilege: the environment tells hwloc which plugins to load and which files to read. */
+void record_meta_load_machine(struct job *j);
 void record_meta_release(struct job *j);
 /* A file's meta, as rec_output_config wants them; arg is the job. */
 int record_meta_head(void *arg, struct srz_writer *w, const struct rec_part *part, struct sr_error *err);

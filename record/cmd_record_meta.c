@@ -45,9 +45,8 @@ static char *join(char **argv)
 	return f && !fclose(f) ? text : NULL;
 }
 
-int record_meta_load(struct job *j, struct sr_error *err)
+void record_meta_load_machine(struct job *j)
 {
-	unsigned char id[16];
 	struct sr_error why;
 	struct sr_machine *m = sr_machine_load("this", &why);
 
@@ -56,6 +55,12 @@ int record_meta_load(struct job *j, struct sr_error *err)
 	else if (m->xml)
 		j->machine = strdup(m->xml);
 	sr_machine_free(m);
+}
+
+int record_meta_load(struct job *j, struct sr_error *err)
+{
+	unsigned char id[16];
+
 	if (getrandom(id, sizeof(id), 0) != sizeof(id))
 		return sr_fail_errno(err, SR_ENVIRONMENT, "getrandom");
 	for (size_t i = 0; i < sizeof(id); i++)

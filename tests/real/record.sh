@@ -61,6 +61,27 @@ t_need setpriv && t_need setcap && t_need_tracefs && mkdir -m 755 "$T/roots" && 
 	t_match 'cannot create .*: Permission denied' "$T/err" && t_true "a file of the user's" test -z "$(ls "$T/roots")"
 t_ok
 
+t_case "a plugin that the environment names for hwloc has none of the program's capabilities"
+t_need setpriv && t_need setcap && t_need cc && t_need_tracefs && mkdir "$T/plugins" && cat >"$T/plugin.c" <<-'END' &&
+	#include <fcntl.h>
+	#include <stdlib.h>
+	__attribute__((constructor)) static void loaded(void)
+	{
+		open(getenv("PLUGIN_MINE"), O_CREAT | O_WRONLY, 0600);
+		open(getenv("PLUGIN_ROOTS"), O_CREAT | O_WRONLY, 0600);
+	}
+	END
+	cc -shared -fPIC -o "$T/plugins/hwloc_test.so" "$T/plugin.c" && chmod -R a+rX "$T/plugins" &&
+	t_status 0 setpriv --reuid=65534 --regid=65534 --clear-groups env HWLOC_PLUGINS_PATH="$T/plugins" PLUGIN_MINE="$T/mine" \
+		PLUGIN_ROOTS="$T/roots/plugin" "$T/capable" record -q -o "$T/mine.srz" -- true && {
+	if [ -e "$T/mine" ]; then
+		t_true "the plugin wrote where only root may" test ! -e "$T/roots/plugin"
+	else
+		t_skip "this hwloc loads no plugins"
+	fi
+}
+t_ok
+
 t_case "without tracefs: status 3 and one line"
 t_need unshare && t_need_tracefs &&
 	t_status 3 unshare -m sh -c "mount -t tmpfs none /sys && \"$SCHEDREC\" record -o '$T/no.srz' -- true" && t_one_line "$T/err" &&
