@@ -106,8 +106,7 @@ static int catch_signals(struct job *j, struct sr_error *err)
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
-	if (j->o->ring_ns)
-		sigaddset(&set, SIGUSR2);
+	sigaddset(&set, SIGUSR2);
 	if (!sigaction(SIGHUP, NULL, &old) && old.sa_handler != SIG_IGN)
 		sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
@@ -139,7 +138,11 @@ static void take_signals(struct job *j)
 		int sig = (int)si.ssi_signo;
 
 		if (sig == SIGUSR2) {
-			j->dumps_asked++;
+			if (j->o->ring_ns)
+				j->dumps_asked++;
+			else
+				cmd_warn("SIGUSR2 is for --ring: the recording goes on, nothing is written before its "
+					 "end");
 			continue;
 		}
 		/* The terminal sends to the command as well; kill(1) does not. */

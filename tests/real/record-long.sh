@@ -77,6 +77,11 @@ t_need_tracefs && flood && {
 t_ok
 
 t_case "times at a coarser resolution are multiples of it"
+t_case "SIGUSR2 without --ring is told, and the recording goes on"
+t_need_tracefs && t_status 0 "$SCHEDREC" record -q -o "$T/x.srz" -- sh -c 'kill -USR2 $PPID; sleep 0.2; exit 0' &&
+	t_one_line "$T/err" && t_match 'SIGUSR2 is for --ring' "$T/err" && t_equal true "$(info "$T/x.srz" complete)"
+t_ok
+
 t_need_tracefs && flood && {
 	t_status 0 "$SCHEDREC" record -q --time-resolution 1us -o "$T/x.srz" -- "$T/flood" 1 1000 0.2
 	t_equal 1000 "$(meta "$T/x.srz" time.resolution_ns)" && "$SCHEDREC" dump "$T/x.srz" >"$T/dump" &&
