@@ -187,6 +187,7 @@ static void give_up(struct job *j, const struct sr_error *why)
 
 	j->sink_failed = true;
 	j->failure = *why;
+	j->drain_cpu_ns = rec_get_stats(j->session)->cpu_ns;
 	rec_end(j->session, &ignored);
 	j->end_ns = record_clock_ns(CLOCK_MONOTONIC);
 	if (rec_output_get_stats(j->out)->full)

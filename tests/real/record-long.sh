@@ -20,7 +20,8 @@ t_case "--max-size ends the recording with a complete file, the command goes on,
 t_need_tracefs && flood && {
 	t_status 7 "$SCHEDREC" record --max-size 256K -o "$T/x.srz" -- sh -c "'$T/flood' 2 0 70000r; echo end; exit 7"
 	t_match '^end$' "$T/out" && t_match 'reached --max-size' "$T/err" && t_equal true "$(info "$T/x.srz" complete)" &&
-		t_equal max-size "$(meta "$T/x.srz" record.end)" && t_equal 7 "$(meta "$T/x.srz" command.status)" &&
+		t_equal max-size "$(meta "$T/x.srz" record.end)" &&
+		t_true "no cost of draining" test "$(meta "$T/x.srz" record.drain_cpu_ns)" -gt 0 && t_equal 7 "$(meta "$T/x.srz" command.status)" &&
 		size=$(stat -c %s "$T/x.srz") && t_true "$size bytes" test "$size" -le 262144 -a "$size" -gt 200000
 }
 t_ok
@@ -76,12 +77,12 @@ t_need_tracefs && flood && {
 }
 t_ok
 
-t_case "times at a coarser resolution are multiples of it"
 t_case "SIGUSR2 without --ring is told, and the recording goes on"
 t_need_tracefs && t_status 0 "$SCHEDREC" record -q -o "$T/x.srz" -- sh -c 'kill -USR2 $PPID; sleep 0.2; exit 0' &&
 	t_one_line "$T/err" && t_match 'SIGUSR2 is for --ring' "$T/err" && t_equal true "$(info "$T/x.srz" complete)"
 t_ok
 
+t_case "times at a coarser resolution are multiples of it"
 t_need_tracefs && flood && {
 	t_status 0 "$SCHEDREC" record -q --time-resolution 1us -o "$T/x.srz" -- "$T/flood" 1 1000 0.2
 	t_equal 1000 "$(meta "$T/x.srz" time.resolution_ns)" && "$SCHEDREC" dump "$T/x.srz" >"$T/dump" &&
