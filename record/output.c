@@ -162,6 +162,13 @@ static int take_name(struct rec_output *o, struct sr_event *ev, uint64_t room, s
 	return *name == UINT32_MAX ? -1 : 1;
 }
 
+/* An event that came too late for its slice, which ended on time without it. */
+static void keep_in_slice(const struct rec_output *o, struct sr_event *ev)
+{
+	if (o->cfg.slice_ns && o->part.number > 1 && ev->time_ns < o->part.first_ns)
+		ev->time_ns = o->part.first_ns;
+}
+
 /* Puts up to n <= PORTION events, *taken of them, as far as their names have room. */
 static int put_portion(struct rec_output *o, const struct sr_event *ev, size_t n, uint64_t limit, size_t *taken,
 		       struct sr_error *err)
@@ -172,6 +179,7 @@ static int put_portion(struct rec_output *o, const struct sr_event *ev, size_t n
 
 	for (*taken = 0; *taken < n; ++*taken) {
 		own[*taken] = ev[*taken];
+		keep_in_slice(o, &own[*taken]);
 		rc = take_name(o, &own[*taken], room, err);
 		if (rc <= 0)
 			break;

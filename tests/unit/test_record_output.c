@@ -297,6 +297,27 @@ static void a_slice_ends_on_time_without_a_next_event(void **state)
 	assert_int_equal(x->last.first_ns, START + 500 * MS);
 }
 
+/* The merge puts it behind what it handed on last, which may be long before the time that ended the slice. */
+static void an_event_that_is_late_for_its_slice_begins_the_next(void **state)
+{
+	struct fixture *x = *state;
+	struct sr_event late = { .kind = SR_EV_EXIT };
+	struct srz_reader *r;
+	struct sr_event ev;
+
+	begin(x, (struct rec_output_config){ .slice_ns = 100 * MS });
+	assert_int_equal(feed(x, 1000), 0); /* 33 ms */
+	assert_int_equal(rec_output_tick(x->o, START + 140 * MS, &x->err), 0);
+	late.time_ns = START + 90 * MS;
+	late.u.exit.tid = x->load.tid[0];
+	assert_int_equal(rec_output_events(x->o, &late, 1, &x->err), 0);
+	end(x);
+	r = open_number(x, 2);
+	assert_int_equal(srz_next(r, &ev, &x->err), 1);
+	assert_int_equal(ev.time_ns, START + 100 * MS);
+	srz_reader_free(r);
+}
+
 static void bounded_slices_lose_the_oldest_only(void **state)
 {
 	struct fixture *x = *state;
@@ -485,6 +506,7 @@ int main(void)
 		T(a_bounded_file_ends_before_its_bound),
 		T(slices_have_every_event_once_and_stand_alone),
 		T(a_slice_ends_on_time_without_a_next_event),
+		T(an_event_that_is_late_for_its_slice_begins_the_next),
 		T(bounded_slices_lose_the_oldest_only),
 		T(a_long_slice_is_cut_where_it_has_no_room),
 		T(a_start_state_without_room_is_refused),
