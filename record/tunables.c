@@ -117,7 +117,7 @@ static int list(const struct reading *r, const char *path, const char *prefix, c
 	return rc;
 }
 
-/* Each file of a directory, its key: before, its name. */
+/* Each file of a directory, its key: before, its name. One called debug is a report on all tasks, no setting. */
 static int put_files(const struct reading *r, const char *dir, const char *prefix, const char *before)
 {
 	char path[PATH_MAX], key[REC_TUNABLE_KEY * 2], **names;
@@ -126,6 +126,8 @@ static int put_files(const struct reading *r, const char *dir, const char *prefi
 
 	for (size_t i = 0; !rc && i < n; i++) {
 		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		if (!strcmp(names[i], "debug"))
+			continue;
 		if (snprintf(key, sizeof(key), "%s%s", before, names[i]) < (int)sizeof(key))
 			rc = put_file(r, key, path);
 	}

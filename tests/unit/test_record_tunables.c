@@ -93,6 +93,7 @@ static void what_is_there_is_read(void **state)
 	file(x, "/proc/sys/kernel/other", "1\n");
 	file(x, "/sys/kernel/debug/sched/base_slice_ns", "2800000\n");
 	file(x, "/sys/kernel/debug/sched/features", "PLACE_LAG NO_HRTICK\n");
+	file(x, "/sys/kernel/debug/sched/debug", "Sched Debug Version: v0.11\n");
 	file(x, "/sys/kernel/debug/sched/preempt", "none voluntary (full) lazy\n");
 	file(x, "/sys/kernel/debug/sched/numa_balancing/scan_size_mb", "256\n");
 	file(x, "/sys/kernel/sched_ext/state", "enabled\n");
@@ -112,6 +113,7 @@ static void what_is_there_is_read(void **state)
 	assert_string_equal(value(x, "tunable.other"), "(none)");
 	assert_string_equal(value(x, "tunable.debug.base_slice_ns"), "2800000");
 	assert_string_equal(value(x, "tunable.debug.features"), "PLACE_LAG NO_HRTICK");
+	assert_string_equal(value(x, "tunable.debug.debug"), "(none)");
 	assert_string_equal(value(x, "tunable.debug.numa_balancing.scan_size_mb"), "256");
 	assert_string_equal(value(x, "sched_ext.state"), "enabled");
 	assert_string_equal(value(x, "sched_ext.ops"), "lavd");
