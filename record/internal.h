@@ -179,8 +179,8 @@ int rec_proc_all(struct sr_task_starts *out, const int *recorder, size_t nrecord
 struct rec_janitor {
 	pid_t pid; /* 0: none */
 	int fd;
-	bool finishing;
-	pthread_mutex_t lock; /* one question at a time */
+	bool finishing, silent; /* silent: it did not answer in time, and is asked no more */
+	pthread_mutex_t lock;   /* one question at a time */
 };
 
 /* Forks the janitor of the instance in dir, which need not be there yet. Every other descriptor is closed in it. */

@@ -18,18 +18,23 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "record/internal.h"
 
-enum { ASK_CLEAR = 'c', ASK_RAISE = 'p', ASK_REMOVE = 'r', ANSWER_OK = 'k', ANSWER_FAILED = 'f' };
+enum { ASK_CLEAR = 'c', ASK_RAISE = 'p', ASK_REMOVE = 'r' };
+/* That of ASK_REMOVE is told apart from one that came too late to be waited for. */
+enum { ANSWER_OK = 'k', ANSWER_FAILED = 'f', ANSWER_REMOVED = 'g', ANSWER_STAYS = 's' };
 
 struct ask {
 	int32_t what, tid; /* tid: for ASK_RAISE */
 };
 
+#define ANSWER_S 2       /* a janitor that someone has stopped is not waited for */
+#define REMOVED_S 10     /* more than REMOVE_TRIES take */
 #define REMOVE_TRIES 500 /* 10 ms apart: a killed recorder's descriptors close one after the other */
 
 static void pause_ms(long ms)
@@ -134,9 +139,16 @@ static void __attribute__((noreturn)) janitor(const char *dir, pid_t recorder, i
 		if (send(fd, &answer, 1, MSG_NOSIGNAL) != 1)
 			break;
 	}
-	answer = remove_instance(dir) ? ANSWER_FAILED : ANSWER_OK;
+	answer = remove_instance(dir) ? ANSWER_STAYS : ANSWER_REMOVED;
 	n = send(fd, &answer, 1, MSG_NOSIGNAL);
-	_exit(n == 1 && answer == ANSWER_OK ? 0 : 1);
+	_exit(n == 1 && answer == ANSWER_REMOVED ? 0 : 1);
+}
+
+static void wait_at_most(const struct rec_janitor *j, int seconds)
+{
+	struct timeval t = { .tv_sec = seconds };
+
+	setsockopt(j->fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
 }
 
 int rec_janitor_start(struct rec_janitor *j, const char *dir, struct sr_error *err)
@@ -156,7 +168,8 @@ int rec_janitor_start(struct rec_janitor *j, const char *dir, struct sr_error *e
 		return sr_fail_errno(err, SR_ENVIRONMENT, "fork");
 	}
 	j->fd = pair[0];
-	j->finishing = false;
+	j->finishing = j->silent = false;
+	wait_at_most(j, ANSWER_S);
 	pthread_mutex_init(&j->lock, NULL);
 	return 0;
 }
@@ -168,12 +181,15 @@ static bool ask(const struct rec_janitor *j, int what, pid_t tid)
 	return send(j->fd, &ask, sizeof(ask), MSG_NOSIGNAL) == sizeof(ask);
 }
 
-static char answer_of(const struct rec_janitor *j)
+static char answer_of(struct rec_janitor *j)
 {
 	char answer = 0;
+	ssize_t n;
 
-	while (recv(j->fd, &answer, 1, 0) < 0 && errno == EINTR)
+	while ((n = recv(j->fd, &answer, 1, 0)) < 0 && errno == EINTR)
 		;
+	if (n < 0)
+		j->silent = true;
 	return answer;
 }
 
@@ -182,7 +198,7 @@ static char ask_and_wait(struct rec_janitor *j, int what, pid_t tid)
 	char answer;
 
 	pthread_mutex_lock(&j->lock);
-	answer = ask(j, what, tid) ? answer_of(j) : 0;
+	answer = !j->silent && ask(j, what, tid) ? answer_of(j) : 0;
 	pthread_mutex_unlock(&j->lock);
 	return answer;
 }
@@ -212,13 +228,18 @@ int rec_janitor_finish(struct rec_janitor *j, struct sr_error *err)
 	if (!j->pid)
 		return 0;
 	rec_janitor_begin_finish(j);
-	answer = j->finishing ? answer_of(j) : 0;
+	wait_at_most(j, REMOVED_S);
+	j->silent = false;
+	do
+		answer = j->finishing ? answer_of(j) : 0;
+	while (answer == ANSWER_OK || answer == ANSWER_FAILED);
 	close(j->fd);
-	while (waitpid(j->pid, NULL, 0) < 0 && errno == EINTR)
+	/* One that is silent removes the instance when it goes on. */
+	while (waitpid(j->pid, NULL, j->silent ? WNOHANG : 0) < 0 && errno == EINTR)
 		;
 	pthread_mutex_destroy(&j->lock);
 	j->pid = 0;
-	if (answer != ANSWER_OK)
+	if (answer != ANSWER_REMOVED)
 		return sr_fail(err, SR_ENVIRONMENT,
 			       "the tracing instance could not be removed; the next recording will try again");
 	return 0;

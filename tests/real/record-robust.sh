@@ -102,6 +102,30 @@ t_need_tracefs && flood && {
 }
 t_ok
 
+t_case "a janitor that is stopped is not waited for, and removes the instance when it goes on"
+t_need pgrep && t_need_tracefs && {
+	if [ -z "$long" ]; then
+		t_skip "it takes 12 s: SCHEDREC_LONG=1"
+	else
+		SUDO_UID=65534 SUDO_GID=65534 "$SCHEDREC" record -q -a --duration 2s -o "/tmp/schedrec-stopped-$$.srz" 2>"$T/err" &
+		pid=$!
+		sleep 1
+		janitor=$(pgrep -P "$pid" schedrec-janit)
+		kill -STOP "$janitor"
+		(sleep 30; kill -CONT "$janitor") 2>/dev/null &
+		limit=$!
+		wait "$pid"
+		t_equal 3 $?
+		kill "$limit"
+		t_match 'could not be removed' "$T/err" && t_true "a complete file" test -s "/tmp/schedrec-stopped-$$.srz"
+		kill -CONT "$janitor"
+		sleep 1
+		t_true "an instance is left" test -z "$(find "$tracing/instances" -maxdepth 1 -name "schedrec-$pid-*")"
+		rm -f "/tmp/schedrec-stopped-$$.srz"
+	fi
+}
+t_ok
+
 # Kills at moments all over a recording's life: before it is set up, while it writes, while it ends.
 t_case "however often it is killed, every part file is readable, no instance is left, and tracing is as it was"
 t_need_tracefs && flood && {
