@@ -200,6 +200,7 @@ int srz_seek(struct srz_reader *r, uint64_t time_ns, struct sr_error *err)
 		while (cur->next < r->nchunks && r->chunk[cur->next].last.time_ns < time_ns)
 			cur->next = next_chunk(r, s, cur->next + 1);
 	}
+	r->from_ns = time_ns > earliest ? time_ns : 0; /* 0: a whole pass, after which the counts must be right */
 	return 0;
 }
 

@@ -157,10 +157,17 @@ static int drain_cpu(struct rec_session *s, struct rec_cpu *c, uint64_t until_ns
 	return 0;
 }
 
+static bool is_ahead(const struct rec_session *s, const struct rec_cpu *c, uint64_t handed_ns, uint64_t before_ns)
+{
+	const struct rec_queue *q = &s->merge.q[c->cpu];
+
+	return handed_ns < before_ns && q->n >= ROUND_EVENTS && q->last_ns > handed_ns;
+}
+
 /* Reads all cpus up to until_ns, round by round, and hands on what is older than before_ns; *most: bytes of the fullest. */
 static int drain_all(struct rec_session *s, uint64_t until_ns, uint64_t before_ns, uint64_t *most, struct sr_error *err)
 {
-	uint64_t complete_ns;
+	uint64_t complete_ns, handed_ns = 0;
 	bool over;
 
 	for (size_t i = 0; i < s->ncpus; i++) {
@@ -176,7 +183,8 @@ static int drain_all(struct rec_session *s, uint64_t until_ns, uint64_t before_n
 		for (size_t i = 0; i < s->ncpus; i++) {
 			struct rec_cpu *c = &s->cpus[i];
 
-			if (!c->pass_over && drain_cpu(s, c, until_ns, err))
+			/* One that is ahead of the others waits for them in the ring, not in memory. */
+			if (!c->pass_over && !is_ahead(s, c, handed_ns, before_ns) && drain_cpu(s, c, until_ns, err))
 				return -1;
 			if (!c->pass_over && s->merge.q[c->cpu].last_ns < complete_ns)
 				complete_ns = s->merge.q[c->cpu].last_ns;
@@ -184,6 +192,7 @@ static int drain_all(struct rec_session *s, uint64_t until_ns, uint64_t before_n
 		}
 		if (rec_merge_emit(&s->merge, complete_ns, err))
 			return -1;
+		handed_ns = complete_ns;
 	} while (!over);
 	*most = 0;
 	for (size_t i = 0; i < s->ncpus; i++) {

@@ -138,7 +138,8 @@ struct rec_merge {
 	size_t comm_cap;
 	bool renames; /* the stream has had a RENAME */
 	struct rec_names names;
-	uint64_t released_ns;                 /* of the last event handed on */
+	uint64_t released_ns; /* of the last event handed on */
+	unsigned released_cpu;
 	struct rec_item pending[REC_PENDING]; /* NEWTASK events whose FORK has not come yet */
 	unsigned npending;
 	struct sr_event *out;
@@ -186,8 +187,9 @@ struct rec_janitor {
 /* Forks the janitor of the instance in dir, which need not be there yet. Every other descriptor is closed in it. */
 int rec_janitor_start(struct rec_janitor *j, const char *dir, struct sr_error *err);
 int rec_janitor_clear_filter(struct rec_janitor *j, struct sr_error *err); /* empties set_event_pid */
-/* Gives a thread of this process the normal class and nice -20; false where that may not be. */
-bool rec_janitor_raise(struct rec_janitor *j, pid_t tid);
+/* Gives a thread of this process the normal class and nice -20, or makes it a real-time one; false where that may not
+ * be. */
+bool rec_janitor_raise(struct rec_janitor *j, pid_t tid, bool real_time);
 void rec_janitor_abandon(struct rec_janitor *j); /* ends it, and leaves what is in dir alone */
 /* Removes the instance: all its descriptors must be closed by now. The first only begins it. */
 void rec_janitor_begin_finish(struct rec_janitor *j);
@@ -244,9 +246,10 @@ struct rec_session {
 	bool watch_alive, watch_quit;
 	bool may_idle; /* a thread can be brought back from the idle class */
 	int watch_tid;
-	pid_t pass_tid;
+	_Atomic pid_t pass_tid;         /* the thread that drains, 0: not known yet */
 	_Atomic uint64_t pass_since_ns; /* a pass in the idle class began then; 0: none */
 	atomic_bool hurry;              /* no pass goes into the idle class */
+	atomic_bool urgent;             /* the draining thread is a real-time one until its next pass ends */
 };
 
 #define REC_FIRST_INTERVAL_NS 20000000u

@@ -25,12 +25,12 @@
 
 #include "record/internal.h"
 
-enum { ASK_CLEAR = 'c', ASK_RAISE = 'p', ASK_REMOVE = 'r' };
+enum { ASK_CLEAR = 'c', ASK_RAISE = 'p', ASK_REAL_TIME = 't', ASK_REMOVE = 'r' };
 /* That of ASK_REMOVE is told apart from one that came too late to be waited for. */
 enum { ANSWER_OK = 'k', ANSWER_FAILED = 'f', ANSWER_REMOVED = 'g', ANSWER_STAYS = 's' };
 
 struct ask {
-	int32_t what, tid; /* tid: for ASK_RAISE */
+	int32_t what, tid; /* tid: for ASK_RAISE and ASK_REAL_TIME */
 };
 
 #define ANSWER_S 2       /* a janitor that someone has stopped is not waited for */
@@ -97,16 +97,25 @@ static void close_others(unsigned keep)
 			close((int)fd);
 }
 
-static int raise_priority(pid_t recorder, pid_t tid)
+static int make_real_time(pid_t tid)
+{
+	struct sched_param least = { .sched_priority = 1 };
+
+	return sched_setscheduler(tid, SCHED_RR, &least);
+}
+
+static int raise_priority(pid_t recorder, const struct ask *ask)
 {
 	struct sched_param none = { 0 };
 	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%d", (int)recorder, (int)tid);
-	return access(path, F_OK) || sched_setscheduler(tid, SCHED_OTHER, &none) ||
-			       setpriority(PRIO_PROCESS, (id_t)tid, -20) ?
-		       -1 :
-		       0;
+	snprintf(path, sizeof(path), "/proc/%d/task/%d", (int)recorder, (int)ask->tid);
+	if (access(path, F_OK))
+		return -1;
+	if (ask->what == ASK_REAL_TIME)
+		return make_real_time(ask->tid);
+	return sched_setscheduler(ask->tid, SCHED_OTHER, &none) || setpriority(PRIO_PROCESS, (id_t)ask->tid, -20) ? -1 :
+														    0;
 }
 
 static void __attribute__((noreturn)) janitor(const char *dir, pid_t recorder, int fd)
@@ -125,6 +134,8 @@ static void __attribute__((noreturn)) janitor(const char *dir, pid_t recorder, i
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	setsid();
 	prctl(PR_SET_NAME, "schedrec-janit");
+	if (make_real_time(0)) /* the recorder waits for its answers, also on a full machine */
+		setpriority(PRIO_PROCESS, 0, -20);
 	close_others((unsigned)fd);
 	if (chdir("/"))
 		_exit(1);
@@ -134,7 +145,7 @@ static void __attribute__((noreturn)) janitor(const char *dir, pid_t recorder, i
 			continue;
 		if (n != sizeof(ask) || ask.what == ASK_REMOVE)
 			break;
-		rc = ask.what == ASK_CLEAR ? truncate_file(dir, "set_event_pid") : raise_priority(recorder, ask.tid);
+		rc = ask.what == ASK_CLEAR ? truncate_file(dir, "set_event_pid") : raise_priority(recorder, &ask);
 		answer = rc ? ANSWER_FAILED : ANSWER_OK;
 		if (send(fd, &answer, 1, MSG_NOSIGNAL) != 1)
 			break;
@@ -210,9 +221,9 @@ int rec_janitor_clear_filter(struct rec_janitor *j, struct sr_error *err)
 	return 0;
 }
 
-bool rec_janitor_raise(struct rec_janitor *j, pid_t tid)
+bool rec_janitor_raise(struct rec_janitor *j, pid_t tid, bool real_time)
 {
-	return ask_and_wait(j, ASK_RAISE, tid) == ANSWER_OK;
+	return ask_and_wait(j, real_time ? ASK_REAL_TIME : ASK_RAISE, tid) == ANSWER_OK;
 }
 
 void rec_janitor_begin_finish(struct rec_janitor *j)

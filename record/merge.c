@@ -55,6 +55,7 @@ void rec_merge_reset(struct rec_merge *m, const struct rec_sink *sink)
 	m->renames = false;
 	m->nout = 0;
 	m->released_ns = m->first_ns = 0;
+	m->released_cpu = 0;
 	m->events = m->lost = m->lost_places = m->late = 0;
 }
 
@@ -133,6 +134,7 @@ void rec_merge_push(struct rec_merge *m, unsigned cpu)
 {
 	struct rec_queue *q = &m->q[cpu];
 	struct rec_item *slot = &q->v[(q->head + q->n) & (q->cap - 1)];
+	uint64_t earliest;
 
 	/* Only in a damaged ring; to rec_merge_emit it means all. */
 	if (slot->ev.time_ns == UINT64_MAX)
@@ -141,8 +143,9 @@ void rec_merge_push(struct rec_merge *m, unsigned cpu)
 	 * already handed on (its cpu stood still between taking the time and writing) is put at the front. */
 	if (slot->ev.time_ns < q->last_ns)
 		slot->ev.time_ns = q->last_ns;
-	if (slot->ev.time_ns < m->released_ns) {
-		slot->ev.time_ns = m->released_ns;
+	earliest = m->released_ns + (cpu < m->released_cpu && m->released_ns < UINT64_MAX);
+	if (slot->ev.time_ns < earliest) {
+		slot->ev.time_ns = earliest;
 		m->late++;
 	}
 	q->last_ns = slot->ev.time_ns;
@@ -243,6 +246,7 @@ static int put(struct rec_merge *m, const struct sr_event *ev, struct sr_error *
 	if (!m->first_ns)
 		m->first_ns = ev->time_ns;
 	m->released_ns = ev->time_ns;
+	m->released_cpu = ev->cpu;
 	m->events++;
 	return 0;
 }

@@ -216,10 +216,11 @@ static void set_subbuf(const struct rec_session *s, uint64_t buffer_bytes)
 
 static int set_buffer(struct rec_session *s, struct sr_error *err)
 {
+	long online = sysconf(_SC_NPROCESSORS_ONLN); /* the others have no buffer */
 	uint64_t want = s->cfg.buffer_bytes, each;
 	char text[32];
 
-	each = free_memory() / s->ncpus;
+	each = free_memory() / (online > 0 ? (uint64_t)online : s->ncpus);
 	if (want && each && want > each) /* the kernel would find that out by running out of memory */
 		return sr_fail(err, SR_ENVIRONMENT, "trace buffers of %llu kB for each CPU: %llu kB are free for each",
 			       (unsigned long long)(want >> 10), (unsigned long long)(each >> 10));

@@ -3,8 +3,9 @@
  * The class in which a pass of draining runs, and the watch over it.
  *
  * Between passes the draining thread has nice -20, so that it comes on time; a pass is in the idle class. Where all
- * cpus are busy it may not get on at all: the watch, which has nice -20 too, looks at a pass that takes long and gives it
- * its class back when a ring is half full, or when it has waited long enough.
+ * cpus are busy it may not get on at all, and nice -20 is worth little beside other sessions' tasks, for autogroups and
+ * cpu cgroups share by group. So the watch is a real-time thread. When a ring is half full, or a pass has waited long
+ * enough, it makes the draining thread one until the end of that pass.
  */
 #include <errno.h>
 #include <sched.h>
@@ -32,50 +33,56 @@ void rec_timed_wait(pthread_cond_t *wake, pthread_mutex_t *lock, uint64_t ns)
 
 static int set_class(pid_t tid, int policy)
 {
-	struct sched_param none = { 0 };
+	struct sched_param p = { .sched_priority = policy == SCHED_RR };
 
-	return sched_setscheduler(tid, policy, &none);
+	return sched_setscheduler(tid, policy, &p);
 }
 
-/* Out of the idle class, which needs a privilege: that was given up unless root itself is the user. */
+/* To the normal class. Out of the idle class that needs a privilege: it was given up unless root itself is the user. */
 static bool come_back(struct rec_session *s, pid_t tid)
 {
-	return !set_class(tid, SCHED_OTHER) || rec_janitor_raise(&s->janitor, tid);
+	return !set_class(tid, SCHED_OTHER) || rec_janitor_raise(&s->janitor, tid, false);
 }
 
 bool rec_raise_priority(struct rec_session *s)
 {
-	return rec_janitor_raise(&s->janitor, gettid());
+	return rec_janitor_raise(&s->janitor, gettid(), false);
 }
 
 void rec_pass_begins(struct rec_session *s, uint64_t now)
 {
-	if (!s->may_idle || s->buffer_bytes < LEAST_IDLE_BYTES || atomic_load(&s->hurry))
+	atomic_store(&s->pass_tid, gettid());
+	if (!s->may_idle || s->buffer_bytes < LEAST_IDLE_BYTES || atomic_load(&s->hurry) || atomic_load(&s->urgent))
 		return;
-	s->pass_tid = gettid();
 	atomic_store(&s->pass_since_ns, now); /* first: from here on the watch looks */
 	set_class(0, SCHED_IDLE);
 }
 
 void rec_pass_ends(struct rec_session *s)
 {
-	if (!atomic_load(&s->pass_since_ns))
-		return;
-	s->may_idle = come_back(s, s->pass_tid);
-	atomic_store(&s->pass_since_ns, 0);
-}
+	bool urgent = atomic_exchange(&s->urgent, false);
 
-static void end_idling(struct rec_session *s)
-{
-	if (atomic_load(&s->pass_since_ns))
-		come_back(s, s->pass_tid);
+	if (!urgent && !atomic_load(&s->pass_since_ns))
+		return;
+	s->may_idle = come_back(s, gettid());
+	atomic_store(&s->pass_since_ns, 0);
 }
 
 void rec_hurry(struct rec_session *s, bool on)
 {
 	atomic_store(&s->hurry, on);
-	if (on)
-		end_idling(s);
+	if (on && atomic_load(&s->pass_since_ns))
+		come_back(s, atomic_load(&s->pass_tid));
+}
+
+static void urge(struct rec_session *s)
+{
+	pid_t tid = atomic_load(&s->pass_tid);
+
+	if (!tid || atomic_exchange(&s->urgent, true))
+		return;
+	if (set_class(tid, SCHED_RR) && !rec_janitor_raise(&s->janitor, tid, true))
+		come_back(s, tid); /* real-time may not be */
 }
 
 static bool filling(const struct rec_session *s)
@@ -104,14 +111,16 @@ static void *watch_main(void *arg)
 
 	prctl(PR_SET_NAME, "schedrec-watch");
 	s->may_idle = rec_raise_priority(s);
+	if (set_class(0, SCHED_RR))
+		rec_janitor_raise(&s->janitor, gettid(), true);
 	pthread_mutex_lock(&s->watch_lock);
 	s->watch_tid = gettid();
 	pthread_cond_broadcast(&s->watch_wake);
 	while (!s->watch_quit) {
 		rec_timed_wait(&s->watch_wake, &s->watch_lock, tick_ns(s));
 		since = atomic_load(&s->pass_since_ns);
-		if (since && (rec_now_ns() - since > PATIENCE_NS || filling(s)))
-			end_idling(s);
+		if ((since && rec_now_ns() - since > PATIENCE_NS) || filling(s))
+			urge(s);
 	}
 	pthread_mutex_unlock(&s->watch_lock);
 	return NULL;

@@ -97,6 +97,39 @@ static void make_section_header_sum(struct forged_file *f)
 	f->b.p[SRZ_HEADER_SIZE + 12] ^= 1;
 }
 
+/* A byte of the first section's header, its sum made right again. */
+static inline void forge_falsify_section(struct forged_file *f, unsigned at, uint8_t value)
+{
+	uint8_t *head = f->b.p + SRZ_HEADER_SIZE;
+
+	head[at] = value;
+	srz_set32(head + 20, (uint32_t)crc32(0, head, 20));
+}
+
+static void make_section_reserved(struct forged_file *f)
+{
+	forge_header(f, 1, 0);
+	forge_text_section(f, SRZ_SEC_META | SRZ_MUST, "\1k\1v", 4);
+	forge_finish(f);
+	forge_falsify_section(f, 5, 1);
+}
+
+static void make_section_without_must(struct forged_file *f)
+{
+	forge_header(f, 1, 0);
+	forge_text_section(f, SRZ_SEC_META | SRZ_MUST, "\1k\1v", 4);
+	forge_finish(f);
+	forge_falsify_section(f, 3, 0);
+}
+
+static void make_section_behind_index(struct forged_file *f)
+{
+	forge_header(f, 1, 0);
+	forge_finish(f);
+	f->b.n -= SRZ_SECTION_HEADER + SRZ_END_PAYLOAD; /* the end */
+	forge_text_section(f, SRZ_SEC_META | SRZ_MUST, "\1k\1v", 4);
+}
+
 static void make_chunk_sum(struct forged_file *f)
 {
 	struct forged_chunk c = forge_chunk(3);
@@ -290,6 +323,11 @@ CHUNK_CASE(column_bomb, {
 CHUNK_CASE(column_not_deflate, c.col[FORGE_TASK].coding = SRZ_DEFLATE)
 CHUNK_CASE(column_cut, { c.col[FORGE_MISC].raw = c.col[FORGE_MISC].stored = 7; })
 CHUNK_CASE(columns_rest, c.ntail = 1)
+CHUNK_CASE(op_without_events, {
+	c.nops = 2;
+	c.kind2 = SR_EV_EXIT << 1 | 1;
+})
+CHUNK_CASE(column_without_bytes, { c.col[FORGE_MISC].raw = c.col[FORGE_MISC].stored = c.col[FORGE_MISC].n = 0; })
 CHUNK_CASE(op_not_listed, c.col[FORGE_OPS].p[1] = 1)
 CHUNK_CASE(no_columns, c.ncols = 0)
 CHUNK_CASE(ops_missing, { c.col[FORGE_OPS].raw = c.col[FORGE_OPS].stored = c.col[FORGE_OPS].n = 2; })
@@ -460,6 +498,9 @@ static const struct reject {
 	R(section_lengths, "has lengths that do not fit"),
 	R(not_deflate, "does not inflate to its length"),
 	R(section_sum, "the meta section at offset 20 has a wrong checksum"),
+	R(section_reserved, "has reserved bytes that are not zero"),
+	R(section_without_must, "lacks its must-understand bit"),
+	R(section_behind_index, "stands behind the index"),
 	R(section_header_sum, "the meta section at offset 20 has a wrong header checksum"),
 	R(chunk_sum, "the events section at offset 20 has a wrong checksum"),
 	R(bomb, "does not inflate to its length"),
@@ -525,6 +566,8 @@ static const struct reject {
 	R(column_not_deflate, "has a column that does not inflate to its length"),
 	R(column_cut, "ends in the middle of a column"),
 	R(columns_rest, "has bytes behind its last column"),
+	R(op_without_events, "counts its events by op wrongly"),
+	R(column_without_bytes, "has a column whose lengths do not fit"),
 	R(op_not_listed, "counts its events by op wrongly"),
 	R(no_columns, "has another number of ops than of events"),
 	R(ops_missing, "has another number of ops than of events"),

@@ -274,6 +274,40 @@ static void extreme_values_come_back(void **state)
 	srz_reader_free(r);
 }
 
+/* Every kind with every flag, ctx and prev coded and not: more ops than a chunk may have. */
+static void a_chunk_of_more_ops_than_there_may_be_comes_back(void **state)
+{
+	struct sr_event *ev = calloc(1024, sizeof(*ev));
+	struct srz_writer *w = create(1024);
+	struct srz_reader *r;
+	size_t n = 0;
+
+	for (unsigned i = 0; i < (SR_EV_KINDS - 1) * 8 * 4; i++) {
+		unsigned kind = 1 + i / 32, ctx = i & 8 ? 6 : 5;
+		struct sr_event e = { .time_ns = 2 * i, .kind = SR_EV_SWITCH, .ctx = 5 };
+
+		if (kind != SR_EV_SWITCH && i & 16)
+			continue;
+		e.u.sw.prev = e.u.sw.next = 5; /* the cpu's task is known to be 5 */
+		ev[n++] = e;
+		e = (struct sr_event){
+			.time_ns = 2 * i + 1, .kind = (uint8_t)kind, .flags = i & 7, .ctx = (int32_t)ctx
+		};
+		if (kind == SR_EV_SWITCH) {
+			e.u.sw.prev = i & 16 ? 7 : (int32_t)ctx;
+			e.u.sw.next = 5;
+		}
+		ev[n++] = e;
+	}
+	ok(srz_put_events(w, SRZ_STREAM_KERNEL, ev, n, &err));
+	ok(srz_close(w, &err));
+	r = open_it();
+	assert_int_equal(srz_get_info(r)->chunks, 1);
+	assert_events(r, ev, n);
+	srz_reader_free(r);
+	free(ev);
+}
+
 static void seek_finds_the_first_event_at_or_after_a_time(void **state)
 {
 	struct shape s = { .events = 1000, .cpus = 4, .tasks = 30, .stay = 40, .late = 6 };
@@ -682,6 +716,7 @@ int main(void)
 		cmocka_unit_test(two_streams_are_merged),
 		cmocka_unit_test(a_late_event_comes_before_the_other_stream),
 		cmocka_unit_test(extreme_values_come_back),
+		cmocka_unit_test(a_chunk_of_more_ops_than_there_may_be_comes_back),
 		cmocka_unit_test(seek_finds_the_first_event_at_or_after_a_time),
 		cmocka_unit_test(times_are_multiples_of_the_unit),
 		cmocka_unit_test(a_time_unit_out_of_range_is_refused),
