@@ -71,7 +71,7 @@ workload() {
 
 	case $1 in
 	nothing) CMD=(true) ;;
-	pipe) CMD=(perf bench sched pipe -l 100000) ;;
+	pipe) CMD=(perf bench sched pipe -l 60000) ;;
 	messaging) CMD=(perf bench sched messaging -g 10 -l 150) ;;
 	compile)
 		rm -rf "$TMP/tree/build"
