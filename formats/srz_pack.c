@@ -55,7 +55,7 @@ int srz_pack(struct srz_packer *p, const struct sr_event *ev, size_t n, void **b
 int srz_unpack(struct srz_packer *p, const void *bytes, size_t len, struct sr_event *ev, size_t n, struct sr_error *err)
 {
 	struct srz_totals head = { 0 }, totals = { 0 };
-	struct srz_chunk chunk;
+	struct srz_chunk chunk = { 0 };
 	const char *bad = srz_chunk_head(bytes, len, &chunk, &head);
 
 	if (!bad && chunk.events != n)

@@ -230,7 +230,7 @@ static uint64_t next_interval(const struct rec_session *s, uint64_t elapsed_ns, 
 
 int rec_drain(struct rec_session *s, struct sr_error *err)
 {
-	uint64_t cpu_before, now = rec_now_ns(), most;
+	uint64_t cpu_before, now = rec_now_ns(), most = 0;
 	int rc;
 
 	if (!s->running || s->failed)
