@@ -101,7 +101,7 @@ t_ok
 # shellcheck disable=SC2016 # the inner shell expands it
 t_case "nice values are replayed"
 if t_need_tracefs; then
-	"$SCHEDREC" record -q -o "$T/nice.srz" -- sh -c 'nice -n 7 sh -c "i=0; while [ \$i -lt 20000 ]; do i=\$((i+1)); done"' \
+	"$SCHEDREC" record -q -o "$T/nice.srz" -- sh -c 'nice -n 7 sh -c "i=0; while [ \$i -lt 20000 ]; do i=\$((i+1)); done; sleep 0.01; :"' \
 		</dev/null 2>/dev/null
 	t_status 0 "$SCHEDREC" replay -q -o "$T/nice-replay.srz" "$T/nice.srz" &&
 		t_true "no task of prio 127 in the replay" sh -c "\"$SCHEDREC\" dump '$T/nice-replay.srz' | grep -q 'prio=127'"
