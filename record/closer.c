@@ -2,9 +2,10 @@
 #include "record/closer.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stddef.h>
 #include <sys/prctl.h>
+
+#include "record/internal.h"
 
 static void close_file(struct rec_closer *c, struct srz_writer *w)
 {
@@ -38,14 +39,11 @@ static void *closer_main(void *arg)
 
 void rec_closer_start(struct rec_closer *c)
 {
-	sigset_t all, old;
+	struct sr_error ignored;
 
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->changed, NULL);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are for the caller's threads */
-	c->alive = !pthread_create(&c->thread, NULL, closer_main, c);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	c->alive = !rec_thread_create(&c->thread, closer_main, c, &ignored);
 }
 
 void rec_closer_give(struct rec_closer *c, struct srz_writer *w)

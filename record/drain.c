@@ -7,7 +7,6 @@
  * hardly for so long), and goes on in order.
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,12 +71,17 @@ static ssize_t read_page(struct rec_session *s, const struct rec_cpu *c, struct 
 	}
 }
 
+/* In one pass, for events may come faster than they are read. */
+static uint64_t most_pages(const struct rec_session *s)
+{
+	return 2 * s->buffer_bytes / s->page_size + 16;
+}
+
 int rec_discard(struct rec_session *s, void (*found)(void *arg, const uint8_t *data, size_t len), void *arg,
 		struct sr_error *err)
 {
 	for (size_t i = 0; i < s->ncpus; i++) {
-		uint64_t pages = 2 * s->buffer_bytes / s->page_size +
-				 16; /* events may come faster than they are read */
+		uint64_t pages = most_pages(s);
 		ssize_t n = 0;
 
 		while (pages-- && (n = read_page(s, &s->cpus[i], err)) > 0) {
@@ -174,7 +178,7 @@ static int drain_all(struct rec_session *s, uint64_t until_ns, uint64_t before_n
 		struct rec_cpu *c = &s->cpus[i];
 
 		c->pass_over = false;
-		c->pages_left = 2 * s->buffer_bytes / s->page_size + 16;
+		c->pages_left = most_pages(s);
 		c->pass_bytes = c->read_ns = 0;
 	}
 	do {
@@ -311,21 +315,12 @@ static void *thread_main(void *arg)
 
 int rec_thread_prepare(struct rec_session *s, struct sr_error *err)
 {
-	sigset_t all, old;
-	int rc;
-
 	if (s->thread_alive)
 		return 0;
 	s->thread_quit = s->thread_drain = false;
 	s->thread_tid = 0;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old); /* signals are for the caller's threads */
-	rc = pthread_create(&s->thread, NULL, thread_main, s);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (rc) {
-		errno = rc;
-		return sr_fail_errno(err, SR_ENVIRONMENT, "a thread");
-	}
+	if (rec_thread_create(&s->thread, thread_main, s, err))
+		return -1;
 	s->thread_alive = true;
 	pthread_mutex_lock(&s->lock);
 	while (!s->thread_tid)

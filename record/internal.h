@@ -270,6 +270,8 @@ int rec_cpu_lost(const struct rec_cpu *c, uint64_t *lost);
 
 /* ---- watch.c ---- */
 
+/* A thread with all signals blocked: they are for the caller's threads. */
+int rec_thread_create(pthread_t *thread, void *(*run)(void *), void *arg, struct sr_error *err);
 void rec_timed_wait(pthread_cond_t *wake, pthread_mutex_t *lock, uint64_t ns); /* a condition of CLOCK_MONOTONIC */
 int rec_watch_start(struct rec_session *s, struct sr_error *err);
 void rec_watch_stop(struct rec_session *s);

@@ -31,6 +31,19 @@ void rec_timed_wait(pthread_cond_t *wake, pthread_mutex_t *lock, uint64_t ns)
 	pthread_cond_timedwait(wake, lock, &t);
 }
 
+int rec_thread_create(pthread_t *thread, void *(*run)(void *), void *arg, struct sr_error *err)
+{
+	sigset_t all, old;
+	int error;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	error = pthread_create(thread, NULL, run, arg);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	errno = error;
+	return error ? sr_fail_errno(err, SR_ENVIRONMENT, "a thread") : 0;
+}
+
 static int set_class(pid_t tid, int policy)
 {
 	struct sched_param p = { .sched_priority = policy == SCHED_RR };
@@ -128,21 +141,12 @@ static void *watch_main(void *arg)
 
 int rec_watch_start(struct rec_session *s, struct sr_error *err)
 {
-	sigset_t all, old;
-	int rc;
-
 	if (s->watch_alive)
 		return 0;
 	s->watch_quit = false;
 	s->watch_tid = 0;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	rc = pthread_create(&s->watch, NULL, watch_main, s);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (rc) {
-		errno = rc;
-		return sr_fail_errno(err, SR_ENVIRONMENT, "a thread");
-	}
+	if (rec_thread_create(&s->watch, watch_main, s, err))
+		return -1;
 	s->watch_alive = true;
 	pthread_mutex_lock(&s->watch_lock);
 	while (!s->watch_tid)

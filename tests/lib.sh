@@ -33,6 +33,7 @@
 # t_no_match RE FILE    the reverse
 # t_equal WANT GOT      fails unless the two strings are the same
 # t_one_line FILE       fails unless FILE is exactly one line (an error message is)
+# t_info FILE KEY       prints a value of `info --json`: of the top level, or of what comes first by that name
 # t_true TEXT CMD...    fails with TEXT unless CMD succeeds
 # t_need CMD...         skips the case unless these programs are installed
 # t_need_root, t_need_tracefs     the same for privilege and tracefs
@@ -146,6 +147,10 @@ t_no_match() {
 
 t_equal() {
 	[ "$1" = "$2" ] || t_fail "'$2', not '$1'"
+}
+
+t_info() {
+	"$SCHEDREC" info --json "$1" | sed -n "s/^  \"$2\": \"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}\$/\1/p" | head -n 1
 }
 
 t_one_line() {

@@ -14,16 +14,7 @@
 
 #include "formats/srz.h"
 #include "formats/srz_internal.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST_BE(truth)                                                                            \
-	do {                                                                                      \
-		if (!(truth)) {                                                                   \
-			fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #truth); \
-			abort();                                                                  \
-		}                                                                                 \
-	} while (0)
+#include "tests/fuzz/fuzz.h"
 
 static void check_event(struct srz_reader *r, const struct sr_event *ev)
 {
@@ -216,29 +207,6 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsi
 	if (seed % 16)
 		seal(data, size);
 	return size;
-}
-
-#else
-
-int main(int argc, char **argv)
-{
-	static uint8_t data[64 << 20];
-	size_t size;
-	FILE *f;
-	int i;
-
-	for (i = 1; i < argc; i++) {
-		f = fopen(argv[i], "r");
-		if (!f) {
-			perror(argv[i]);
-			return 3;
-		}
-		size = fread(data, 1, sizeof(data), f);
-		fclose(f);
-		LLVMFuzzerTestOneInput(data, size);
-	}
-	printf("%d inputs, no finding\n", argc - 1);
-	return 0;
 }
 
 #endif

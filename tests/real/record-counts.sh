@@ -3,10 +3,6 @@
 # record: nothing missing, nothing twice: counts against the kernel's own, losses against what is known to be lost
 . tests/lib.sh
 
-info() {
-	"$SCHEDREC" info --json "$1" | sed -n "s/^  \"$2\": \"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}\$/\1/p" | head -n 1
-}
-
 switcher() {
 	t_need cc || return 1
 	[ -x "$T/switcher" ] || cc -O2 -D_GNU_SOURCE -pthread -o "$T/switcher" tests/real/switcher.c || t_fail "no switcher"
@@ -23,13 +19,13 @@ counted() {
 
 t_case "each task's switches are those that the kernel counted (tree)"
 t_need_tracefs && switcher && t_status 0 "$SCHEDREC" record -q -o "$T/x.srz" -- "$T/switcher" 8 2000 && sort -n "$T/out" >"$T/want" &&
-	t_equal 0 "$(info "$T/x.srz" lost)" && t_status 0 "$SCHEDREC" dump "$T/x.srz" && counted "$T/out" >"$T/got" &&
+	t_equal 0 "$(t_info "$T/x.srz" lost)" && t_status 0 "$SCHEDREC" dump "$T/x.srz" && counted "$T/out" >"$T/got" &&
 	t_equal "$(cat "$T/want")" "$(cat "$T/got")"
 t_ok
 
 t_case "each task's switches are those that the kernel counted (system, small buffers)"
 t_need_tracefs && switcher && t_status 0 "$SCHEDREC" record -q -a --buffer-size 1M -o "$T/x.srz" -- "$T/switcher" 4 4000 &&
-	sort -n "$T/out" >"$T/want" && t_equal 0 "$(info "$T/x.srz" lost)" && t_status 0 "$SCHEDREC" dump "$T/x.srz" &&
+	sort -n "$T/out" >"$T/want" && t_equal 0 "$(t_info "$T/x.srz" lost)" && t_status 0 "$SCHEDREC" dump "$T/x.srz" &&
 	counted "$T/out" >"$T/got" && t_equal "$(cat "$T/want")" "$(cat "$T/got")"
 t_ok
 
@@ -51,12 +47,12 @@ t_need_tracefs && switcher && {
 		"$T/switcher" 2 500 >"$T/want-3"
 	END
 	t_status 0 "$SCHEDREC" record --buffer-size 256k -o "$T/x.srz" -- sh "$T/lose.sh" && t_match 'events were lost in' "$T/err" &&
-		t_true "no loss" test "$(info "$T/x.srz" lost)" -gt 1000 && t_status 0 "$SCHEDREC" dump "$T/x.srz" &&
+		t_true "no loss" test "$(t_info "$T/x.srz" lost)" -gt 1000 && t_status 0 "$SCHEDREC" dump "$T/x.srz" &&
 		counted "$T/out" >"$T/got" && t_true "before the loss" grep -qxf "$T/want-1" "$T/got" &&
 		t_equal "$(sort -n "$T/want-3")" "$(grep -xf "$T/want-3" "$T/got")" && {
 		# What is there and what is lost make up what the kernel counted.
 		got=$(grep -cE ' sched_(switch|waking|wakeup|wakeup_new|migrate_task|process_[a-z]+) | task_(rename|newtask) ' "$T/out")
-		lost=$(info "$T/x.srz" lost)
+		lost=$(t_info "$T/x.srz" lost)
 		all=$(awk '{ n += $2 } END { print n }' "$T/want-1" "$T/want-2" "$T/want-3")
 		t_true "$got events and $lost lost are fewer than the $all switches" test $((got + lost)) -gt "$all"
 	}
@@ -65,7 +61,7 @@ t_ok
 
 t_case "a full machine at small intervals loses nothing with the default buffers"
 t_need_tracefs && switcher && t_status 0 "$SCHEDREC" record -q -a -o "$T/x.srz" -- "$T/switcher" 64 3000 &&
-	t_equal 0 "$(info "$T/x.srz" lost)" && t_true "few events" test "$(info "$T/x.srz" events)" -gt 200000
+	t_equal 0 "$(t_info "$T/x.srz" lost)" && t_true "few events" test "$(t_info "$T/x.srz" events)" -gt 200000
 t_ok
 
 t_case "10,000 tasks are recorded"

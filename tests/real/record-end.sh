@@ -5,10 +5,6 @@
 
 tracing=/sys/kernel/tracing
 
-info() {
-	"$SCHEDREC" info --json "$1" | sed -n "s/^  \"$2\": \"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}\$/\1/p" | head -n 1
-}
-
 # schedrec's instances, but for those of other recorders that are alive; $1: the pid of one that counts all the same.
 instances() {
 	local name pid
@@ -107,7 +103,7 @@ t_need_tracefs && {
 	start -o "$T/int.srz" -- sh -c "$load"
 	kill -INT "$pid"
 	finish
-	t_equal 130 "$status" && t_equal true "$(info "$T/int.srz" complete)" && t_true "it lives" dead "$(cat "$T/ready")" &&
+	t_equal 130 "$status" && t_equal true "$(t_info "$T/int.srz" complete)" && t_true "it lives" dead "$(cat "$T/ready")" &&
 		unchanged "$before"
 }
 t_ok
@@ -122,7 +118,7 @@ t_need script && t_need_tracefs && {
 		echo got \$n >$T/got
 	END
 	(sleep 1; printf '\003'; sleep 3) | timeout 30 script -qec "$SCHEDREC record -o $T/tty.srz -- sh $T/trap.sh" /dev/null >"$T/out"
-	t_equal 130 "${PIPESTATUS[1]}" && t_equal "got 1" "$(cat "$T/got")" && t_equal true "$(info "$T/tty.srz" complete)"
+	t_equal 130 "${PIPESTATUS[1]}" && t_equal "got 1" "$(cat "$T/got")" && t_equal true "$(t_info "$T/tty.srz" complete)"
 }
 t_ok
 
@@ -136,7 +132,7 @@ t_need_tracefs && {
 	kill -INT "$pid"
 	SECONDS=0
 	finish
-	t_equal 130 "$status" && t_equal true "$(info "$T/int2.srz" complete)" && unchanged "$before" &&
+	t_equal 130 "$status" && t_equal true "$(t_info "$T/int2.srz" complete)" && unchanged "$before" &&
 		t_true "it took $SECONDS s" test "$SECONDS" -lt 5
 	kill "$(cat "$T/ready")"
 }
@@ -148,7 +144,7 @@ t_need_tracefs && {
 	start -o "$T/term.srz" -- sh -c "trap 'exit 7' TERM; $load"
 	kill -TERM "$pid"
 	finish
-	t_equal 7 "$status" && t_equal true "$(info "$T/term.srz" complete)" && unchanged "$before"
+	t_equal 7 "$status" && t_equal true "$(t_info "$T/term.srz" complete)" && unchanged "$before"
 }
 t_ok
 
@@ -160,7 +156,7 @@ t_need_tracefs && {
 	sleep 1
 	kill -INT "$pid"
 	finish
-	t_equal 130 "$status" && t_equal true "$(info "$T/all.srz" complete)" && unchanged "$before"
+	t_equal 130 "$status" && t_equal true "$(t_info "$T/all.srz" complete)" && unchanged "$before"
 }
 t_ok
 
@@ -184,8 +180,8 @@ t_need_tracefs && {
 	finish
 	settled && t_true "the command died" kill -0 "$(cat "$T/ready")" && t_true "no part file" test -s "$T/kill.srz.part" &&
 		t_true "a complete file" test ! -e "$T/kill.srz" &&
-		t_status 0 "$SCHEDREC" info "$T/kill.srz.part" && t_equal false "$(info "$T/kill.srz.part" complete)" &&
-		t_true "few events" test "$(info "$T/kill.srz.part" events)" -gt 1000 && t_status 0 "$SCHEDREC" dump "$T/kill.srz.part" &&
+		t_status 0 "$SCHEDREC" info "$T/kill.srz.part" && t_equal false "$(t_info "$T/kill.srz.part" complete)" &&
+		t_true "few events" test "$(t_info "$T/kill.srz.part" events)" -gt 1000 && t_status 0 "$SCHEDREC" dump "$T/kill.srz.part" &&
 		t_status 0 "$SCHEDREC" record -q -o "$T/kill.srz" -- true && t_true "the part file stayed" test ! -e "$T/kill.srz.part"
 	kill "$(cat "$T/ready")"
 }
@@ -271,7 +267,7 @@ t_need_tracefs && mount -t tmpfs -o size=1M none "$T/small" && {
 	END
 	t_status 3 "$SCHEDREC" record -o "$T/small/x.srz" -- sh "$T/fill.sh"
 	t_one_line "$T/err" && t_match 'No space left' "$T/err" && t_equal end "$(cat "$T/out")" &&
-		t_status 0 "$SCHEDREC" info "$T"/small/x.srz* && events=$(info "$T"/small/x.srz* events) &&
+		t_status 0 "$SCHEDREC" info "$T"/small/x.srz* && events=$(t_info "$T"/small/x.srz* events) &&
 		t_true "$events events fitted" test "$events" -gt 500 -a "$events" -lt 40000
 	umount "$T/small"
 }

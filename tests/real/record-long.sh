@@ -3,10 +3,6 @@
 # record: long recordings: bounded files, slices, the ring; full disks; what is known of the kernel
 . tests/lib.sh
 
-info() {
-	"$SCHEDREC" info --json "$1" | sed -n "s/^  \"$2\": \"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}\$/\1/p" | head -n 1
-}
-
 meta() {
 	"$SCHEDREC" info --json "$1" | sed -n "s/^    \"$2\": \"\(.*\)\",\{0,1\}\$/\1/p" | head -n 1
 }
@@ -19,7 +15,7 @@ flood() {
 t_case "--max-size ends the recording with a complete file, the command goes on, and its status counts"
 t_need_tracefs && flood && {
 	t_status 7 "$SCHEDREC" record --max-size 256K -o "$T/x.srz" -- sh -c "'$T/flood' 2 0 70000r; echo end; exit 7"
-	t_match '^end$' "$T/out" && t_match 'reached --max-size' "$T/err" && t_equal true "$(info "$T/x.srz" complete)" &&
+	t_match '^end$' "$T/out" && t_match 'reached --max-size' "$T/err" && t_equal true "$(t_info "$T/x.srz" complete)" &&
 		t_equal max-size "$(meta "$T/x.srz" record.end)" &&
 		t_true "no cost of draining" test "$(meta "$T/x.srz" record.drain_cpu_ns)" -gt 0 && t_equal 7 "$(meta "$T/x.srz" command.status)" &&
 		size=$(stat -c %s "$T/x.srz") && t_true "$size bytes" test "$size" -le 262144 -a "$size" -gt 200000
@@ -33,7 +29,7 @@ t_need_tracefs && flood && {
 	n=0 first=0 id=
 	for f in "$T"/s-000*.srz; do
 		n=$((n + 1))
-		t_equal true "$(info "$f" complete)" && t_equal "$n" "$(meta "$f" slice.number)" &&
+		t_equal true "$(t_info "$f" complete)" && t_equal "$n" "$(meta "$f" slice.number)" &&
 			t_true "slice $n begins too early" test "$(meta "$f" slice.first_ns)" -gt "$first" &&
 			t_equal "${id:-$(meta "$f" record.id)}" "$(meta "$f" record.id)"
 		first=$(meta "$f" slice.first_ns) id=$(meta "$f" record.id)
@@ -69,9 +65,9 @@ t_need_tracefs && flood && {
 		kill -USR2 \$PPID; sleep 0.3; grep VmHWM /proc/\$PPID/status"
 	t_match 'kill -USR2 [0-9]+' "$T/err" && t_match 'wrote the last .* to .*r-0001.srz' "$T/err" && t_match 'wrote the last .* to .*r-0002.srz' "$T/err" &&
 		for f in "$T"/r-0001.srz "$T"/r-0002.srz "$T"/r.srz; do
-			t_equal true "$(info "$f" complete)" && d=$(info "$f" duration_ns) &&
+			t_equal true "$(t_info "$f" complete)" && d=$(t_info "$f" duration_ns) &&
 				t_true "$f covers $d ns" test "$d" -ge 490000000 -a "$d" -lt 1000000000 &&
-				t_true "$f has few events" test "$(info "$f" events)" -gt 2000 || break
+				t_true "$f has few events" test "$(t_info "$f" events)" -gt 2000 || break
 		done && t_equal dump "$(meta "$T/r-0001.srz" record.end)" && t_equal exit "$(meta "$T/r.srz" record.end)" &&
 		kb=$(awk '/VmHWM/ { print $2 }' "$T/out") && t_true "$kb kB of memory" test "$kb" -lt 65536
 }
@@ -79,7 +75,7 @@ t_ok
 
 t_case "SIGUSR2 without --ring is told, and the recording goes on"
 t_need_tracefs && t_status 0 "$SCHEDREC" record -q -o "$T/x.srz" -- sh -c 'kill -USR2 $PPID; sleep 0.2; exit 0' &&
-	t_one_line "$T/err" && t_match 'SIGUSR2 is for --ring' "$T/err" && t_equal true "$(info "$T/x.srz" complete)"
+	t_one_line "$T/err" && t_match 'SIGUSR2 is for --ring' "$T/err" && t_equal true "$(t_info "$T/x.srz" complete)"
 t_ok
 
 t_case "times at a coarser resolution are multiples of it"
@@ -116,7 +112,7 @@ t_ok
 # Fills a small disk: $1 the directory, $2 the bytes that must fit.
 fill() {
 	t_status 3 "$SCHEDREC" record -o "$1/x.srz" -- sh -c "'$T/flood' 2 0 90000r; echo end"
-	t_one_line "$T/err" && t_match 'No space left' "$T/err" && t_match '^end$' "$T/out" && t_equal true "$(info "$1/x.srz" complete)" &&
+	t_one_line "$T/err" && t_match 'No space left' "$T/err" && t_match '^end$' "$T/out" && t_equal true "$(t_info "$1/x.srz" complete)" &&
 		t_equal disk-full "$(meta "$1/x.srz" record.end)" && size=$(stat -c %s "$1/x.srz") &&
 		t_true "only $size bytes fitted" test "$size" -gt "$2"
 }

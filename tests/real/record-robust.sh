@@ -8,10 +8,6 @@ tracing=/sys/kernel/tracing
 long=${SCHEDREC_LONG:-}
 T_LIMIT=180
 
-info() {
-	"$SCHEDREC" info --json "$1" | sed -n "s/^  \"$2\": \"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}\$/\1/p" | head -n 1
-}
-
 flood() {
 	t_need cc || return 1
 	[ -x "$T/flood" ] || cc -O2 -D_GNU_SOURCE -pthread -o "$T/flood" tests/real/flood.c || t_fail "no flood"
@@ -41,11 +37,11 @@ t_need_tracefs && flood && {
 	seconds=${seconds:-2}
 	t_status 0 "$SCHEDREC" record -o "$T/x.srz" -- "$T/flood" 4 68000 "$seconds"
 	cp "$T/out" "$T/rounds"
-	events=$(info "$T/x.srz" events) rounds=$(awk '$1 == "rounds" { print $2 }' "$T/rounds")
+	events=$(t_info "$T/x.srz" events) rounds=$(awk '$1 == "rounds" { print $2 }' "$T/rounds")
 	if [ $((events / seconds)) -lt 300000 ]; then
 		t_skip "this machine makes only $((events / seconds)) events a second"
 	else
-		t_equal 0 "$(info "$T/x.srz" lost)" &&
+		t_equal 0 "$(t_info "$T/x.srz" lost)" &&
 			t_true "$events events are fewer than those of $rounds rounds" test "$events" -ge $((rounds * 4))
 	fi
 }
@@ -76,7 +72,7 @@ t_need_tracefs && flood && {
 	t_status 0 "$SCHEDREC" record --buffer-size 256K -o "$T/x.srz" -- sh "$T/stop.sh"
 	read -r _ written _ lost < <(grep written "$T/out")
 	"$SCHEDREC" dump "$T/x.srz" >"$T/dump" && read -r kept told < <(kept_and_lost "$T/dump")
-	t_true "no loss, so nothing is proved" test "$lost" -gt 0 && t_equal true "$(info "$T/x.srz" complete)" &&
+	t_true "no loss, so nothing is proved" test "$lost" -gt 0 && t_equal true "$(t_info "$T/x.srz" complete)" &&
 		t_equal "lost $lost, all $written" "lost $told, all $((kept + told))"
 }
 t_ok
@@ -162,7 +158,7 @@ t_need_tracefs && flood && {
 		t_true "kill $i left an instance" eval "! compgen -G '$tracing/instances/schedrec-$pid-*' >/dev/null" || break
 	done
 	t_equal "$before" "$(state)" && t_true "nothing to read was ever left, so nothing is proved" test "$readable" -gt 0 &&
-		t_status 0 "$SCHEDREC" record -q -o "$T/k.srz" -- true && t_equal true "$(info "$T/k.srz" complete)"
+		t_status 0 "$SCHEDREC" record -q -o "$T/k.srz" -- true && t_equal true "$(t_info "$T/k.srz" complete)"
 	[ -n "$long" ] && echo "     $kills kills, $readable files read"
 }
 t_ok

@@ -3,11 +3,6 @@
 # record: what is recorded, under whose name, and what it says
 . tests/lib.sh
 
-# A top-level member of `info --json`.
-info() {
-	"$SCHEDREC" info --json "$1" | sed -n "s/^  \"$2\": \"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}\$/\1/p" | head -n 1
-}
-
 # A script, for t_status runs programs only.
 printf '#!/bin/sh\nexec "%s" record -o "%s/x.srz" "$@"\n' "$SCHEDREC" "$T" >"$T/rec"
 chmod 755 "$T/rec"
@@ -18,18 +13,18 @@ dump_has() {
 }
 
 t_case "a command's recording is complete and ends with its status"
-t_need_tracefs && t_status 0 "$T/rec" -- true && t_equal true "$(info "$T/x.srz" complete)" &&
+t_need_tracefs && t_status 0 "$T/rec" -- true && t_equal true "$(t_info "$T/x.srz" complete)" &&
 	t_match '^recorded [0-9,]+ events in .* \(0 lost\), [0-9.]+ bytes an event, to .*x\.srz' "$T/err" && t_one_line "$T/err" &&
 	dump_has 'sched_process_exec .*file=.*/true'
 t_ok
 
 t_case "the command's own failure is the recorder's status, and is told"
-t_need_tracefs && t_status 3 "$T/rec" -- sh -c 'exit 3' && t_equal true "$(info "$T/x.srz" complete)" &&
+t_need_tracefs && t_status 3 "$T/rec" -- sh -c 'exit 3' && t_equal true "$(t_info "$T/x.srz" complete)" &&
 	t_match 'the command ended with status 3' "$T/err"
 t_ok
 
 t_case "a command that a signal ends gives 128 and the signal"
-t_need_tracefs && t_status 137 "$T/rec" -- sh -c 'kill -9 $$' && t_equal true "$(info "$T/x.srz" complete)" &&
+t_need_tracefs && t_status 137 "$T/rec" -- sh -c 'kill -9 $$' && t_equal true "$(t_info "$T/x.srz" complete)" &&
 	t_match 'ended by signal 9' "$T/err"
 t_ok
 
@@ -194,8 +189,8 @@ t_case "a recording without events is a valid file"
 t_need_tracefs && {
 	sleep 30 &
 	p=$!
-	t_status 0 "$T/rec" -p $p --duration 100ms && t_equal 0 "$(info "$T/x.srz" events)" &&
-		t_equal true "$(info "$T/x.srz" complete)" && t_status 0 "$SCHEDREC" dump "$T/x.srz"
+	t_status 0 "$T/rec" -p $p --duration 100ms && t_equal 0 "$(t_info "$T/x.srz" events)" &&
+		t_equal true "$(t_info "$T/x.srz" complete)" && t_status 0 "$SCHEDREC" dump "$T/x.srz"
 	kill $p
 }
 t_ok
@@ -214,12 +209,12 @@ t_ok
 t_case "--duration ends the recording, and the command with SIGTERM"
 t_need_tracefs && t_status 0 "$T/rec" --duration 300ms -- sh -c "trap 'echo term; exit 9' TERM; sleep 20 & wait" &&
 	t_equal term "$(cat "$T/out")" && "$SCHEDREC" info "$T/x.srz" >"$T/info" && t_match '^ended by +duration' "$T/info" &&
-	t_match '^status +9$' "$T/info" && d=$(info "$T/x.srz" duration_ns) &&
+	t_match '^status +9$' "$T/info" && d=$(t_info "$T/x.srz" duration_ns) &&
 	t_true "it took $d ns" test "$d" -ge 300000000 -a "$d" -lt 600000000
 t_ok
 
 t_case "-a --duration needs no command"
-t_need_tracefs && t_status 0 "$T/rec" -a --duration 200ms && t_equal true "$(info "$T/x.srz" complete)"
+t_need_tracefs && t_status 0 "$T/rec" -a --duration 200ms && t_equal true "$(t_info "$T/x.srz" complete)"
 t_ok
 
 t_case "under sudo the command and the file belong to the invoking user"
