@@ -491,22 +491,21 @@ static int open_recorder(struct job *j, struct sr_error *err)
 	return rec_drop_privileges(err);
 }
 
-/* Warns of a recording that is to be used with care; one of which most is missing is refused. */
-static int check_cost(const struct job *j, struct sr_error *err)
+/* What is doubtful about the recording is told with the results; one of which most is missing is refused. */
+static int check_cost(struct job *j, struct sr_error *err)
 {
 	struct sr_cost_count count = { 0 };
 	struct sr_cost cost;
-	char doubt[256];
+	char *doubt = j->series.doubt;
 
 	if (sr_cost_count_file(&count, j->reader, err))
 		return -1;
 	sr_cost_of(j->reader, &count, &cost);
-	if (!sr_cost_doubt(&cost, doubt, sizeof(doubt)))
+	if (!sr_cost_doubt(&cost, doubt, sizeof(j->series.doubt)))
 		return 0;
 	if (sr_cost_hopeless(&cost) && !j->o->force)
 		return sr_fail(err, SR_DAMAGED, "%s: %s: what is left is no picture of the load (--force replays it)",
 			       j->path, doubt);
-	cmd_warn("%s: %s", j->path, doubt);
 	return 0;
 }
 

@@ -35,6 +35,7 @@ struct replay_series {
 	const char *self_why;
 	bool window; /* --from or --to: what is compared with is still the whole recording */
 	uint64_t recording_lost;
+	char doubt[256]; /* what is doubtful about the recording; "": nothing */
 };
 
 void replay_report_table(const struct replay_series *s);

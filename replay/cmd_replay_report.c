@@ -305,6 +305,8 @@ void replay_report_warnings(const struct replay_series *s)
 	};
 	size_t i;
 
+	if (s->doubt[0])
+		cmd_warn("%s: %s", s->trace, s->doubt);
 	if (s->self && s->self_why)
 		cmd_warn("the replay recorded itself (%s): no preemptions, slices or migrations", s->self_why);
 	if (s->window)
