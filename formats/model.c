@@ -18,6 +18,7 @@ struct build_task {
 	uint64_t pending_ns; /* CPU time not yet in a RUN */
 	uint64_t events;     /* recorded in its context since the last RUN: each cost the task tracepoint_ns */
 	uint64_t last_wake_ns, last_in_ns;
+	int waker_cpu;      /* of the last wake by a replayed task, -1: by another */
 	size_t wait_op;     /* op of the open or last wait, SIZE_MAX: none */
 	bool in_after_wake; /* the last switch-in followed a wake, not a preemption */
 	bool disk;
@@ -217,6 +218,7 @@ static void close_wait(struct build *b, uint32_t i, uint32_t waker, uint64_t now
 		w->needs++;
 	}
 	t->last_wake_ns = now;
+	t->waker_cpu = -1;
 	t->state = RUNNABLE;
 	t->in_after_wake = true;
 }
@@ -324,6 +326,8 @@ static int on_wake(struct build *b, const struct sr_event *ev, uint32_t i)
 			b->m->counts.waits_task++;
 	}
 	close_wait(b, i, waker, ev->time_ns);
+	if (waker != UINT32_MAX)
+		b->bt[i].waker_cpu = ev->cpu;
 	return 0;
 }
 
@@ -391,8 +395,11 @@ static int on_switch_in(struct build *b, const struct sr_event *ev, uint32_t i)
 	}
 	if (t->state == NEW)
 		t->in_after_wake = true;
-	if (t->wait_op != SIZE_MAX && t->in_after_wake)
+	if (t->wait_op != SIZE_MAX && t->in_after_wake) {
 		p->ops[t->wait_op].cpu = ev->cpu;
+		if (t->waker_cpu >= 0 && t->waker_cpu != ev->cpu && !ev->u.sw.prev)
+			p->ops[t->wait_op].flags |= SR_WAIT_REMOTE;
+	}
 	if (ev->flags & SR_EV_REPAIRED) /* its priority is a guess */
 		prio = t->prio;
 	if (t->prio != -1000 && prio != t->prio && prio >= 100 && prio < 140) {

@@ -39,7 +39,8 @@ enum sr_op_kind {
 	SR_OP_NOP = 0,
 	SR_OP_RUN,   /* value: ns of CPU time, on recorded cpu `cpu` */
 	SR_OP_WAKE,  /* arg: task, value: its wait's number; flags: enum sr_order */
-	SR_OP_WAIT,  /* arg: number of the wait; value: recorded ns from block to wake; cpu: where it ran next */
+	SR_OP_WAIT,  /* arg: number of the wait; value: recorded ns from block to wake; cpu: where it ran next;
+	              * flags: SR_WAIT_REMOTE */
 	SR_OP_SLEEP, /* the same, ended by the clock */
 	SR_OP_FORK,  /* arg: task (its program starts); flags bit 0: it shares the parent's memory (CLONE_VM) */
 	SR_OP_EXEC,  /* the comm that comes with it is a NAME */
@@ -47,6 +48,9 @@ enum sr_op_kind {
 	SR_OP_NICE,  /* arg: nice + 20 */
 	SR_OP_END,   /* the program is over; flags bit 0: the task exited, else the recording ended first */
 };
+
+/* sr_op.flags of a WAIT: the task was woken from another CPU and ran at once on one that had been idle. */
+#define SR_WAIT_REMOTE 1
 
 /* How the recording shows that a wake's target was asleep. */
 enum sr_order {

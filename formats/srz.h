@@ -126,7 +126,8 @@ int srz_select_cpus(struct srz_reader *r, const struct sr_cpumask *cpus, struct 
  *   scope ("tree" "pid" "system" "self")  source ("kernel" "self" "sim")  engine ("recorded" "live" "sim")
  *   command (argv joined by spaces) command.status (exit status as a shell would give it)
  *   label  start.realtime_ns  start.mono_ns  duration_ns  cpus.online (list)  host.cpu_model
- *   record.cpu_ns (recorder's own CPU time)  record.drain_cpu_ns (of it while the recorded ran)  record.tracepoint_ns (cost of one event)  record.end ("exit"
+ *   record.cpu_ns (recorder's own CPU time)  record.drain_cpu_ns (of it while the recorded ran)  record.tracepoint_ns (cost of one event)
+ *   record.wake_local_ns record.wake_remote_ns (struct sr_wake_cost)  record.end ("exit"
  *   "duration" "signal" "child-signal" "max-size" "disk-full" "write-error" "read-error"; "slice": the next one goes on;
  *   "dump": the recording went on)  record.buffer_kb (of each cpu)  record.id (32 hex digits, the same in all files of a
  *   recording)

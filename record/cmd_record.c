@@ -475,6 +475,7 @@ static int prepare(struct job *j, struct sr_error *err)
 		.cpu_frequency = o->all, /* a filter by task would drop those made by others, which are most */
 		.cpu_idle = o->cpu_idle,
 	};
+	cpu_set_t cpus;
 
 	if (o->pid && open_pid((pid_t)o->pid, &j->pid_fd, err))
 		return -1;
@@ -485,6 +486,8 @@ static int prepare(struct job *j, struct sr_error *err)
 	record_meta_load_machine(j);
 	if (rec_calibrate(j->session, &j->tracepoint_ns, err))
 		return -1;
+	if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
+		sr_wake_cost_measure(&j->wake_cost, &cpus, "schedrec-cost");
 	if (j->argv && rec_child_launch(&j->child, j->session, j->argv, err))
 		return -1;
 	rec_raise_priority(j->session); /* the command is forked already */

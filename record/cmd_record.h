@@ -5,6 +5,7 @@
 
 #include <time.h>
 
+#include "formats/wakecost.h"
 #include "record/output.h"
 #include "record/record.h"
 #include "record/tunables.h"
@@ -31,6 +32,7 @@ struct job {
 	char path[4096];
 	int signal_fd, pid_fd, hotplug_fd;
 	char cpu_changes[1024]; /* "-1@MONO_NS,+1@MONO_NS": offline and online again */
+	struct sr_wake_cost wake_cost;
 	uint64_t tracepoint_ns, start_ns, start_real_ns, end_ns;
 	uint64_t cpu_start_ns, cpu_part_ns; /* the process's: at the start, at the end of the file before */
 	uint64_t cpu_ns;

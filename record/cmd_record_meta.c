@@ -140,6 +140,8 @@ int record_meta_head(void *arg, struct srz_writer *w, const struct rec_part *par
 			       srz_put_meta_u64(w, "start.realtime_ns",
 						j->start_real_ns + (part->first_ns - j->start_ns), err) ||
 			       srz_put_meta_u64(w, "record.tracepoint_ns", j->tracepoint_ns, err) ||
+			       srz_put_meta_u64(w, "record.wake_local_ns", (uint64_t)j->wake_cost.local_ns, err) ||
+			       srz_put_meta_u64(w, "record.wake_remote_ns", (uint64_t)j->wake_cost.remote_ns, err) ||
 			       srz_put_meta_u64(w, "record.buffer_kb", rec_buffer_bytes(j->session) >> 10, err) ?
 		       -1 :
 		       0;

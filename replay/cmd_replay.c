@@ -87,6 +87,7 @@ struct job {
 	struct replay_series series;
 	char *policies;
 	char temp_dir[64];
+	struct sr_wake_cost recorded_wake;
 	uint64_t tracepoint_ns;
 	struct utsname uts;
 	volatile int stop;
@@ -200,6 +201,8 @@ static int put_meta(struct job *j, struct srz_writer *w, const struct replay_arm
 		{ "replay.count.forced", c->forced },
 		{ "replay.count.owed_ns", c->owed_ns },
 		{ "replay.count.paid_ns", c->paid_ns },
+		{ "replay.count.wakes_nearer", c->wakes_nearer },
+		{ "replay.count.wakes_farther", c->wakes_farther },
 		{ "replay.count.decisions", c->decisions },
 		{ "replay.count.balancer_cpu_ns", c->balancer_cpu_ns },
 		{ "replay.count.nice_refused", c->nice_refused },
@@ -235,6 +238,7 @@ static int replay_once(struct job *j, struct replay_arm *arm, size_t round, size
 		.seed = o->seed + round,
 		.policy = arm->policy,
 		.policy_options = arm->options,
+		.recorded_wake = j->recorded_wake,
 		.machine = j->machine,
 		.cpus = j->use_cpus ? &j->cpus : NULL,
 		.keep_affinity = !j->use_cpus && j->model->cpus <= j->machine->ncpus,
@@ -509,6 +513,17 @@ static int check_cost(struct job *j, struct sr_error *err)
 	return 0;
 }
 
+/* A hostile file's costs are no machine's. */
+static void load_wake_cost(struct job *j)
+{
+	const char *local = srz_get_meta(j->reader, "record.wake_local_ns");
+	const char *remote = srz_get_meta(j->reader, "record.wake_remote_ns");
+	struct sr_wake_cost c = { local ? strtod(local, NULL) : 0, remote ? strtod(remote, NULL) : 0 };
+
+	if (c.local_ns > 0 && c.local_ns <= c.remote_ns && c.remote_ns < 1e6)
+		j->recorded_wake = c;
+}
+
 static int load(struct job *j, struct sr_error *err)
 {
 	struct sr_model_options mo = { .from_ns = j->o->from, .to_ns = j->o->to, .task_glob = j->o->task };
@@ -529,6 +544,7 @@ static int load(struct job *j, struct sr_error *err)
 	mo.tracepoint_ns = cost ? strtoull(cost, NULL, 10) : 0;
 	if (mo.tracepoint_ns > 10000) /* no machine's tracepoint costs that: a hostile file's does */
 		mo.tracepoint_ns = 0;
+	load_wake_cost(j);
 	if (sr_sha256_file(j->path, j->sha256, err) < 0)
 		return -1;
 	j->model = sr_model_build(j->reader, &mo, err);

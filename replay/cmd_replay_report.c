@@ -187,6 +187,9 @@ static void json_counts(struct cmd_json *j, const struct rpl_counts *c)
 	cmd_json_u64(j, "decisions", c->decisions);
 	cmd_json_u64(j, "owed_ns", c->owed_ns);
 	cmd_json_u64(j, "paid_ns", c->paid_ns);
+	cmd_json_u64(j, "wakes_nearer", c->wakes_nearer);
+	cmd_json_u64(j, "wakes_farther", c->wakes_farther);
+	cmd_json_real(j, "wake_cost_ns", (double)c->wake_cost_ns);
 	cmd_json_u64(j, "events_dropped", c->events_dropped);
 	cmd_json_close(j, '}');
 }

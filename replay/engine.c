@@ -251,7 +251,7 @@ struct rpl_run *rpl_prepare(const struct sr_model *m, const struct rpl_config *c
 	prctl(PR_SET_TIMERSLACK, 1);
 	if (check_limits(m, err) < 0 || set_up_cpus(run, err) < 0)
 		goto fail;
-	rpl_calibrate(&run->costs);
+	rpl_calibrate(&run->costs, &run->old_mask);
 	if (set_up_threads(run) < 0 || set_up_groups(run) < 0) {
 		sr_fail(err, SR_ENVIRONMENT, "out of memory for a replay of %zu tasks", m->ntasks);
 		goto fail;

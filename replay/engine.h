@@ -24,6 +24,7 @@
 #include "formats/event.h"
 #include "formats/machine.h"
 #include "formats/model.h"
+#include "formats/wakecost.h"
 #include "replay/policy.h"
 
 enum rpl_work { RPL_WORK_TIME, RPL_WORK_INSTRUCTIONS };
@@ -35,7 +36,8 @@ struct rpl_config {
 	double time_scale; /* sleeps are multiplied by it; 1 as recorded */
 	uint64_t seed;
 	const struct rpl_policy *policy;
-	const char *policy_options; /* NULL: none */
+	const char *policy_options;        /* NULL: none */
+	struct sr_wake_cost recorded_wake; /* on the recording's machine; 0: take this one's */
 	const struct sr_machine *machine;
 	const struct sr_cpumask *cpus; /* CPUs to use; NULL: all that this process may */
 	bool keep_affinity;            /* the recorded masks apply: same machine, same CPUs */
@@ -56,7 +58,7 @@ enum {
 struct rpl_costs {
 	double loops_per_ns;      /* of the work loop, at the median of short tries */
 	double cputime_read_ns;   /* CLOCK_THREAD_CPUTIME_ID */
-	double wake_ns, sleep_ns; /* CPU time of waking a sleeper and of going to sleep and coming back */
+	struct sr_wake_cost wake; /* of this machine */
 };
 
 struct rpl_counts {
@@ -69,6 +71,9 @@ struct rpl_counts {
 	uint64_t events_dropped; /* engine events that found no room */
 	uint64_t balancer_cpu_ns;
 	uint64_t owed_ns, paid_ns; /* CPU time the programs owed, and what their threads used */
+	uint64_t wakes_nearer,
+		wakes_farther; /* sleeps that a wake from the own CPU ended and not from another, and so on */
+	int64_t wake_cost_ns;  /* what the programs owed more for that, or (negative) less */
 };
 
 struct rpl_run;

@@ -60,13 +60,15 @@ struct rthread {
 	/* Its own: */
 	int8_t nice;
 	bool stopped;
-	uint64_t owed_ns;                   /* cumulative CPU time the program owes (work time) */
+	int64_t owed_ns;                    /* cumulative CPU time the program owes (work time) */
 	double owed_loops;                  /* loops still owed, may be negative (work instructions) */
 	uint64_t base_cpu_ns;               /* its CPU clock when the program began */
 	uint64_t sync_cpu_ns, sync_mono_ns; /* a reading of its CPU clock and when it was made */
 	bool synced;                        /* still good: it has not slept since */
 	_Atomic int on_cpu;           /* where it last said that it ran; -1: blocked, or woken and not yet running */
 	_Atomic uint32_t *_Atomic at; /* the word it sleeps on; NULL: it does not */
+	_Atomic uint64_t woken_ns;    /* when somebody woke it, and from which CPU */
+	_Atomic int woken_from;
 	struct log log;
 	struct rpl_counts counts;
 } __attribute__((aligned(64)));
@@ -145,9 +147,11 @@ int rpl_futex_wait(_Atomic uint32_t *word, uint32_t value, uint32_t bits, uint64
 void rpl_futex_wake(_Atomic uint32_t *word, int n, uint32_t bits);
 
 /* work.c */
-void rpl_calibrate(struct rpl_costs *costs);
+void rpl_calibrate(struct rpl_costs *costs, const cpu_set_t *cpus);
 void rpl_burn(struct rthread *t, uint64_t ns);
 void rpl_slept(struct rthread *t); /* the thread slept: its clock must be read anew */
+/* A wait is over: its wake-up cost what it cost, and not what the recording's did. slept: else the wake came first. */
+void rpl_settle_wake(struct rthread *t, const struct sr_op *op, bool slept);
 
 /* thread.c */
 void *rpl_thread_main(void *arg);

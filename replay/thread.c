@@ -36,12 +36,6 @@ void rpl_log(struct rthread *t, enum log_kind kind, uint64_t time_ns, uint32_t a
 					   .to = -1 };
 }
 
-static void engine_call(struct rthread *t, double cost_ns)
-{
-	if (t->run->cfg.work == RPL_WORK_INSTRUCTIONS)
-		t->owed_loops -= cost_ns * t->run->costs.loops_per_ns;
-}
-
 /* One of the things that a wait needs has come; the last one ends it. */
 static void count_down(struct rthread *by, uint32_t task, uint64_t wait)
 {
@@ -74,8 +68,9 @@ static void count_down(struct rthread *by, uint32_t task, uint64_t wait)
 	}
 	rpl_place_wake(by, t, from);
 	rpl_log(by, LOG_WAKING, 0, task, 0);
+	atomic_store_explicit(&t->woken_from, sched_getcpu(), memory_order_relaxed);
+	atomic_store_explicit(&t->woken_ns, mono_ns(), memory_order_relaxed);
 	rpl_futex_wake(word, 1, BIT_OWNER);
-	engine_call(by, by->run->costs.wake_ns);
 }
 
 /* Sleeps on a word until it changes, or until a time. */
@@ -237,6 +232,7 @@ static void do_wait(struct rthread *t, const struct sr_op *op)
 		sleep_on(t, word, v | W_SLEEPER, BIT_OWNER, 0);
 	}
 	if (op->kind == SR_OP_WAIT) {
+		rpl_settle_wake(t, op, placed);
 		if (placed)
 			t->counts.waits_slept++;
 		else
@@ -244,7 +240,6 @@ static void do_wait(struct rthread *t, const struct sr_op *op)
 	}
 	if (!left)
 		return;
-	engine_call(t, t->run->costs.sleep_ns);
 	if (!placed && timed)
 		rpl_place_self(t);
 	else if (!placed)
@@ -397,7 +392,7 @@ void *rpl_thread_main(void *arg)
 		t->base_cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	}
 	run_program(t);
-	t->counts.owed_ns = t->owed_ns;
+	t->counts.owed_ns = t->owed_ns > 0 ? (uint64_t)t->owed_ns : 0;
 	t->counts.paid_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - t->base_cpu_ns;
 	rpl_log(t, LOG_EXIT, 0, 0, SR_STATE_DEAD);
 	rpl_ended(t);

@@ -8,8 +8,12 @@
  * when it says that the debt is paid. Whatever the engine itself uses (futexes, placement) is CPU time of the
  * thread too and so pays for the burst that contained the application's own system calls.
  *
- * Instructions: each thread owes iterations of a fixed loop, calibrated when the run is prepared; the engine's own calls are
- * taken out at their measured cost. A slower or shared core then really takes longer.
+ * Instructions: each thread owes iterations of a fixed loop, calibrated when the run is prepared. A slower or shared core
+ * then really takes longer.
+ *
+ * A burst holds the cost of the wake-ups around it, and where they are placed decides about that (wakecost.h). With time
+ * a wake-up that is placed as recorded pays for itself; one that is placed otherwise changes what is owed by the
+ * difference. With instructions the recorded cost is taken out, and the replay's own comes on top.
  */
 #include <sched.h>
 #include <stdlib.h>
@@ -47,7 +51,8 @@ static void sync_clock(struct rthread *t)
 static void burn_time(struct rthread *t)
 {
 	const _Atomic uint32_t *stopping = &t->run->stopping;
-	uint64_t due = t->base_cpu_ns + t->owed_ns;
+	int64_t sum = (int64_t)t->base_cpu_ns + t->owed_ns;
+	uint64_t due = sum > 0 ? (uint64_t)sum : 0;
 	bool gap;
 
 	if (t->synced) {
@@ -95,7 +100,7 @@ void rpl_burn(struct rthread *t, uint64_t ns)
 	int cpu = atomic_load_explicit(&t->pinned, memory_order_relaxed);
 
 	atomic_store_explicit(&t->on_cpu, sched_getcpu(), memory_order_relaxed);
-	t->owed_ns += ns;
+	t->owed_ns += (int64_t)ns;
 	if (cpu >= 0)
 		atomic_store_explicit(&run->cpu[cpu].current, t->index, memory_order_relaxed);
 	if (run->cfg.work == RPL_WORK_TIME)
@@ -103,6 +108,34 @@ void rpl_burn(struct rthread *t, uint64_t ns)
 	else
 		burn_loops(t, ns);
 	atomic_fetch_add_explicit(&run->progress_ns, ns, memory_order_relaxed);
+}
+
+/* Longer than the way to an idle CPU takes: then the CPU was busy and the wake-up just queued. */
+#define AT_ONCE_NS 150000u
+
+static bool was_remote(struct rthread *t)
+{
+	return atomic_load_explicit(&t->woken_from, memory_order_relaxed) != sched_getcpu() &&
+	       mono_ns() - atomic_load_explicit(&t->woken_ns, memory_order_relaxed) < AT_ONCE_NS;
+}
+
+void rpl_settle_wake(struct rthread *t, const struct sr_op *op, bool slept)
+{
+	const struct rpl_run *run = t->run;
+	const struct sr_wake_cost *cost = run->cfg.recorded_wake.local_ns > 0 ? &run->cfg.recorded_wake :
+										&run->costs.wake;
+	double then = op->flags & SR_WAIT_REMOTE ? cost->remote_ns : cost->local_ns, now = 0;
+
+	if (run->cfg.work == RPL_WORK_INSTRUCTIONS) {
+		t->owed_loops -= then * run->costs.loops_per_ns;
+		return;
+	}
+	if (slept)
+		now = was_remote(t) ? cost->remote_ns : cost->local_ns;
+	t->counts.wakes_nearer += now < then;
+	t->counts.wakes_farther += now > then;
+	t->counts.wake_cost_ns += (int64_t)(now - then);
+	t->owed_ns += (int64_t)(now - then);
 }
 
 static int double_cmp(const void *a, const void *b)
@@ -135,67 +168,7 @@ static double loop_rate(void)
 	return median(rate, 25);
 }
 
-struct partner {
-	_Atomic uint32_t word, back;
-	_Atomic uint32_t stop;
-	uint64_t cpu_ns;
-};
-
-static void *partner_main(void *arg)
-{
-	struct partner *p = arg;
-	uint64_t from = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-
-	while (!atomic_load(&p->stop)) {
-		while (!atomic_load(&p->word))
-			rpl_futex_wait(&p->word, 0, BIT_OWNER, 0);
-		atomic_store(&p->word, 0);
-		atomic_store(&p->back, 1);
-		rpl_futex_wake(&p->back, 1, BIT_OWNER);
-	}
-	p->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - from;
-	return NULL;
-}
-
-#define WAKE_ROUNDS 400
-
-/* A futex ping-pong between this thread and another: the CPU time of the wake calls alone, and of the rest. */
-static void futex_costs(struct rpl_costs *costs)
-{
-	struct partner p = { 0 };
-	double wake[WAKE_ROUNDS], sleep[WAKE_ROUNDS];
-	pthread_t other;
-	int i;
-
-	if (pthread_create(&other, NULL, partner_main, &p))
-		return;
-	for (i = 0; i < WAKE_ROUNDS; i++) {
-		uint64_t a, b, c;
-
-		a = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-		atomic_store(&p.word, 1);
-		rpl_futex_wake(&p.word, 1, BIT_OWNER);
-		b = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-		while (!atomic_load(&p.back))
-			rpl_futex_wait(&p.back, 0, BIT_OWNER, 0);
-		atomic_store(&p.back, 0);
-		c = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-		wake[i] = b - a;
-		sleep[i] = c - b;
-	}
-	atomic_store(&p.stop, 1);
-	atomic_store(&p.word, 1);
-	rpl_futex_wake(&p.word, 1, BIT_OWNER);
-	pthread_join(other, NULL);
-	costs->wake_ns = median(wake, WAKE_ROUNDS) - costs->cputime_read_ns;
-	costs->sleep_ns = median(sleep, WAKE_ROUNDS) - costs->cputime_read_ns;
-	if (costs->wake_ns < 0)
-		costs->wake_ns = 0;
-	if (costs->sleep_ns < 0)
-		costs->sleep_ns = 0;
-}
-
-void rpl_calibrate(struct rpl_costs *costs)
+void rpl_calibrate(struct rpl_costs *costs, const cpu_set_t *cpus)
 {
 	double read[200];
 	size_t i;
@@ -207,5 +180,5 @@ void rpl_calibrate(struct rpl_costs *costs)
 	}
 	costs->cputime_read_ns = median(read, 200);
 	costs->loops_per_ns = loop_rate();
-	futex_costs(costs);
+	sr_wake_cost_measure(&costs->wake, cpus, "schedrec-cost");
 }
