@@ -1,14 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Between cmd_replay.c, which makes the runs, and cmd_replay_report.c, which tells of them. */
+/*
+ * What the parts of the command share: cmd_replay.c (options, the course of all), cmd_replay_load.c (recording, model and
+ * machine), cmd_replay_run.c (one run), cmd_replay_report.c (what is told of them).
+ */
 #ifndef SCHEDREC_REPLAY_CMD_REPLAY_H
 #define SCHEDREC_REPLAY_CMD_REPLAY_H
 
+#include <sys/utsname.h>
+
 #include "analyze/analyze.h"
+#include "formats/digest.h"
 #include "formats/model.h"
+#include "record/record.h"
 #include "replay/engine.h"
 #include "schedrec.h"
 
 #define MAX_ARMS 16
+
+struct replay_options {
+	const char *policy, *label, *db, *output, *work, *timing, *cpus, *task, *order;
+	uint64_t repeat, from, to, seed;
+	double time_scale;
+	bool json, quiet, self, force;
+};
 
 struct replay_run {
 	struct ana_result result;
@@ -37,6 +51,41 @@ struct replay_series {
 	uint64_t recording_lost;
 	char doubt[256]; /* what is doubtful about the recording; "": nothing */
 };
+
+/* Everything that one invocation holds. */
+struct replay_job {
+	const struct replay_options *o;
+	const char *path;
+	char sha256[SR_SHA256_TEXT];
+	const char *trace_name;
+	struct srz_reader *reader;
+	struct sr_model *model;
+	struct sr_machine *machine;
+	struct rec_session *session;
+	struct ana_db *db;
+	struct sr_cpumask cpus;
+	bool use_cpus;
+	struct replay_series series;
+	char *policies;
+	char temp_dir[64];
+	struct sr_wake_cost recorded_wake;
+	uint64_t tracepoint_ns;
+	struct utsname uts;
+	volatile int stop;
+	size_t done, total;
+};
+
+/* The recording, its model, its metrics, and the machine. */
+int replay_load(struct replay_job *j, struct sr_error *err);
+
+/* The file of a run: PATTERN with %p and %r filled in, to be freed; of a policy's options '/', ',', ':' and spaces become
+ * '_'. NULL: out of memory. */
+char *replay_output_name(const char *pattern, const char *policy, size_t round);
+/* A run (arm NULL: the recording) into the database, if there is one. */
+int replay_store(struct replay_job *j, const struct replay_arm *arm, size_t round, size_t slot,
+		 const struct ana_result *r, struct sr_error *err);
+/* One run of an arm, recorded, measured and stored; j->stop is set when it was interrupted. */
+int replay_slot(struct replay_job *j, struct replay_arm *arm, size_t round, size_t slot, struct sr_error *err);
 
 void replay_report_table(const struct replay_series *s);
 void replay_report_json(const struct replay_series *s);
