@@ -30,7 +30,7 @@ struct build_task {
 	bool early;
 	uint32_t early_waker; /* UINT32_MAX: timed */
 	size_t early_op;
-	bool early_softirq;
+	bool early_softirq, early_outside;
 };
 
 struct build {
@@ -200,8 +200,8 @@ static int open_wait(struct build *b, uint32_t i, uint64_t now)
 	return add_op(b, p, (struct sr_op){ .kind = SR_OP_WAIT, .arg = p->nwaits++ });
 }
 
-/* The open wait of task i ends at `now`, by a replayed waker or (UINT32_MAX) by the clock. */
-static void close_wait(struct build *b, uint32_t i, uint32_t waker, uint64_t now)
+/* The open wait of task i ends at `now`, by a replayed waker or (UINT32_MAX) by the clock: what did it then? */
+static void close_wait(struct build *b, uint32_t i, uint32_t waker, enum sr_sleep what, uint64_t now)
 {
 	struct build_task *t = &b->bt[i];
 	struct sr_program *p = &b->m->tasks[i];
@@ -212,7 +212,7 @@ static void close_wait(struct build *b, uint32_t i, uint32_t waker, uint64_t now
 	w->wake_ns = relative(b, now);
 	if (waker == UINT32_MAX) {
 		op->kind = SR_OP_SLEEP;
-		b->m->counts.sleeps_disk += t->disk;
+		op->flags = t->disk && what != SR_SLEEP_UNKNOWN ? SR_SLEEP_DISK : what;
 	} else {
 		op->kind = SR_OP_WAIT;
 		w->needs++;
@@ -267,6 +267,7 @@ static int add_soft(struct build *b, uint32_t waker, uint32_t target, size_t wak
 						     .target = target,
 						     .waker_op = waker_op,
 						     .wait_op = b->bt[target].wait_op,
+						     .disk = b->bt[target].disk,
 						     .wait = b->m->tasks[target].nwaits - 1 };
 	return 0;
 }
@@ -285,6 +286,7 @@ static void drop_early(struct build *b, struct build_task *t)
 static int on_wake(struct build *b, const struct sr_event *ev, uint32_t i)
 {
 	struct build_task *t = &b->bt[i];
+	bool outside = !(ev->flags & SR_EV_INTERRUPT) && ev->ctx;
 	bool softirq = (ev->flags & SR_EV_INTERRUPT) == SR_EV_SOFTIRQ;
 	uint32_t waker = UINT32_MAX;
 	size_t op = SIZE_MAX;
@@ -308,15 +310,16 @@ static int on_wake(struct build *b, const struct sr_event *ev, uint32_t i)
 		t->early_waker = waker;
 		t->early_op = op;
 		t->early_softirq = softirq;
+		t->early_outside = outside;
 		return 0;
 	}
 	if (t->early)
 		drop_early(b, t);
 	if (waker == UINT32_MAX) {
-		if (ev->flags & SR_EV_INTERRUPT || !ev->ctx)
-			b->m->counts.sleeps_timer++;
-		else
+		if (outside)
 			b->m->counts.sleeps_outside++;
+		else
+			b->m->counts.sleeps_timer++;
 	} else {
 		if (emit_wake(b, waker, i, ev->time_ns, &op) < 0)
 			return -1;
@@ -325,7 +328,7 @@ static int on_wake(struct build *b, const struct sr_event *ev, uint32_t i)
 		if (!softirq)
 			b->m->counts.waits_task++;
 	}
-	close_wait(b, i, waker, ev->time_ns);
+	close_wait(b, i, waker, outside ? SR_SLEEP_OUTSIDE : SR_SLEEP_INTERRUPT, ev->time_ns);
 	if (waker != UINT32_MAX)
 		b->bt[i].waker_cpu = ev->cpu;
 	return 0;
@@ -380,15 +383,17 @@ static int on_switch_in(struct build *b, const struct sr_event *ev, uint32_t i)
 			b->m->counts.wakes_early++;
 			if (waker != UINT32_MAX && !t->early_softirq)
 				b->m->counts.waits_task++;
+			else if (waker == UINT32_MAX && t->early_outside)
+				b->m->counts.sleeps_outside++;
 			else if (waker == UINT32_MAX)
 				b->m->counts.sleeps_timer++;
 			if (waker != UINT32_MAX && t->early_softirq && add_soft(b, waker, i, t->early_op) < 0)
 				return -1;
 			t->early = false;
-			close_wait(b, i, waker, t->block_ns);
+			close_wait(b, i, waker, t->early_outside ? SR_SLEEP_OUTSIDE : SR_SLEEP_INTERRUPT, t->block_ns);
 		} else {
 			b->m->counts.wakes_missing++;
-			close_wait(b, i, UINT32_MAX, ev->time_ns);
+			close_wait(b, i, UINT32_MAX, SR_SLEEP_UNKNOWN, ev->time_ns);
 		}
 	} else if (t->early) {
 		drop_early(b, t);
@@ -461,7 +466,7 @@ static int on_fork(struct build *b, const struct sr_event *ev)
 		b->bt[child].block_ns = b->m->start_ns;
 		if (open_wait(b, child, b->m->start_ns) < 0)
 			return -1;
-		close_wait(b, child, UINT32_MAX, ev->time_ns);
+		close_wait(b, child, UINT32_MAX, SR_SLEEP_OUTSIDE, ev->time_ns);
 		b->m->counts.sleeps_outside++;
 		return 0;
 	}
@@ -519,7 +524,7 @@ static void runs_unseen(struct build *b, uint32_t i, const struct sr_event *ev)
 	if (t->state == BLOCKED) {
 		b->m->counts.wakes_missing++;
 		drop_early(b, t);
-		close_wait(b, i, UINT32_MAX, ev->time_ns);
+		close_wait(b, i, UINT32_MAX, SR_SLEEP_UNKNOWN, ev->time_ns);
 	}
 	t->state = RUNNING;
 	t->last_in_ns = t->in_ns;
@@ -723,6 +728,8 @@ struct sr_model *sr_model_build(struct srz_reader *r, const struct sr_model_opti
 		goto out;
 	}
 	ok = sr_model_check(b.m, err);
+	if (ok == 0)
+		ok = sr_model_find_timers(b.m, err);
 out:
 	sr_repair_free(b.repair);
 	sr_task_table_release(&b.table);

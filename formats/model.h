@@ -14,6 +14,7 @@
  *   softirq   soft interrupt on a replayed task's cpu, where both tasks wake each other this way about
  *             equally often (a socket over loopback: the sender's own softirq delivers it)     WAIT
  *   timed     everything else: timers, devices, kernel threads, tasks outside the replay       SLEEP
+ *             (enum sr_sleep; model_timers.c tells deadlines from lengths)
  * Each is counted. A wake that the kernel stamped before its sleeper had left the cpu is kept for that sleep.
  *
  * The order of the recording that a trace proves: a recorded wake found its target asleep, so the target's block
@@ -41,7 +42,7 @@ enum sr_op_kind {
 	SR_OP_WAKE,  /* arg: task, value: its wait's number; flags: enum sr_order */
 	SR_OP_WAIT,  /* arg: number of the wait; value: recorded ns from block to wake; cpu: where it ran next;
 	              * flags: SR_WAIT_REMOTE */
-	SR_OP_SLEEP, /* the same, ended by the clock */
+	SR_OP_SLEEP, /* the same, ended by the clock; flags: enum sr_sleep */
 	SR_OP_FORK,  /* arg: task (its program starts); flags bit 0: it shares the parent's memory (CLONE_VM) */
 	SR_OP_EXEC,  /* the comm that comes with it is a NAME */
 	SR_OP_NAME,  /* arg: index into names: the new comm */
@@ -51,6 +52,19 @@ enum sr_op_kind {
 
 /* sr_op.flags of a WAIT: the task was woken from another CPU and ran at once on one that had been idle. */
 #define SR_WAIT_REMOTE 1
+
+/* What ended a sleep in the recording. */
+enum sr_sleep {
+	SR_SLEEP_INTERRUPT = 0, /* an interrupt: a device, or a timer that no rule recognises */
+	SR_SLEEP_RELATIVE = 1,  /* a timer set for a length: several sleeps of the task have this one */
+	SR_SLEEP_PERIODIC = 2,  /* a timer set for deadlines: sr_wait.timer and deadline_ns */
+	SR_SLEEP_OUTSIDE = 3,   /* a task that is not replayed */
+	SR_SLEEP_DISK = 4,      /* in state D, by an interrupt or a task that is not replayed */
+	SR_SLEEP_UNKNOWN = 5,   /* its wake is not in the recording, or could never come */
+	SR_SLEEPS
+};
+
+#define SR_TIMERS 4 /* periodic timers that a task can have at a time */
 
 /* How the recording shows that a wake's target was asleep. */
 enum sr_order {
@@ -73,7 +87,9 @@ struct sr_wait {
 	uint32_t needs;      /* what must come before it ends: its wake (a sleep: none), and a folded order each */
 	uint32_t watch_task; /* whose wait counts this one's arrival (a folded order); UINT32_MAX: none */
 	uint32_t watch_wait;
-	uint64_t block_ns, wake_ns;
+	uint8_t timer; /* of a periodic sleep: below SR_TIMERS */
+	bool anchor;   /* the first one of its timer: it is as long as recorded, and the others' deadlines go with it */
+	uint64_t block_ns, wake_ns, deadline_ns;
 };
 
 struct sr_program {
@@ -96,14 +112,15 @@ struct sr_model_counts {
 	uint64_t tasks, tasks_outside;
 	uint64_t waits_task, waits_softirq, sleeps_timer /* woken from an interrupt */,
 		sleeps_outside /* by a task not replayed */;
-	uint64_t sleeps_disk;     /* of the sleeps: in state D */
 	uint64_t wakes_early;     /* stamped before the sleeper's switch */
 	uint64_t wakes_unmatched; /* dropped: their sleeper never slept */
 	uint64_t wakes_missing;   /* sleeps that ended without a wake in the recording: timed */
 	uint64_t check_timed;     /* waits that sr_model_check made timed */
 	uint64_t order[5];        /* wakes by enum sr_order */
 	uint64_t voluntary, preempted, repaired, lost;
-	uint64_t sleeps_open; /* still asleep at the end */
+	uint64_t sleeps[SR_SLEEPS]; /* by enum sr_sleep, as the programs have them */
+	uint64_t timers_periodic;   /* periodic timers, anew after each pause */
+	uint64_t sleeps_open;       /* still asleep at the end */
 };
 
 struct sr_model {

@@ -142,6 +142,7 @@ int sr_model_check(struct sr_model *m, struct sr_error *err)
 		struct sr_op *op = &p->ops[c.pl[stuck].pc];
 
 		op->kind = SR_OP_SLEEP;
+		op->flags = SR_SLEEP_UNKNOWN;
 		p->waits[op->arg].needs = 0;
 		c.pl[stuck].left[op->arg] &= ARRIVED;
 		m->counts.check_timed++;

@@ -8,10 +8,14 @@
 struct sr_soft_wake {
 	uint32_t waker, target, wait;
 	size_t waker_op, wait_op;
+	bool disk; /* its target slept in state D */
 };
 
 /* Decides by the rule in model.h, pair by pair, and makes the others timed. Sorts v. */
 void sr_model_judge_softirq(struct sr_model *m, struct sr_soft_wake *v, size_t n);
+
+/* Which sleeps are periodic or relative timers; counts all sleeps by their kinds. */
+int sr_model_find_timers(struct sr_model *m, struct sr_error *err);
 
 /* Plays the model untimed, with counters for waits; a wait that would never end becomes a SLEEP of its recorded
  * length and is counted in counts.check_timed. */

@@ -22,8 +22,10 @@ static const struct sr_option rows[] = {
 	{ "work", 0, SR_OPT_CHOICE, offsetof(struct replay_options, work), "KIND", 0, 0, "time|instructions", NULL,
 	  "what a burst owes: its CPU time, or the work that the recording's CPU did in it "
 	  "(default: instructions when policies or CPUs are compared, else time)" },
-	{ "timing", 0, SR_OPT_CHOICE, offsetof(struct replay_options, timing), "MODE", 0, 0, "closed|open", "closed",
-	  "sleeps without a waker last as long as recorded (closed), or end at the recorded time (open)" },
+	{ "timing", 0, SR_OPT_CHOICE, offsetof(struct replay_options, timing), "MODE", 0, 0, "auto|closed|open", "auto",
+	  "sleeps without a waker: periodic timers keep their deadlines and all others their length (auto), all keep "
+	  "their "
+	  "length (closed), or what comes from outside comes at its recorded time (open)" },
 	{ "order", 0, SR_OPT_CHOICE, offsetof(struct replay_options, order), "MODE", 0, 0, "keep|free", "keep",
 	  "keep: a wake waits, at most 20 ms, until its target sleeps as it did when it was recorded" },
 	{ "time-scale", 0, SR_OPT_REAL, offsetof(struct replay_options, time_scale), "X", 0.001, 1000, NULL, "1",

@@ -206,7 +206,13 @@ static void json_model(struct cmd_json *j, const struct sr_model *m)
 	cmd_json_u64(j, "waits_softirq", c->waits_softirq);
 	cmd_json_u64(j, "sleeps_timer", c->sleeps_timer);
 	cmd_json_u64(j, "sleeps_outside", c->sleeps_outside);
-	cmd_json_u64(j, "sleeps_disk", c->sleeps_disk);
+	cmd_json_u64(j, "sleeps_interrupt", c->sleeps[SR_SLEEP_INTERRUPT]);
+	cmd_json_u64(j, "sleeps_relative", c->sleeps[SR_SLEEP_RELATIVE]);
+	cmd_json_u64(j, "sleeps_periodic", c->sleeps[SR_SLEEP_PERIODIC]);
+	cmd_json_u64(j, "sleeps_other_tasks", c->sleeps[SR_SLEEP_OUTSIDE]);
+	cmd_json_u64(j, "sleeps_disk", c->sleeps[SR_SLEEP_DISK]);
+	cmd_json_u64(j, "sleeps_unknown", c->sleeps[SR_SLEEP_UNKNOWN]);
+	cmd_json_u64(j, "timers_periodic", c->timers_periodic);
 	cmd_json_u64(j, "sleeps_open", c->sleeps_open);
 	cmd_json_u64(j, "wakes_early", c->wakes_early);
 	cmd_json_u64(j, "wakes_unmatched", c->wakes_unmatched);

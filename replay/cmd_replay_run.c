@@ -141,6 +141,13 @@ static int put_meta(struct replay_job *j, struct srz_writer *w, const struct rep
 	return srz_put_meta_u64(w, "duration_ns", end - start, err);
 }
 
+static enum rpl_timing timing_of(const char *name)
+{
+	if (!strcmp(name, "closed"))
+		return RPL_TIMING_CLOSED;
+	return strcmp(name, "open") ? RPL_TIMING_AUTO : RPL_TIMING_OPEN;
+}
+
 /* One replay, recorded into path. */
 static int replay_once(struct replay_job *j, struct replay_arm *arm, size_t round, size_t slot, const char *path,
 		       struct replay_run *out, struct sr_error *err)
@@ -148,7 +155,7 @@ static int replay_once(struct replay_job *j, struct replay_arm *arm, size_t roun
 	const struct replay_options *o = j->o;
 	struct rpl_config cfg = {
 		.work = strcmp(j->series.work, "time") ? RPL_WORK_INSTRUCTIONS : RPL_WORK_TIME,
-		.timing = strcmp(o->timing, "open") ? RPL_TIMING_CLOSED : RPL_TIMING_OPEN,
+		.timing = timing_of(o->timing),
 		.time_scale = o->time_scale,
 		.seed = o->seed + round,
 		.policy = arm->policy,

@@ -28,12 +28,16 @@
 #include "replay/policy.h"
 
 enum rpl_work { RPL_WORK_TIME, RPL_WORK_INSTRUCTIONS };
-enum rpl_timing { RPL_TIMING_CLOSED, RPL_TIMING_OPEN };
+enum rpl_timing {
+	RPL_TIMING_AUTO,   /* periodic timers keep their deadlines, every other sleep its length */
+	RPL_TIMING_CLOSED, /* every sleep keeps its length */
+	RPL_TIMING_OPEN,   /* what comes from outside comes at its recorded time; periodic timers as in auto */
+};
 
 struct rpl_config {
 	enum rpl_work work;
 	enum rpl_timing timing;
-	double time_scale; /* sleeps are multiplied by it; 1 as recorded */
+	double time_scale; /* sleeps and deadlines are multiplied by it; 1 as recorded, 0: no sleep takes time */
 	uint64_t seed;
 	const struct rpl_policy *policy;
 	const char *policy_options;        /* NULL: none */

@@ -61,6 +61,7 @@ struct rthread {
 	int8_t nice;
 	bool stopped;
 	int64_t owed_ns;                    /* cumulative CPU time the program owes (work time) */
+	double timer_offset[SR_TIMERS];     /* of each periodic timer: its deadlines' times here - as recorded */
 	double owed_loops;                  /* loops still owed, may be negative (work instructions) */
 	uint64_t base_cpu_ns;               /* its CPU clock when the program began */
 	uint64_t sync_cpu_ns, sync_mono_ns; /* a reading of its CPU clock and when it was made */
@@ -152,6 +153,9 @@ void rpl_burn(struct rthread *t, uint64_t ns);
 void rpl_slept(struct rthread *t); /* the thread slept: its clock must be read anew */
 /* A wait is over: its wake-up cost what it cost, and not what the recording's did. slept: else the wake came first. */
 void rpl_settle_wake(struct rthread *t, const struct sr_op *op, bool slept);
+
+/* timer.c: when a SLEEP ends, CLOCK_MONOTONIC ns; 0: at once. Sets the clock of a periodic timer at its first one. */
+uint64_t rpl_sleep_until(struct rthread *t, const struct sr_op *op);
 
 /* thread.c */
 void *rpl_thread_main(void *arg);

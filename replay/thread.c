@@ -179,26 +179,11 @@ static void timed_sleep(struct rthread *t, _Atomic uint32_t *word, uint64_t unti
 	atomic_fetch_sub(&t->run->timed, 1);
 }
 
-/* A file may name any time, and the kernel's clock ends at INT64_MAX. */
-static uint64_t later(uint64_t from, double ns)
-{
-	return ns < (double)(INT64_MAX - from) ? from + (uint64_t)ns : INT64_MAX;
-}
-
-static uint64_t sleep_until(const struct rthread *t, const struct sr_op *op)
-{
-	const struct rpl_run *run = t->run;
-
-	if (t->pc == 0 || run->cfg.timing == RPL_TIMING_OPEN)
-		return later(run->start_ns, t->p->waits[op->arg].wake_ns * run->cfg.time_scale);
-	return later(mono_ns(), op->value * run->cfg.time_scale);
-}
-
 static void do_wait(struct rthread *t, const struct sr_op *op)
 {
 	const struct sr_wait *w = &t->p->waits[op->arg];
 	_Atomic uint32_t *word = &t->words[op->arg];
-	uint64_t until = op->kind == SR_OP_SLEEP ? sleep_until(t, op) : 0;
+	uint64_t until = op->kind == SR_OP_SLEEP ? rpl_sleep_until(t, op) : 0;
 	bool left = false, placed = false, timed = false;
 	uint32_t v = atomic_fetch_or(word, W_ARRIVED);
 
