@@ -7,6 +7,7 @@
 # sudo make check               all tests (SAN= works here too); installs what is missing
 # sudo make demo                records a real build and replays it under three policies
 # sudo make bench               schedrec beside perf sched and trace-cmd
+# sudo make study               replays beside further runs of the applications; sudo tests/deps study for all of these
 # make install, uninstall       PREFIX (/usr/local), DESTDIR
 # make format, lint, clean      V=1 shows the commands
 
@@ -39,8 +40,8 @@ LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o)
 CMD_OBJ  := $(CMD_SRC:%.c=$(B)/%.o)
 UNIT     := $(UNIT_SRC:%.c=$(B)/%) $(FUZZ_SRC:%.c=$(B)/%) $(B)/tests/real/round_trip
 BENCH    := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*_bench.c))
-C_FILES   = $(wildcard *.[ch] $(FOLDERS:%=%/*.[ch]) tests/*/*.[ch])
-SCRIPTS   = $(wildcard .ci/run tests/deps tests/demo tests/*.sh tests/*/*.sh)
+C_FILES   = $(wildcard *.[ch] $(FOLDERS:%=%/*.[ch]) tests/*/*.[ch] tests/bench/programs/*.c)
+SCRIPTS   = $(wildcard .ci/run tests/deps tests/demo tests/*.sh tests/*/*.sh tests/bench/programs/*.sh)
 
 Q   := $(if $(filter 1,$(V)),,@)
 say  = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $(2);)
@@ -124,6 +125,10 @@ bench:
 	$(Q)$(AS_USER) $(MAKE) --no-print-directory $(PARALLEL) all $(BENCH)
 	$(Q)tests/bench/run.sh
 
+study:
+	$(Q)$(AS_USER) $(MAKE) --no-print-directory $(PARALLEL) all
+	$(Q)tests/bench/$@.sh
+
 format:
 	clang-format -i $(C_FILES)
 
@@ -152,6 +157,6 @@ clean:
 
 FORCE:
 -include $(LIB_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(UNIT:%=%.d) $(BENCH:%=%.d) $(FUZZ:%=%.d) $(FUZZ_LIB:.o=.d)
-.PHONY: all unit fuzz docs install uninstall check demo bench format clean toolchain FORCE \
+.PHONY: all unit fuzz docs install uninstall check demo bench study format clean toolchain FORCE \
 	lint lint-format lint-cppcheck lint-tidy lint-scripts lint-man
 .DELETE_ON_ERROR:
