@@ -7,7 +7,8 @@
 # sudo make check               all tests (SAN= works here too); installs what is missing
 # sudo make demo                records a real build and replays it under three policies
 # sudo make bench               schedrec beside perf sched and trace-cmd
-# sudo make study               replays beside further runs of the applications; sudo tests/deps study for all of these
+# sudo make study               replays beside further runs of the applications (sudo tests/deps study installs them)
+# sudo make predict             what changes when programs run otherwise, beside what replays say
 # make install, uninstall       PREFIX (/usr/local), DESTDIR
 # make format, lint, clean      V=1 shows the commands
 
@@ -125,7 +126,7 @@ bench:
 	$(Q)$(AS_USER) $(MAKE) --no-print-directory $(PARALLEL) all $(BENCH)
 	$(Q)tests/bench/run.sh
 
-study:
+study predict:
 	$(Q)$(AS_USER) $(MAKE) --no-print-directory $(PARALLEL) all
 	$(Q)tests/bench/$@.sh
 
@@ -157,6 +158,6 @@ clean:
 
 FORCE:
 -include $(LIB_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(UNIT:%=%.d) $(BENCH:%=%.d) $(FUZZ:%=%.d) $(FUZZ_LIB:.o=.d)
-.PHONY: all unit fuzz docs install uninstall check demo bench study format clean toolchain FORCE \
+.PHONY: all unit fuzz docs install uninstall check demo bench study predict format clean toolchain FORCE \
 	lint lint-format lint-cppcheck lint-tidy lint-scripts lint-man
 .DELETE_ON_ERROR:

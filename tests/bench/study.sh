@@ -21,6 +21,7 @@ NAME=study
 SCHEDREC=$(realpath "${SCHEDREC:-schedrec}") || exit 3
 OUT=$PWD/build/study
 ROUNDS=${STUDY_ROUNDS:-5}
+RUN_UNDER=${STUDY_RUN_UNDER:-}
 
 . tests/bench/lib.sh
 . tests/bench/pgbench.sh
@@ -45,7 +46,7 @@ recordings() {
 }
 
 study_program() {
-	local w=$1 d=$OUT/runs/$1 file i k name order
+	local w=$1 d=$OUT/runs/$1 file i name
 
 	rm -rf "$d"
 	mkdir -p "$d"
@@ -53,14 +54,8 @@ study_program() {
 	file=$(tests/bench/study_report.py typical "$d"/app-*.json) || return
 	echo "$(basename "$file" .json) ${MODE_NAMES[*]}" >"$d/replayed"
 	for ((i = 1; i <= ROUNDS; i++)); do
-		order=("${MODE_NAMES[@]}")
-		if ((i % 2 == 0)); then
-			order=()
-			for ((k = ${#MODE_NAMES[@]} - 1; k >= 0; k--)); do
-				order+=("${MODE_NAMES[k]}")
-			done
-		fi
-		for name in "${order[@]}"; do
+		in_round "$i" "${MODE_NAMES[@]}"
+		for name in "${ORDER[@]}"; do
 			progress "study: $w: replay $i of $ROUNDS: $name"
 			mode_options "$name"
 			run_replay "$w" "${file%.json}.srz" "$d/$name-$i.json" "${OPTIONS[@]}" || return

@@ -2,14 +2,14 @@
 # shellcheck shell=bash
 #
 # What study.sh and predict.sh share: the programs, and runs of them and of their replays. Sourced after lib.sh by both, which
-# set $NAME ("study"), $OUT, $SCHEDREC, $ROUNDS. Each run leaves what `analyze --json` or `replay --json` says of it in
+# set $NAME ("study"), $OUT, $SCHEDREC, $ROUNDS, $RUN_UNDER. Each run leaves what `analyze --json` or `replay --json` says of it in
 # $OUT/runs/PROGRAM/.
 
 PROGRAMS_KNOWN=(compile database database-tcp mpv browser pool shell periodic idle messaging pipe)
 TRACEFS=/sys/kernel/tracing
 TMP=
-# Each run is started by these words: a place for something that keeps the machine quiet.
-read -ra RUN_UNDER <<<"${STUDY_RUN_UNDER:-}"
+# Each run is started by these words.
+read -ra RUN_UNDER <<<"${RUN_UNDER:-}"
 
 die() {
 	echo "${NAME:?}: $2" >&2
@@ -185,6 +185,20 @@ modes() {
 		MODE_OPTIONS[$name]=
 		[ "$word" = "$name" ] || MODE_OPTIONS[$name]=${word#*:}
 	done
+}
+
+# in_round N WORD...: sets ORDER to the words; turned round in every second round.
+in_round() {
+	local n=$1 k
+	shift
+
+	ORDER=("$@")
+	if ((n % 2 == 0)); then
+		ORDER=()
+		for ((k = $#; k > 0; k--)); do
+			ORDER+=("${!k}")
+		done
+	fi
 }
 
 # mode_options NAME: sets OPTIONS.

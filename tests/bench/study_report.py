@@ -29,6 +29,7 @@ EDGES = [
     ('fidelity.wake_edges_precision', 'edges precision'),
 ]
 EDGES_TARGET = 0.95
+CHANGES = ['plain', 'one-cpu', 'hog', 'hog-cpu0', 'nice', 'batch']
 
 
 def median(values):
@@ -97,6 +98,16 @@ def typical(paths):
         return off
 
     print(paths[min(range(len(paths)), key=lambda i: distance(runs[i]))])
+
+
+def replayed_modes(path):
+    """The name of the run that was replayed, and the modes in their order; None where there was no replay."""
+    try:
+        with open(path + '/replayed', encoding='utf-8') as f:
+            name, *modes = f.read().split()
+    except FileNotFoundError:
+        return None, []
+    return name, modes
 
 
 # ---- the study ----
@@ -169,12 +180,10 @@ def study(folder, programs):
     for program in programs:
         path = f'{folder}/runs/{program}'
         arms = read_runs(path)
-        try:
-            with open(path + '/replayed', encoding='utf-8') as f:
-                name, *modes = f.read().split()
-        except FileNotFoundError:
-            continue
+        name, modes = replayed_modes(path)
         modes = [m for m in modes if m in arms]
+        if not modes:
+            continue
         replayed, _ = metrics_of(f'{path}/{name}.json')
         rows = study_program(arms, replayed, modes)
         study_table(program, arms, rows, modes, name)
@@ -192,6 +201,132 @@ def study(folder, programs):
         print('misses, by how many times the target:')
     for size, program, metric, m, error in sorted(misses, reverse=True):
         print(f'  {size:8.1f}  {program:14}{metric:32}{percent(error):>9}  {m}')
+    finish(folder, result)
+
+
+# ---- predictions ----
+
+# "switches" are the voluntary and the involuntary ones.
+PREDICTED = [
+    ('makespan_ns', 'makespan'),
+    ('cpu_time_ns', 'CPU time'),
+    ('switches', 'switches'),
+    ('wakeup_latency_ns.p50', 'wake p50'),
+    ('wakeup_latency_ns.p95', 'wake p95'),
+]
+SIGNIFICANT = 0.05
+ALLOWED = 0.15  # of the real change
+
+
+def mann_whitney(a, b):
+    """The exact two-sided p of the rank sum, ties with their mean rank."""
+    ranked = sorted(a + b)
+    rank = {v: ranked.index(v) + (ranked.count(v) + 1) / 2 for v in ranked}
+    all_ranks = [rank[v] for v in a + b]
+    expected = len(a) * (len(ranked) + 1) / 2
+    off = abs(sum(all_ranks[:len(a)]) - expected)
+    as_far = [abs(sum(c) - expected) >= off - 1e-9 for c in combinations(all_ranks, len(a))]
+    return sum(as_far) / len(as_far)
+
+
+def with_switches(arms):
+    for runs in arms.values():
+        for m, _ in runs:
+            if 'switches_voluntary' in m and 'switches_involuntary' in m:
+                m['switches'] = m['switches_voluntary'] + m['switches_involuntary']
+    return arms
+
+
+def change_of(plain, changed, metric):
+    """Relative change of the median; None where it is not known."""
+    a, b = values(plain, metric), values(changed, metric)
+    return median(b) / median(a) - 1 if a and b and median(a) else None
+
+
+def predict_row(change, metric, plain, changed, modes):
+    """plain, changed: the runs by arm."""
+    real = change_of(plain['app'], changed['app'], metric)
+    if real is None:
+        return None
+    a, b = values(plain['app'], metric), values(changed['app'], metric)
+    p = mann_whitney(a, b)
+    row = {'change': change, 'metric': metric, 'real': real, 'p': p, 'significant': p < SIGNIFICANT,
+           'own_spread': max(spread(a), spread(b)), 'predicted': {}}
+    row['allowed'] = max(ALLOWED * abs(real), row['own_spread'])
+    for m in modes:
+        # The replays' own baseline: what a replay does wrong whatever happens is not part of its answer.
+        predicted = change_of(plain.get(m, []), changed.get(m, []), metric)
+        if predicted is None:
+            continue
+        row['predicted'][m] = {
+            'change': predicted, 'from_recording': change_of(plain['app'], changed[m], metric),
+            'sign_right': (predicted > 0) == (real > 0), 'error': predicted - real,
+            'error_in_allowed': abs(predicted - real) / row['allowed'] if row['allowed'] else 0}
+    return row
+
+
+def predict_table(program, plain, rows, modes):
+    titles = dict(PREDICTED)
+    print(f'\n{program}: {len(plain["app"])} runs; ' + ', '.join(f'{len(plain.get(m, []))} replays {m}' for m in modes))
+    print(f'  {"":10}{"":10}{"real":>9}{"":2}{"p":>6}{"allowed":>9}' + ''.join(f'{m:>17}' for m in modes))
+    last = None
+    for r in rows:
+        line = (f'  {"" if r["change"] == last else r["change"]:10}{titles[r["metric"]]:10}{percent(r["real"]):>9}'
+                f'{" *" if r["significant"] else "  "}{r["p"]:6.3f}{percent(r["allowed"], False):>9}')
+        last = r['change']
+        for m in modes:
+            x = r['predicted'].get(m)
+            sign = '' if not x or x['sign_right'] or not r['significant'] else '!'
+            line += f'{percent(x["change"]):>10}{sign:1}{x["error_in_allowed"]:6.1f}' if x else f'{"-":>17}'
+        print(line)
+
+
+def predict_summary(title, rows, modes):
+    for m in modes:
+        judged = [r['predicted'][m] for r in rows if r['significant'] and m in r['predicted']]
+        if judged:
+            right = sum(x['sign_right'] for x in judged)
+            within = sum(x['error_in_allowed'] <= 1 for x in judged)
+            print(f'  {title:14}{m:14}{len(judged):5}{right:6} ({right / len(judged):4.0%})'
+                  f'{median([x["error_in_allowed"] for x in judged]):10.2f}{within:8} ({within / len(judged):4.0%})')
+
+
+def predict(folder, programs):
+    result = {'programs': [], 'notes': notes(folder)}
+    everything = []
+    all_modes = []
+    print('Real and predicted change of the median. *: significant (exact Mann-Whitney, p < 0.05); !: the sign is wrong.')
+    print('allowed: 15% of the real change, or the program\'s own spread (half the range) where that is more. Behind a')
+    print('prediction: its error in parts of the allowed one.')
+    for program in programs:
+        path = f'{folder}/runs/{program}'
+        name, modes = replayed_modes(path)
+        conditions = {c: with_switches(read_runs(f'{path}/{c}')) for c in CHANGES if os.path.isdir(f'{path}/{c}')}
+        plain = conditions.pop('plain', {})
+        if 'app' not in plain or not modes:
+            continue
+        rows = [predict_row(c, metric, plain, arms, modes)
+                for c, arms in conditions.items() if 'app' in arms for metric, _ in PREDICTED]
+        rows = [r for r in rows if r]
+        predict_table(program, plain, rows, modes)
+        everything += [(program, r) for r in rows]
+        all_modes += [m for m in modes if m not in all_modes]
+        result['programs'].append({'program': program, 'replayed': name, 'rows': rows, 'samples': {
+            c: {arm: [m | {'counts': k} for m, k in runs] for arm, runs in arms.items()}
+            for c, arms in ({'plain': plain} | conditions).items()}})
+    print(f'\n  {"significant":14}{"":14}{"":>5}{"sign right":>13}{"median err":>10}{"within":>8}')
+    predict_summary('all', [r for _, r in everything], all_modes)
+    for c in CHANGES:
+        predict_summary(c, [r for _, r in everything if r['change'] == c], all_modes)
+    for metric, title in PREDICTED:
+        predict_summary(title, [r for _, r in everything if r['metric'] == metric], all_modes)
+    misses = [(x['error_in_allowed'], program, r, m) for program, r in everything if r['significant']
+              for m, x in r['predicted'].items() if x['error_in_allowed'] > 1]
+    if misses:
+        print('misses, by how many times what is allowed (the largest 30):')
+    for size, program, r, m in sorted(misses, key=lambda x: -x[0])[:30]:
+        print(f'  {size:8.1f}  {program:13}{r["change"]:10}{r["metric"]:22}{percent(r["real"]):>9}'
+              f'{percent(r["predicted"][m]["change"]):>9}  {m}')
     finish(folder, result)
 
 
@@ -216,7 +351,7 @@ def main(argv):
         typical(argv[2:])
     elif len(argv) >= 3 and argv[1] in ('study', 'predict'):
         programs = argv[3:] or sorted(os.listdir(argv[2] + '/runs'))
-        {'study': study}[argv[1]](argv[2], programs)
+        {'study': study, 'predict': predict}[argv[1]](argv[2], programs)
     else:
         sys.exit('usage: study_report.py typical FILE... | study|predict DIR [PROGRAM...]')
 
