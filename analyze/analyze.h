@@ -50,6 +50,7 @@ struct ana_metric {
  *   run_delay_ns.*         each wait on a run queue: from sched_wakeup (from sched_waking where that is missing), from
  *                          sched_wakeup_new, or from a switch-out while runnable, to the switch-in
  *   preempt_wait_ns.*      those of run_delay_ns that began with a switch-out while runnable
+ *   sleep_ns.*             each sleep, from the switch-out to the sched_waking that ends it
  *   slice_ns.*             each stretch on a cpu, switch to switch
  *   wakeups                sleeps ended by a wake
  *   switches_voluntary     switch-outs in a sleeping state, the last one of a task that exits not counted
@@ -92,7 +93,9 @@ struct ana_cpu_row { /* one a cpu that the stream names; of the scope's tasks, b
 struct ana_result {
 	struct ana_metric *metrics;
 	size_t nmetrics, metrics_cap;
-	struct ana_hist *wakeup_latency, *run_delay, *slice, *preempt_wait; /* owned; NULL when not known */
+	struct ana_hist *wakeup_latency, *run_delay, *slice, *preempt_wait, *sleep; /* owned; NULL when not known */
+	uint64_t *runnable_ns; /* time with n runnable tasks of the scope, n < nrunnable; of fidelity's results only */
+	size_t nrunnable;
 	struct ana_task_row *tasks;
 	size_t ntasks;
 	struct ana_cpu_row *cpus;
@@ -105,10 +108,12 @@ struct ana_result {
 
 /* Which tasks count. */
 enum ana_scope {
-	ANA_ALL,   /* every task but the idle task and the recorder */
-	ANA_TREE,  /* the recorded command's tree (or, without one, all user tasks) */
-	ANA_BOUND, /* a replay: the tasks that replay one of the source recording (SR_EV_BIND), from then on */
-	ANA_AUTO,  /* ANA_BOUND for a replay or simulation (meta engine), else ANA_TREE */
+	ANA_ALL,        /* every task but the idle task and the recorder */
+	ANA_TREE,       /* the recorded command's tree (or, without one, all user tasks) */
+	ANA_BOUND,      /* a replay: the tasks that replay one of the source recording (SR_EV_BIND), from then on */
+	ANA_REPLAYABLE, /* those that a replay of the file runs: of a recording of the whole system all user tasks,
+			 * else as ANA_TREE */
+	ANA_AUTO,       /* ANA_BOUND for a replay or simulation (meta engine), else ANA_TREE */
 };
 
 /* One stretch of a scope's task on a cpu, told when it ends. */
@@ -124,7 +129,17 @@ struct ana_slice {
 };
 typedef int (*ana_slice_fn)(void *arg, const struct ana_slice *s, struct sr_error *err); /* -1 (with *err) ends it */
 
+/* A part of a recording, in ns since its first event; to_ns 0: to its end. Zeroed: all of it. */
+struct ana_window {
+	uint64_t from_ns, to_ns;
+};
+
 int ana_file(const char *path, enum ana_scope scope, struct ana_result *out, struct sr_error *err);
+/* A part of a file (NULL: all), and of the scope's tasks those whose name when they are first seen matches (NULL: all).
+ * What runs when the part begins counts from there on; a wait that had begun is cut. The metrics of whole cpus are
+ * absent for a part. */
+int ana_file_part(const char *path, enum ana_scope scope, const char *task_glob, const struct ana_window *window,
+		  struct ana_result *out, struct sr_error *err);
 /* The same, with each slice handed out in order of their ends. None in a replay that recorded itself. */
 int ana_file_slices(const char *path, enum ana_scope scope, ana_slice_fn slice, void *arg, struct ana_result *out,
 		    struct sr_error *err);
@@ -132,26 +147,9 @@ void ana_result_release(struct ana_result *r); /* a zeroed one is allowed */
 bool ana_get(const struct ana_result *r, const char *name, double *value);
 int ana_set(struct ana_result *r, const char *name, const char *unit, double value, struct sr_error *err);
 
-/*
- * fidelity.* of a replay (or of a second recording) against a recording, added to out->metrics. The tasks of a replay
- * are those that it bound (SR_EV_BIND); on the recording's side the same tasks count. Of two recordings, the trees
- * count, and their tasks are joined by name and order.
- *
- *   cpu_time_error makespan_error voluntary_switch_error involuntary_switch_error wakeup_error
- *   wakeup_latency_{p50,p95,p99}_error     (replay - recording) / recording: 0.1 is 10% more than recorded
- *   cpu_time_error_tasks      mean of the tasks' absolute relative errors, weighted by their recorded CPU time
- *   concurrency_distance      Wasserstein distance between the time-weighted distributions of the number of runnable
- *                             tasks (from the first to the last of them), in parts of the recorded mean number
- *   wakeup_latency_distance   Kolmogorov-Smirnov, 0..1
- *   wake_edges_recall, wake_edges_precision   of the wakes by a task in its own context (not in an interrupt's), where
- *                             waker and wakee are both replayed: the sum over pairs of min(recorded, replayed) over
- *                             all recorded, and over all replayed ones
- *   order_waits, order_waits_ns, order_waits_blocked, order_waits_expired    as the engine counted them
- */
+/* Adds fidelity.* of a replay (or of a second recording) against its recording to out->metrics: fidelity.h tells what
+ * each of them is, and what is compared. */
 int ana_fidelity(const char *recording, const char *replay, struct ana_result *out, struct sr_error *err);
-/* The same, and the results of both sides (the caller's to release), each over the tasks that were compared. */
-int ana_fidelity_sides(const char *recording, const char *replay, struct ana_result *out, struct ana_result *recorded,
-		       struct ana_result *replayed, struct sr_error *err);
 
 /*
  * The database. A file that is no database, or not schedrec's, or a newer schedrec's: SR_DAMAGED; one that cannot be

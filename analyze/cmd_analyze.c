@@ -246,6 +246,14 @@ static int show(struct analyze_file *f, const char *view, struct map *map, struc
 	return 0;
 }
 
+static int add_fidelity(const struct options *o, struct analyze_file *f, struct sr_error *err)
+{
+	f->source = ana_recording_open(o->against, err);
+	if (!f->source || ana_fidelity_of(f->source, f->path, NULL, &f->fidelity, err) < 0)
+		return -1;
+	return ana_fidelity_add(&f->fidelity, &f->result, err);
+}
+
 static int one_file(const struct options *o, struct analyze_file *f, struct sr_error *err)
 {
 	enum ana_scope scope = o->all ? ANA_ALL : ANA_AUTO;
@@ -268,7 +276,7 @@ static int one_file(const struct options *o, struct analyze_file *f, struct sr_e
 			      " cpu: no %s",
 			      f->path, o->view);
 	if (ret == 0 && o->against)
-		ret = ana_fidelity_sides(o->against, f->path, &f->result, &f->recorded, &f->replayed, err);
+		ret = add_fidelity(o, f, err);
 	if (ret < 0)
 		goto out;
 	if (text && hist)
@@ -282,8 +290,8 @@ static int one_file(const struct options *o, struct analyze_file *f, struct sr_e
 out:
 	map_free(map);
 	ana_result_release(&f->result);
-	ana_result_release(&f->recorded);
-	ana_result_release(&f->replayed);
+	ana_fidelity_release(&f->fidelity);
+	ana_recording_free(f->source);
 	srz_reader_free(r);
 	return ret;
 }

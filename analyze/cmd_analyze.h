@@ -3,7 +3,7 @@
 #ifndef SCHEDREC_ANALYZE_CMD_ANALYZE_H
 #define SCHEDREC_ANALYZE_CMD_ANALYZE_H
 
-#include "analyze/analyze.h"
+#include "analyze/fidelity.h"
 #include "schedrec.h"
 
 enum table_type {
@@ -67,9 +67,10 @@ const char *printable(char *buf, size_t len, const char *text);
 /* One file of the command line, as far as every view needs it. */
 struct analyze_file {
 	const char *path;
-	struct table *table;                          /* form, json, file, csv_begun are set */
-	struct ana_result result, recorded, replayed; /* the latter two: with --against */
-	bool against;
+	struct table *table; /* form, json, file, csv_begun are set */
+	struct ana_result result;
+	struct ana_recording *source; /* with --against */
+	struct ana_fidelity fidelity;
 };
 
 void sort_by_cpu_time(struct ana_result *r); /* its task rows, greatest first */

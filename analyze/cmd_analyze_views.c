@@ -231,7 +231,7 @@ void view_cpu(struct analyze_file *f)
 static void fidelity_row(const struct analyze_file *f, const char *name, const char *unit)
 {
 	double a = 0, b = 0;
-	bool has_a = ana_get(&f->recorded, name, &a), has_b = ana_get(&f->replayed, name, &b);
+	bool has_a = ana_get(f->fidelity.recorded, name, &a), has_b = ana_get(&f->fidelity.replayed, name, &b);
 	bool error = has_a && has_b && a != 0;
 	char recorded[48], replayed[48], change[48];
 

@@ -334,6 +334,7 @@ static int insert_hists(struct ana_db *db, int64_t id, const struct ana_result *
 	if (st && insert_hist(db, st, id, "wakeup_latency_ns", r->wakeup_latency, err) == 0 &&
 	    insert_hist(db, st, id, "run_delay_ns", r->run_delay, err) == 0 &&
 	    insert_hist(db, st, id, "preempt_wait_ns", r->preempt_wait, err) == 0 &&
+	    insert_hist(db, st, id, "sleep_ns", r->sleep, err) == 0 &&
 	    insert_hist(db, st, id, "slice_ns", r->slice, err) == 0)
 		ret = 0;
 	sqlite3_finalize(st);

@@ -52,8 +52,19 @@ static int cost_metrics(struct ana_result *out, struct sr_error *err)
 	return out->self ? 0 : ana_set(out, "recording_lost_share", "ratio", c->lost_share, err);
 }
 
-int ana_read(struct srz_reader *r, struct ana_pass_config *cfg, struct ana_result *out, struct ana_pass **pass,
-	     struct sr_error *err)
+/* Times of a window are the recording's; a pass has those of its events. */
+static void set_window(const struct srz_reader *r, const struct ana_window *w, struct ana_pass_config *cfg)
+{
+	uint64_t first = srz_get_info(r)->first_ns;
+
+	if (w->from_ns && __builtin_add_overflow(first, w->from_ns, &cfg->from_ns))
+		cfg->from_ns = UINT64_MAX;
+	if (w->to_ns && __builtin_add_overflow(first, w->to_ns, &cfg->to_ns))
+		cfg->to_ns = UINT64_MAX;
+}
+
+int ana_read(struct srz_reader *r, struct ana_pass_config *cfg, const struct ana_window *window, struct ana_result *out,
+	     struct ana_pass **pass, struct sr_error *err)
 {
 	struct sr_machine *machine = NULL;
 	struct sr_cost_count count = { 0 };
@@ -78,10 +89,12 @@ int ana_read(struct srz_reader *r, struct ana_pass_config *cfg, struct ana_resul
 	cfg->machine = machine;
 	cfg->name = srz_name_at;
 	cfg->name_arg = r;
+	if (window)
+		set_window(r, window, cfg);
 	p = ana_pass_new(cfg, err);
 	if (!p || srz_rewind(r, err) < 0)
 		goto out;
-	while ((got = srz_next(r, &ev, err)) > 0) {
+	while ((got = srz_next(r, &ev, err)) > 0 && !ana_pass_is_over(p)) {
 		sr_cost_count_event(&count, &ev);
 		if (ana_pass_feed(p, &ev, err) < 0)
 			goto out;
@@ -101,19 +114,34 @@ out:
 	return ret;
 }
 
-int ana_file_slices(const char *path, enum ana_scope scope, ana_slice_fn slice, void *arg, struct ana_result *out,
-		    struct sr_error *err)
+static int read_file(const char *path, struct ana_pass_config *cfg, const struct ana_window *window,
+		     struct ana_result *out, struct sr_error *err)
 {
-	struct ana_pass_config cfg = { .scope = scope, .slice = slice, .slice_arg = arg };
 	struct srz_reader *r = srz_open(path, err);
 	int ret;
 
 	memset(out, 0, sizeof(*out));
 	if (!r)
 		return -1;
-	ret = ana_read(r, &cfg, out, NULL, err);
+	ret = ana_read(r, cfg, window, out, NULL, err);
 	srz_reader_free(r);
 	return ret;
+}
+
+int ana_file_slices(const char *path, enum ana_scope scope, ana_slice_fn slice, void *arg, struct ana_result *out,
+		    struct sr_error *err)
+{
+	struct ana_pass_config cfg = { .scope = scope, .slice = slice, .slice_arg = arg };
+
+	return read_file(path, &cfg, NULL, out, err);
+}
+
+int ana_file_part(const char *path, enum ana_scope scope, const char *task_glob, const struct ana_window *window,
+		  struct ana_result *out, struct sr_error *err)
+{
+	struct ana_pass_config cfg = { .scope = scope, .task_glob = task_glob };
+
+	return read_file(path, &cfg, window, out, err);
 }
 
 int ana_file(const char *path, enum ana_scope scope, struct ana_result *out, struct sr_error *err)

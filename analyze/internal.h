@@ -52,6 +52,9 @@ enum ana_source { ANA_SOURCE_KERNEL, ANA_SOURCE_SELF };
 
 struct ana_pass_config {
 	enum ana_scope scope; /* not ANA_AUTO */
+	const char *
+		task_glob; /* of the scope's tasks (but ANA_BOUND's), those whose name at first sight matches; NULL: all */
+	uint64_t from_ns, to_ns; /* count only from here on, and up to here (event times); 0: all */
 	enum ana_source source;
 	bool whole_system;                   /* every task of the machine is in the stream */
 	unsigned cpus;                       /* the machine's, where there is no machine description */
@@ -71,15 +74,16 @@ struct ana_pass *ana_pass_new(const struct ana_pass_config *cfg, struct sr_error
 int ana_pass_feed(struct ana_pass *p, const struct sr_event *ev, struct sr_error *err);
 int ana_pass_finish(struct ana_pass *p, struct ana_result *out, struct sr_error *err);
 void ana_pass_free(struct ana_pass *p);
+bool ana_pass_is_over(const struct ana_pass *p); /* no event to come can count */
 
 /* After ana_pass_finish, with cfg.pairs. Keys of pairs: index of the task row (ana_result.tasks is in their order)
- * for tasks that count; runnable_ns[n]: time with n runnable tasks of the scope. */
+ * for tasks that count. */
 const struct ana_pairs *ana_pass_pairs(const struct ana_pass *p);
-const uint64_t *ana_pass_runnable(const struct ana_pass *p, size_t *n);
 
-/* Feeds a file to a pass: cfg gets what the file itself says. *pass (where wanted) is the caller's. */
-int ana_read(struct srz_reader *r, struct ana_pass_config *cfg, struct ana_result *out, struct ana_pass **pass,
-	     struct sr_error *err);
+/* Feeds a file to a pass: cfg gets what the file itself says. window: NULL for the whole file. *pass (where wanted) is
+ * the caller's. */
+int ana_read(struct srz_reader *r, struct ana_pass_config *cfg, const struct ana_window *window, struct ana_result *out,
+	     struct ana_pass **pass, struct sr_error *err);
 
 bool ana_is_replay(const struct srz_reader *r);                               /* or a simulation */
 bool ana_meta_number(const struct srz_reader *r, const char *key, double *v); /* false: not there, or no number */

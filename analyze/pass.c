@@ -2,6 +2,7 @@
 /* The pass, event by event. What it follows stands in pass_internal.h. */
 #include "analyze/pass_internal.h"
 
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,8 +19,9 @@ struct ana_pass *ana_pass_new(const struct ana_pass_config *cfg, struct sr_error
 	p->delay = calloc(1, sizeof(*p->delay));
 	p->slice = calloc(1, sizeof(*p->slice));
 	p->preempt = calloc(1, sizeof(*p->preempt));
+	p->sleep = calloc(1, sizeof(*p->sleep));
 	p->decision = calloc(1, sizeof(*p->decision));
-	if (!p->latency || !p->delay || !p->slice || !p->preempt || !p->decision)
+	if (!p->latency || !p->delay || !p->slice || !p->preempt || !p->sleep || !p->decision)
 		goto no_memory;
 	p->repair = sr_repair_new(!cfg->whole_system, err);
 	if (!p->repair || sr_task_table_init(&p->table, cfg->starts, err) < 0 ||
@@ -49,6 +51,7 @@ void ana_pass_free(struct ana_pass *p)
 	free(p->delay);
 	free(p->slice);
 	free(p->preempt);
+	free(p->sleep);
 	free(p->decision);
 	free(p->runnable_ns);
 	free(p);
@@ -64,9 +67,11 @@ static bool in_scope(const struct ana_pass *p, size_t index, uint32_t source)
 		return index < p->cfg.nmembers && p->cfg.members[index];
 	if (p->cfg.scope == ANA_BOUND)
 		return source != NO_SOURCE;
-	if (t->flags & SR_TASK_RECORDER)
+	if (t->flags & SR_TASK_RECORDER || (p->cfg.task_glob && fnmatch(p->cfg.task_glob, t->comm, 0)))
 		return false;
-	if (p->cfg.scope == ANA_TREE)
+	if (p->cfg.scope == ANA_REPLAYABLE && t->flags & SR_TASK_KTHREAD)
+		return false;
+	if (p->cfg.scope == ANA_TREE || (p->cfg.scope == ANA_REPLAYABLE && !p->cfg.whole_system))
 		return p->has_root ? t->in_tree : !(t->flags & SR_TASK_KTHREAD);
 	return true;
 }
@@ -280,8 +285,11 @@ static int wake(struct ana_pass *p, struct subject *s, uint64_t from_ns, uint64_
 	uint64_t slept = after(now, s->since_ns);
 
 	s->slept_ns = known ? slept : NOT_KNOWN;
-	if (known)
+	if (known) {
 		s->row.sleep_ns += slept;
+		if (s->in_scope)
+			ana_hist_add(p->sleep, slept);
+	}
 	s->row.wakeups++;
 	s->wait = WAIT_WAKE;
 	s->losses = p->losses;
@@ -663,7 +671,7 @@ static int begin(struct ana_pass *p, uint64_t now, struct sr_error *err)
 {
 	p->begun = true;
 	p->first_ns = p->last_ns = now;
-	if (!p->cfg.whole_system || self(p))
+	if (!p->cfg.whole_system || self(p) || is_part(p))
 		return 0;
 	p->load = ana_load_new(p->cfg.starts, p->cfg.machine, p->cfg.cpus, now, err);
 	return p->load ? 0 : -1;
@@ -676,6 +684,8 @@ static int handle(struct ana_pass *p, const struct sr_event *ev, struct sr_error
 
 	if (sr_task_table_feed(&p->table, ev, p->cfg.name, p->cfg.name_arg, err) < 0)
 		return -1;
+	if (p->cfg.from_ns && !p->part_open && ev->time_ns >= p->cfg.from_ns)
+		ana_pass_open_part(p, p->cfg.from_ns);
 	if (ev->kind == SR_EV_DECISION)
 		return on_decision(p, ev, err);
 	if (ev->kind == SR_EV_BIND)
@@ -727,6 +737,10 @@ int ana_pass_feed(struct ana_pass *p, const struct sr_event *ev, struct sr_error
 	struct sr_event out[5];
 	int n;
 
+	if (p->cfg.to_ns && ev->time_ns >= p->cfg.to_ns) {
+		p->part_over = true;
+		return 0;
+	}
 	if (ev->cpu >= SR_MAX_CPUS)
 		return sr_fail(err, SR_DAMAGED, "an event of cpu %u (at most %d)", ev->cpu, SR_MAX_CPUS - 1);
 	/* Engine events have no cpu's order, and a replay's own have next 0 at every block: nothing to repair. */

@@ -127,7 +127,8 @@ static int set_metrics(struct ana_pass *p, struct ana_result *out, struct sr_err
 	}
 	if (ana_set(out, "makespan_ns", "ns", (double)(p->last_run - p->first_run), err) < 0 ||
 	    (!self(p) && ana_set(out, "cpu_time_ns", "ns", (double)cpu_ns, err) < 0) ||
-	    ana_set_hist(out, "wakeup_latency_ns", p->latency, err) < 0)
+	    ana_set_hist(out, "wakeup_latency_ns", p->latency, err) < 0 ||
+	    ana_set_hist(out, "sleep_ns", p->sleep, err) < 0)
 		return -1;
 	if (!self(p) && (ana_set_hist(out, "run_delay_ns", p->delay, err) < 0 ||
 			 ana_set_hist(out, "preempt_wait_ns", p->preempt, err) < 0 ||
@@ -159,12 +160,16 @@ static void give(struct ana_hist **to, struct ana_hist **from)
 int ana_pass_finish(struct ana_pass *p, struct ana_result *out, struct sr_error *err)
 {
 	memset(out, 0, sizeof(*out));
+	if (p->cfg.from_ns && !p->part_open)
+		ana_pass_open_part(p, p->last_ns);
+	if (p->part_over)
+		p->last_ns = p->cfg.to_ns;
 	if (close_open(p, err) < 0 || make_rows(p, out, err) < 0)
 		goto fail;
 	out->first_ns = p->first_ns;
 	out->last_ns = p->last_ns;
 	out->lost = p->lost;
-	out->repaired = sr_repair_count(p->repair);
+	out->repaired = sr_repair_count(p->repair) - p->repaired_before;
 	out->censored = p->censored;
 	out->whole_system = p->load != NULL;
 	out->self = self(p);
@@ -175,6 +180,10 @@ int ana_pass_finish(struct ana_pass *p, struct ana_result *out, struct sr_error 
 	if (make_cpu_rows(p, out, err) < 0)
 		goto fail;
 	give(&out->wakeup_latency, &p->latency);
+	give(&out->sleep, &p->sleep);
+	out->runnable_ns = p->runnable_ns;
+	out->nrunnable = p->runnable_n;
+	p->runnable_ns = NULL;
 	if (!self(p)) {
 		give(&out->run_delay, &p->delay);
 		give(&out->preempt_wait, &p->preempt);
@@ -191,8 +200,7 @@ const struct ana_pairs *ana_pass_pairs(const struct ana_pass *p)
 	return &p->pairs;
 }
 
-const uint64_t *ana_pass_runnable(const struct ana_pass *p, size_t *n)
+bool ana_pass_is_over(const struct ana_pass *p)
 {
-	*n = p->runnable_n;
-	return p->runnable_ns;
+	return p->part_over;
 }

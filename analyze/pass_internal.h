@@ -66,7 +66,9 @@ struct ana_pass {
 	bool has_root, begun, ran, saw_waking, saw_decision, level_unknown;
 	uint64_t first_ns, last_ns, first_run, last_run;
 	uint64_t losses, lost, censored;
-	struct ana_hist *latency, *delay, *slice, *preempt, *decision;
+	bool part_open, part_over; /* the first event behind cfg.from_ns came; the first behind cfg.to_ns */
+	uint64_t repaired_before;  /* before the part */
+	struct ana_hist *latency, *delay, *slice, *preempt, *sleep, *decision;
 	uint64_t balancer_ns;
 	uint64_t migrations, by_level[SR_LEVEL_NODE + 1], by_cause[SR_CAUSES];
 	struct ana_pairs pairs;
@@ -81,6 +83,11 @@ static inline bool self(const struct ana_pass *p)
 	return p->cfg.source == ANA_SOURCE_SELF;
 }
 
+static inline bool is_part(const struct ana_pass *p)
+{
+	return p->cfg.from_ns || p->cfg.to_ns;
+}
+
 static inline uint64_t after(uint64_t now, uint64_t since)
 {
 	return now > since ? now - since : 0;
@@ -92,6 +99,7 @@ static inline void censor(struct ana_pass *p, const struct subject *s)
 }
 
 /* Parts of the pass that finishing needs too. */
+void ana_pass_open_part(struct ana_pass *p, uint64_t now);
 void ana_pass_account_run(struct ana_pass *p, struct subject *s, uint64_t now);
 int ana_pass_count_runnable(struct ana_pass *p, int by, uint64_t now, struct sr_error *err);
 int ana_pass_hand_out(struct ana_pass *p, const struct subject *s, uint64_t end, uint8_t left, bool cut,

@@ -91,6 +91,8 @@ void ana_result_release(struct ana_result *r)
 	free(r->run_delay);
 	free(r->slice);
 	free(r->preempt_wait);
+	free(r->sleep);
+	free(r->runnable_ns);
 	free(r->tasks);
 	free(r->cpus);
 	memset(r, 0, sizeof(*r));

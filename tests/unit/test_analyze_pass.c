@@ -713,17 +713,82 @@ static void test_a_running_task_is_not_new(void **state)
 static void test_runnable_tasks_over_time(void **state)
 {
 	const uint64_t *ns;
-	size_t n;
 
 	begin();
 	simple_sleep();
 	finish();
-	ns = ana_pass_runnable(pass, &n);
-	assert_int_equal(n, 3);
+	ns = res.runnable_ns;
+	assert_int_equal(res.nrunnable, 3);
 	/* 10 runs from 100, 20 from 105; 10 sleeps 120..130 and from 160; 20 stops at 170. */
 	assert_int_equal(ns[0], 0);
 	assert_int_equal(ns[1], 5 + 10 + 10);
 	assert_int_equal(ns[2], 15 + 30);
+}
+
+static void begin_part(uint64_t from, uint64_t to)
+{
+	begin_with((struct ana_pass_config){
+		.scope = ANA_ALL, .whole_system = true, .cpus = 2, .pairs = true, .from_ns = from, .to_ns = to });
+}
+
+/* 10 runs 100..120, sleeps, is woken at 130, runs 135..160; 20 runs throughout and wakes it. */
+static void one_sleep(void)
+{
+	sw(100, 0, 0, R, 10);
+	sw(100, 1, 0, R, 20);
+	sw(120, 0, 10, S, 0);
+	waking(130, 1, 20, 10);
+	sw(135, 0, 0, R, 10);
+	sw(160, 0, 10, S, 0);
+	sw(200, 1, 20, S, 0);
+}
+
+static void test_sleeps_are_known_from_block_to_wake(void **state)
+{
+	begin();
+	one_sleep();
+	finish();
+	assert_int_equal(res.sleep->n, 1);
+	assert_int_equal(res.sleep->max, 10);
+	assert_int_equal(row(10)->sleep_ns, 10);
+}
+
+static void test_a_part_counts_what_is_in_it(void **state)
+{
+	begin_part(110, 150);
+	one_sleep();
+	finish();
+	assert_int_equal(row(10)->cpu_ns, 10 + 15);
+	assert_int_equal(row(20)->cpu_ns, 40);
+	assert_int_equal(res.sleep->n, 1);
+	assert_true(get("wakeups") == 1);
+	assert_true(get("switches_voluntary") == 1);
+	assert_true(get("makespan_ns") == 40);
+	assert_true(get("wakeup_latency_ns.p50") == 5);
+	assert_int_equal(ana_pass_pairs(pass)->n, 1);
+	assert_int_equal(res.runnable_ns[1], 10);
+	assert_int_equal(res.runnable_ns[2], 10 + 20);
+	assert_null(res.slice); /* each is cut at one end */
+}
+
+static void test_what_a_part_cuts_is_no_interval(void **state)
+{
+	begin_part(125, 133);
+	one_sleep();
+	finish();
+	/* The sleep began before, the wait ends after. */
+	assert_null(res.sleep);
+	assert_null(res.wakeup_latency);
+	assert_int_equal(res.ntasks, 1); /* 10 did not run in it */
+	assert_int_equal(row(20)->cpu_ns, 8);
+}
+
+static void test_a_part_behind_the_end_is_empty(void **state)
+{
+	begin_part(1000, 2000);
+	one_sleep();
+	finish();
+	assert_int_equal(res.ntasks, 0);
 }
 
 static void test_interrupts_are_nobodys_wakes(void **state)
@@ -864,6 +929,10 @@ int main(void)
 		T(test_a_running_task_is_not_new),
 		T(test_a_task_bound_to_two_cpus_overloads_for_these),
 		T(test_runnable_tasks_over_time),
+		T(test_sleeps_are_known_from_block_to_wake),
+		T(test_a_part_counts_what_is_in_it),
+		T(test_what_a_part_cuts_is_no_interval),
+		T(test_a_part_behind_the_end_is_empty),
 		T(test_interrupts_are_nobodys_wakes),
 		T(test_pairs_are_counted_by_waker_and_wakee),
 		T(test_a_self_recorded_replay_tells_only_what_its_threads_saw),
