@@ -10,16 +10,11 @@
 #include "formats/digest.h"
 #include "formats/machine.h"
 
-struct options {
-	const char *view, *against, *db, *label;
-	bool json, csv, all;
-};
-
 static const struct sr_option rows[] = {
 	{ .name = "view",
 	  .letter = 'v',
 	  .type = SR_OPT_CHOICE,
-	  .offset = offsetof(struct options, view),
+	  .offset = offsetof(struct analyze_options, view),
 	  .arg = "VIEW",
 	  .choices = "summary|latency|timehist|map|cpu|tasks|fidelity",
 	  .deflt = "summary",
@@ -27,33 +22,34 @@ static const struct sr_option rows[] = {
 		  "time;"
 		  " each cpu; each task; a replay beside its recording" },
 	{ .name = "against",
-	  .type = SR_OPT_STRING,
-	  .offset = offsetof(struct options, against),
-	  .arg = "FILE",
-	  .help = "the recording that each FILE is a replay of (or a second run of): adds the fidelity metrics" },
+	  .type = SR_OPT_LIST,
+	  .offset = offsetof(struct analyze_options, against),
+	  .arg = "REC",
+	  .help = "the recording that each FILE is a replay of (or a second run of): adds the fidelity metrics; given"
+		  " several times, the others are further recordings of the application and tell its own spread" },
 	{ .name = "all",
 	  .letter = 'a',
 	  .type = SR_OPT_FLAG,
-	  .offset = offsetof(struct options, all),
+	  .offset = offsetof(struct analyze_options, all),
 	  .help = "count every task of the file, not only the recorded command's or the replay's" },
 	{ .name = "db",
 	  .type = SR_OPT_STRING,
-	  .offset = offsetof(struct options, db),
+	  .offset = offsetof(struct analyze_options, db),
 	  .arg = "DB",
 	  .help = "store each file as a run in this SQLite database, made where there is none" },
 	{ .name = "label",
 	  .letter = 'l',
 	  .type = SR_OPT_STRING,
-	  .offset = offsetof(struct options, label),
+	  .offset = offsetof(struct analyze_options, label),
 	  .arg = "L",
 	  .help = "label of the stored run; by default the file's own" },
 	{ .name = "json",
 	  .type = SR_OPT_FLAG,
-	  .offset = offsetof(struct options, json),
+	  .offset = offsetof(struct analyze_options, json),
 	  .help = "write JSON: an array with one object a file" },
 	{ .name = "csv",
 	  .type = SR_OPT_FLAG,
-	  .offset = offsetof(struct options, csv),
+	  .offset = offsetof(struct analyze_options, csv),
 	  .help = "write CSV with a head line; times in ns" },
 	{ 0 },
 };
@@ -65,6 +61,8 @@ static const char *const examples[] = {
 	"who waited longest for a cpu after a wake",
 	"schedrec analyze run.srz --against build.srz --view fidelity",
 	"how close a replay came to its recording",
+	"schedrec analyze run-*.srz --view fidelity --against build.srz --against build2.srz --against build3.srz",
+	"several replays, beside what two further runs of the application differ by",
 	"schedrec analyze build.srz --db runs.db --label v6.12",
 	"keep the metrics for `schedrec compare`",
 	NULL,
@@ -93,9 +91,9 @@ static int number_of(const struct srz_reader *r, const char *key)
 	return v < 0 || v > 1000000000 ? 0 : (int)v;
 }
 
-static int store(const struct options *o, const struct analyze_file *f, const struct srz_reader *r,
-		 struct sr_error *err)
+int analyze_store(const struct analyze_options *o, const struct analyze_file *f, struct sr_error *err)
 {
+	const struct srz_reader *r = f->reader;
 	const char *slash = strrchr(f->path, '/'), *engine = meta(r, "engine", "recorded");
 	const char *started = srz_get_meta(r, "start.realtime_ns"),
 		   *label = o->label ? o->label : srz_get_meta(r, "label");
@@ -145,7 +143,7 @@ out:
 	return ret;
 }
 
-static const char *scope_text(const struct options *o, const struct srz_reader *r)
+static const char *scope_text(const struct analyze_options *o, const struct srz_reader *r)
 {
 	if (o->all)
 		return "every task";
@@ -167,10 +165,10 @@ static void cost_json(struct cmd_json *j, const struct sr_cost *c, const char *d
 	cmd_json_close(j, '}');
 }
 
-/* What the numbers rest on; it comes last where the rows come as the file is read. */
-static void told(const struct analyze_file *f, const struct options *o, const struct srz_reader *r)
+void analyze_told(const struct analyze_options *o, const struct analyze_file *f)
 {
 	const struct ana_result *res = &f->result;
+	const struct srz_reader *r = f->reader;
 	const struct srz_info *info = srz_get_info(r);
 	struct cmd_json *j = f->table->json;
 	char text[5][32], name[80], doubt[256];
@@ -239,35 +237,44 @@ static int show(struct analyze_file *f, const char *view, struct map *map, struc
 		view_tasks(f);
 	else if (!strcmp(view, "cpu"))
 		view_cpu(f);
-	else if (!strcmp(view, "fidelity"))
-		view_fidelity(f);
 	else if (!strcmp(view, "summary"))
 		view_summary(f);
 	return 0;
 }
 
-static int add_fidelity(const struct options *o, struct analyze_file *f, struct sr_error *err)
+static int add_fidelity(const struct analyze_options *o, struct analyze_file *f, struct sr_error *err)
 {
-	f->source = ana_recording_open(o->against, err);
-	if (!f->source || ana_fidelity_of(f->source, f->path, NULL, &f->fidelity, err) < 0)
+	struct ana_recording *source;
+	struct ana_fidelity fidelity;
+	size_t index;
+	int ret = -1;
+
+	if (analyze_source(o, f, &index, err) < 0)
 		return -1;
-	return ana_fidelity_add(&f->fidelity, &f->result, err);
+	source = ana_recording_open(o->against.v[index], err);
+	if (!source)
+		return -1;
+	if (ana_fidelity_of(source, f->path, NULL, &fidelity, err) == 0)
+		ret = ana_fidelity_add(&fidelity, &f->result, err);
+	ana_fidelity_release(&fidelity);
+	ana_recording_free(source);
+	return ret;
 }
 
-static int one_file(const struct options *o, struct analyze_file *f, struct sr_error *err)
+static int one_file(const struct analyze_options *o, struct analyze_file *f, struct sr_error *err)
 {
 	enum ana_scope scope = o->all ? ANA_ALL : ANA_AUTO;
 	bool text = f->table->form == TABLE_AS_TEXT, hist = !strcmp(o->view, "timehist"),
 	     is_map = !strcmp(o->view, "map");
-	struct srz_reader *r = srz_open(f->path, err);
 	struct map *map = NULL;
 	int ret = -1;
 
-	if (!r)
+	f->reader = srz_open(f->path, err);
+	if (!f->reader)
 		return -1;
 	f->table->file = f->path;
 	if (hist || is_map)
-		ret = read_slices(f, scope, srz_get_info(r), is_map, &map, err);
+		ret = read_slices(f, scope, srz_get_info(f->reader), is_map, &map, err);
 	else
 		ret = ana_file(f->path, scope, &f->result, err);
 	if (ret == 0 && (is_map || hist) && f->result.self)
@@ -275,30 +282,49 @@ static int one_file(const struct options *o, struct analyze_file *f, struct sr_e
 			      "%s: a replay that only recorded itself does not tell when its tasks were on a"
 			      " cpu: no %s",
 			      f->path, o->view);
-	if (ret == 0 && o->against)
+	if (ret == 0 && o->against.n)
 		ret = add_fidelity(o, f, err);
 	if (ret < 0)
 		goto out;
 	if (text && hist)
 		putchar('\n');
-	told(f, o, r);
+	analyze_told(o, f);
 	if (text && !hist)
 		putchar('\n');
 	ret = show(f, o->view, map, err);
 	if (ret == 0 && o->db)
-		ret = store(o, f, r, err);
+		ret = analyze_store(o, f, err);
 out:
 	map_free(map);
 	ana_result_release(&f->result);
-	ana_fidelity_release(&f->fidelity);
-	ana_recording_free(f->source);
-	srz_reader_free(r);
+	srz_reader_free(f->reader);
+	return ret;
+}
+
+static int each_file(const struct analyze_options *o, struct table *table, int nargs, char **args, struct sr_error *err)
+{
+	int ret = 0;
+
+	for (int i = 0; i < nargs && ret == 0; i++) {
+		struct analyze_file f = { .path = args[i], .table = table };
+
+		if (i && table->form == TABLE_AS_TEXT)
+			putchar('\n');
+		if (o->json) {
+			cmd_json_open(table->json, NULL, '{');
+			cmd_json_str(table->json, "file", f.path);
+			cmd_json_str(table->json, "view", o->view);
+		}
+		ret = one_file(o, &f, err);
+		if (o->json)
+			cmd_json_close(table->json, '}');
+	}
 	return ret;
 }
 
 static int run(const void *options, int nargs, char **args, struct sr_error *err)
 {
-	const struct options *o = options;
+	const struct analyze_options *o = options;
 	bool csv_begun = false;
 	struct cmd_json json;
 	struct table table = { .json = &json,
@@ -306,36 +332,27 @@ static int run(const void *options, int nargs, char **args, struct sr_error *err
 			       .form = o->json ? TABLE_AS_JSON :
 				       o->csv  ? TABLE_AS_CSV :
 						 TABLE_AS_TEXT };
-	int ret = 0;
+	int ret;
 
 	if (nargs == 0)
 		return sr_fail(err, SR_USAGE, "name the files to analyze");
 	if (o->json && o->csv)
 		return sr_fail(err, SR_USAGE, "--json and --csv: one at a time");
-	if (!strcmp(o->view, "fidelity") && !o->against)
+	if (!strcmp(o->view, "fidelity") && !o->against.n)
 		return sr_fail(err, SR_USAGE, "--view fidelity needs --against and the recording");
+	if (o->against.n > 1 && strcmp(o->view, "fidelity"))
+		return sr_fail(err, SR_USAGE, "--against more than once is for --view fidelity");
 	cmd_json_init(&json, stdout);
 	if (o->json)
 		cmd_json_open(&json, NULL, '[');
-	for (int i = 0; i < nargs && ret == 0; i++) {
-		struct analyze_file f = { .path = args[i], .table = &table };
-
-		if (i && table.form == TABLE_AS_TEXT)
-			putchar('\n');
-		if (o->json) {
-			cmd_json_open(&json, NULL, '{');
-			cmd_json_str(&json, "file", f.path);
-			cmd_json_str(&json, "view", o->view);
-		}
-		ret = one_file(o, &f, err);
-		if (o->json)
-			cmd_json_close(&json, '}');
-	}
+	if (!strcmp(o->view, "fidelity"))
+		ret = view_fidelity(o, &table, nargs, args, err);
+	else
+		ret = each_file(o, &table, nargs, args, err);
 	if (o->json)
 		cmd_json_close(&json, ']');
 	return ret;
 }
-
 const struct cmd cmd_analyze = {
 	.name = "analyze",
 	.summary = "show metrics and views of recordings and replays",
@@ -355,6 +372,6 @@ const struct cmd cmd_analyze = {
 		       "cpus are absent there.",
 	.examples = examples,
 	.options = rows,
-	.options_size = sizeof(struct options),
+	.options_size = sizeof(struct analyze_options),
 	.run = run,
 };

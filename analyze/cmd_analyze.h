@@ -4,6 +4,7 @@
 #define SCHEDREC_ANALYZE_CMD_ANALYZE_H
 
 #include "analyze/fidelity.h"
+#include "formats/srz.h"
 #include "schedrec.h"
 
 enum table_type {
@@ -68,10 +69,19 @@ const char *printable(char *buf, size_t len, const char *text);
 struct analyze_file {
 	const char *path;
 	struct table *table; /* form, json, file, csv_begun are set */
+	struct srz_reader *reader;
 	struct ana_result result;
-	struct ana_recording *source; /* with --against */
-	struct ana_fidelity fidelity;
 };
+
+struct analyze_options {
+	const char *view, *db, *label;
+	struct sr_strings against;
+	bool json, csv, all;
+};
+
+/* What the numbers rest on; it comes last where the rows come as the file is read. */
+void analyze_told(const struct analyze_options *o, const struct analyze_file *f);
+int analyze_store(const struct analyze_options *o, const struct analyze_file *f, struct sr_error *err);
 
 void sort_by_cpu_time(struct ana_result *r); /* its task rows, greatest first */
 
@@ -79,7 +89,31 @@ void view_summary(struct analyze_file *f);
 void view_latency(struct analyze_file *f);
 void view_tasks(struct analyze_file *f);
 void view_cpu(struct analyze_file *f);
-void view_fidelity(struct analyze_file *f);
+
+/* --view fidelity is of all files together. */
+int view_fidelity(const struct analyze_options *o, struct table *table, int nargs, char **args, struct sr_error *err);
+/* Which of --against is the recording that the file says it is a replay of: the first where it says nothing. */
+int analyze_source(const struct analyze_options *o, const struct analyze_file *f, size_t *index, struct sr_error *err);
+
+struct fidelity_view {
+	const struct analyze_file *files;
+	size_t nfiles;
+	const char *source;
+	const char *const *further;
+	size_t nfurther;
+	struct ana_window window;
+	const char *task_glob; /* or NULL */
+	struct ana_fidelity_report report;
+	struct fidelity_count { /* the engines' own counts (meta replay.count.*), a sum over the files */
+		const char *key;
+		double sum;
+	} * counts;
+	size_t ncounts;
+};
+void fidelity_text(const struct fidelity_view *v);
+void fidelity_json(const struct fidelity_view *v, struct cmd_json *j);
+void fidelity_csv(const struct fidelity_view *v, struct table *t);
+bool fidelity_is_refusal(const char *key); /* a count of what a replay could not do as it was recorded */
 
 /* timehist and map take slices. */
 int timehist_slice(void *arg, const struct ana_slice *s, struct sr_error *err); /* arg: struct timehist * */

@@ -347,6 +347,9 @@ static int fidelity_of(struct ana_recording *source, struct srz_reader *r, const
 	size_t nmembers = 0;
 	int ret = -1;
 
+	if (like && ana_is_replay(r))
+		return sr_fail(err, SR_USAGE, "%s is a replay: only recordings tell the application's own spread",
+			       path);
 	out->by_source = !like && srz_get_info(r)->events_by_kind[SR_EV_BIND] != 0;
 	if (set_part(out, r, like, err) < 0)
 		return -1;

@@ -93,10 +93,10 @@ enum ana_close { ANA_CLOSE_NONE, ANA_CLOSE_SPREAD, ANA_CLOSE_TARGET, ANA_CLOSE_O
 enum ana_measure_kind { ANA_MEASURE_ERROR, ANA_MEASURE_DISTANCE, ANA_MEASURE_AGREEMENT /* 1 is best */ };
 
 struct ana_fidelity_row {
-	const char *name; /* for people */
-	const char *measure;
-	const char *metric; /* that it is an error of; NULL: of none */
-	const char *unit;   /* of the metric */
+	const char *name;    /* for people */
+	const char *measure; /* without "fidelity." */
+	const char *metric;  /* that it is an error of; NULL: of none */
+	const char *unit;    /* of the metric */
 	enum ana_measure_kind kind;
 	double recorded, replayed; /* of the metric; replayed: the median. NAN: not known, here and below */
 	double value, lo, hi;      /* of the measure: median and range of the replays */
@@ -119,7 +119,7 @@ struct ana_dist_pair {
 	uint64_t recorded, replayed; /* values; the latter of all replays */
 };
 
-enum ana_worst { ANA_WORST_CPU, ANA_WORST_SWITCHES, ANA_WORST_LATENCY, ANA_WORSTS };
+enum ana_worst { ANA_WORST_CPU, ANA_WORST_VOLUNTARY, ANA_WORST_INVOLUNTARY, ANA_WORST_LATENCY, ANA_WORSTS };
 struct ana_worst_task {
 	char comm[SR_COMM_LEN];
 	int32_t tid;               /* as recorded */
@@ -151,11 +151,10 @@ struct ana_fidelity_report {
 int ana_fidelity_report(const struct ana_fidelity *replays, size_t nreplays, const struct ana_fidelity *further,
 			size_t nfurther, struct ana_fidelity_report *out, struct sr_error *err);
 void ana_fidelity_report_release(struct ana_fidelity_report *r);
-const char *ana_close_name(enum ana_close c); /* "own spread", ...; "" for none */
+const char *ana_close_name(enum ana_close c); /* "own spread", ...; "-" for none */
 
 /* Beyond these a comparison should not rest on a replay under the kernel's own placement (v: the measure's value).
  * Under work by instructions CPU time and makespan may differ for good reason. */
-bool ana_fidelity_is_poor(const char *measure, double v, bool work_is_time);
-extern const char *const ana_fidelity_judged[]; /* the measures that it judges; NULL ends them */
+bool ana_fidelity_is_poor(const char *measure, double v, bool work_is_time); /* false for other measures */
 
 #endif
