@@ -1,0 +1,245 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# replay: what a replay must not get wrong, each with a program of which it is known what it does (truth.c)
+#
+# What the replay did is counted from its own events (replay-truth.awk), and CPU time and counts are compared rather than
+# times, for the machine may be loaded. A case that fails is tried once more, from its recording on, and says why.
+. tests/lib.sh
+
+truth=$T/truth
+
+# record_it NAME CMD...: $T/NAME.srz, and what it holds in $T/NAME.rec
+record_it() {
+	local name=$1
+	shift
+	"$SCHEDREC" record -q -o "$T/$name.srz" -- "$@" >"$T/$name.log" 2>&1 </dev/null
+	case $? in 0) ;; 77) because "the program was refused" ;; *) because "record: $(tail -n 1 "$T/$name.log")" ;; esac &&
+		counted "$T/$name.srz" >"$T/$name.rec"
+}
+
+# replay_it NAME [OPTION...]: the same in $T/NAME-r.srz and $T/NAME.rep
+replay_it() {
+	local name=$1
+	shift
+	"$SCHEDREC" replay -q -o "$T/$name-r.srz" "$@" "$T/$name.srz" >"$T/$name.log" 2>&1 </dev/null ||
+		because "replay: $(tail -n 1 "$T/$name.log")" || return
+	counted "$T/$name-r.srz" >"$T/$name.rep"
+}
+
+counted() {
+	"$SCHEDREC" dump "$1" | awk -v cpu=0 -f tests/real/replay-truth.awk
+}
+
+# because WHY...: the check fails; the first reason is kept
+because() {
+	[ -s "$T/why" ] || echo "$*" >"$T/why"
+	return 1
+}
+
+# sum FILE COMM FIELD: over the tasks of that name (a pattern) in a .rec or .rep
+declare -A field=([cpu_ns]=3 [sleeps]=4 [preempted]=5 [woken]=6 [waited_ns]=7)
+sum() {
+	awk -v comm="^($2)\$" -v f="${field[$3]}" '$1 == "task" && $2 ~ comm { n += $f } END { printf "%.0f\n", n }' "$1"
+}
+
+tasks() {
+	grep -Ec "^task ($2) " "$1"
+}
+
+# within WHAT GOT WANT PERCENT [MORE]: GOT is WANT, give or take PERCENT of it and MORE
+within() {
+	awk -v got="$2" -v want="$3" -v percent="$4" -v more="${5:-0}" 'BEGIN {
+		d = got > want ? got - want : want - got
+		exit !(want != "" && got != "" && d <= want * percent / 100 + more)
+	}' || because "$1: $2, not $3 +-$4%${5:+ +-$5}"
+}
+
+between() {
+	awk -v got="$2" -v low="$3" -v high="$4" 'BEGIN { exit !(got != "" && got >= low && got <= high) }' ||
+		because "$1: $2, not $3 to $4"
+}
+
+# From the first task's beginning to the last one's end.
+span_ns() {
+	awk '$1 == "task" { if (!n++ || $8 < a) a = $8; if ($9 > b) b = $9 } END { printf "%.0f\n", b - a }' "$1"
+}
+
+# same NAME COMM CPU_PERCENT [CPU_MORE]: as many sleeps, and as much CPU time
+same() {
+	within "CPU time of $2, ns" "$(sum "$T/$1.rep" "$2" cpu_ns)" "$(sum "$T/$1.rec" "$2" cpu_ns)" "$3" "${4:-0}" &&
+		within "sleeps of $2" "$(sum "$T/$1.rep" "$2" sleeps)" "$(sum "$T/$1.rec" "$2" sleeps)" 1 1
+}
+
+# truth_case NAME CHECK: CHECK is a function that records, replays, and compares
+truth_case() {
+	t_case "$1"
+	if ! t_need_tracefs; then
+		return
+	fi
+	[ -x "$truth" ] || "${CC:-cc}" -O2 -pthread -o "$truth" tests/real/truth.c || t_fail "cannot build truth.c"
+	: >"$T/why"
+	if ! "$2"; then
+		echo "     $T_NAME: once more: $(cat "$T/why")"
+		: >"$T/why"
+		"$2" || t_fail "$(cat "$T/why")"
+	fi
+	t_ok
+}
+
+# ---- the cases ----
+
+# 90% of the intervals from wake to wake are this close to a period, ns.
+jitter_ns() {
+	awk -v period="$2" '$1 == "wake" { if (n++) { d = $2 - last - period; print d < 0 ? -d : d } last = $2 }' "$1" |
+		sort -n | awk '{ v[NR] = $1 } END { printf "%.0f\n", v[int(NR * 0.9)] }'
+}
+
+timer() {
+	record_it timer "$truth" timer 100 10000 1500 && replay_it timer &&
+		same timer truth 5 &&
+		within "makespan, ns" "$(span_ns "$T/timer.rep")" "$(span_ns "$T/timer.rec")" 2 &&
+		within "jitter, ns" "$(jitter_ns "$T/timer.rep" 10000000)" "$(jitter_ns "$T/timer.rec" 10000000)" 0 500000
+}
+truth_case "a periodic timer sleeper sleeps as often, works as much, and keeps its period" timer
+
+# Without the time in which others had the CPUs: of two busy threads, each on a CPU, and of both on CPU 0.
+busy_recorded_ns() {
+	awk '$2 == "truth-busy" && $1 == "task" && $9 - $8 - $7 > n { n = $9 - $8 - $7 } END { printf "%.0f\n", n }' "$1"
+}
+
+busy_replayed_ns() {
+	awk '$3 == "truth-busy" && $1 == "fork" && !n++ { a = $2 - $4 }
+		$3 == "truth-busy" && $1 == "end" { b = $2 - $4 } END { printf "%.0f\n", b - a }' "$1"
+}
+
+# squeezed WORK LEAST MOST: with the CPU time in these bounds, relative to the recording
+squeezed() {
+	local recorded replayed used work
+
+	replay_it busy --cpus 0 --work "$1" || return
+	recorded=$(busy_recorded_ns "$T/busy.rec") replayed=$(busy_replayed_ns "$T/busy.rep")
+	used=$(sum "$T/busy.rep" truth-busy cpu_ns) work=$(sum "$T/busy.rec" truth-busy cpu_ns)
+	between "$1: CPU time, of the recorded" "$(awk -v a="$used" -v b="$work" 'BEGIN { print a / b }')" "$2" "$3" &&
+		within "$1: elapsed ns, beside the CPU time" "$replayed" "$used" 5 &&
+		between "$1: elapsed, of the recorded" "$(awk -v a="$replayed" -v b="$recorded" 'BEGIN { print a / b }')" \
+			"$(awk -v a="$2" 'BEGIN { print 1.96 * a }')" "$(awk -v a="$3" 'BEGIN { print 2.05 * a }')" &&
+		{ [ -z "$(awk '$1 == "task" && $2 == "truth-busy" && $11 != "0"' "$T/busy.rep")" ] || because "not on CPU 0 alone"; }
+}
+
+busy() {
+	record_it busy "$truth" busy 250 && squeezed time 0.97 1.05 &&
+		squeezed instructions 0.85 1.25 # its clock is work: the machine's speed may move
+}
+truth_case "two busy threads on one CPU take twice as long, and do no less work" busy
+
+reuse() {
+	record_it reuse "$truth" reuse
+	if grep -q refused "$T/why"; then
+		t_skip "this user may not choose a pid (clone3 with set_tid)"
+		return 0
+	fi
+	[ ! -s "$T/why" ] && replay_it reuse || return
+	[ "$(awk '$2 ~ /^truth-(first|second)$/ { print $10 }' "$T/reuse.rec" | sort -u | wc -l)" -eq 1 ] ||
+		because "the two had not the same pid" || return
+	[ "$(tasks "$T/reuse.rep" truth-first) $(tasks "$T/reuse.rep" truth-second)" = "1 1" ] ||
+		because "not two tasks by their names: $(awk '$1 == "task" { print $2 }' "$T/reuse.rep" | tr '\n' ' ')" || return
+	same reuse truth-first 5 1000000 && same reuse truth-second 5 1000000
+}
+truth_case "a pid that is used twice is two tasks, each with its own name and work" reuse
+
+forks() {
+	record_it forks "$truth" forks 25 20000 5000 && replay_it forks &&
+		within "children" "$(tasks "$T/forks.rep" truth-child)" 25 0 && same forks truth-child 6 2000000 || return
+	grep "^fork .* truth-child " "$T/forks.rec" >"$T/forks.at" && grep "^fork .* truth-child " "$T/forks.rep" >"$T/forks.at2"
+	between "forks away from their recorded time, ns (90%)" "$(paste "$T/forks.at" "$T/forks.at2" | awk '
+		NR == 1 { a = $2; b = $6 }
+		{ d = ($2 - a) - ($6 - b); print d < 0 ? -d : d }' | sort -n | sed -n 23p)" 0 4000000
+}
+truth_case "forks come when they came" forks
+
+# What the first one at nice 19 had, of both, until the one at nice 0 had ended.
+nice_share() {
+	awk '$1 == "task" { n++; if ($2 == "truth-nice19") low = n; if ($2 == "truth-nice0") high = n }
+		$1 == "end" && $3 == "truth-nice0" { print $(4 + low) / ($(4 + low) + $(4 + high)) }' "$1"
+}
+
+nice_values() {
+	local recorded
+
+	record_it nice taskset -c 0 "$truth" nice 250 && replay_it nice --cpus 0 --work time &&
+		within "CPU time, ns" "$(sum "$T/nice.rep" '.*' cpu_ns)" "$(sum "$T/nice.rec" '.*' cpu_ns)" 5 || return
+	recorded=$(nice_share "$T/nice.rec")
+	between "nice 19 has, of the recording's CPU time" "$recorded" 0 0.1 &&
+		between "nice 19 has, of the CPU time" "$(nice_share "$T/nice.rep")" 0 "$(awk -v r="$recorded" 'BEGIN { print r + 0.04 }')"
+}
+truth_case "nice 19 has its small share beside nice 0" nice_values
+
+# fidelity NAME METRIC
+fidelity() {
+	"$SCHEDREC" analyze --json --against "$T/$1.srz" "$T/$1-r.srz" |
+		sed -n "s/^ *\"fidelity\.$2\": \([-0-9.e]*\),\{0,1\}\$/\1/p"
+}
+
+# edges NAME LEAST: so much of the recorded wake edges is there, and of those that are there was recorded
+edges() {
+	between "$1: wake edges, recall" "$(fidelity "$1" wake_edges_recall)" "$2" 1 &&
+		between "$1: wake edges, precision" "$(fidelity "$1" wake_edges_precision)" "$2" 1
+}
+
+ring() {
+	record_it ring "$truth" ring 8 100 100 && replay_it ring && edges ring 0.95 &&
+		within "CPU time, ns" "$(sum "$T/ring.rep" '.*' cpu_ns)" "$(sum "$T/ring.rec" '.*' cpu_ns)" 5
+}
+truth_case "who wakes whom in a ring of pipes" ring
+
+cond() {
+	record_it cond "$truth" cond 400 200 && replay_it cond && edges cond 0.95 &&
+		within "CPU time, ns" "$(sum "$T/cond.rep" '.*' cpu_ns)" "$(sum "$T/cond.rec" '.*' cpu_ns)" 5
+}
+truth_case "who wakes whom where two threads take turns with a condition variable" cond
+
+# Bursts that are shorter than the engine's own calls: some sleeps are lost, or are too many.
+short() {
+	record_it short "$truth" ring 2 2000 1 && replay_it short &&
+		within "sleeps" "$(sum "$T/short.rep" 'truth-ring.' sleeps)" "$(sum "$T/short.rec" 'truth-ring.' sleeps)" 40 &&
+		edges short 0.6
+}
+truth_case "of bursts of 1 us, most sleeps are there" short
+
+disk() {
+	local n
+
+	record_it disk "$truth" disk "$T/block" 40 && replay_it disk || return
+	n=$(sum "$T/disk.rec" truth sleeps)
+	if [ "$n" -lt 40 ]; then
+		t_skip "a file in $T is written without waiting ($n sleeps)"
+		return 0
+	fi
+	same disk truth 5 $((n * 25000))
+}
+truth_case "who waits for a disk sleeps as often, and uses no CPU time meanwhile" disk
+
+threads() {
+	local n=5000
+
+	[ -x "$T/threads" ] || "${CC:-cc}" -O2 -pthread -o "$T/threads" tests/real/threads.c || because "cannot build threads.c" ||
+		return
+	if ! "$T/threads" $n 2>"$T/threads.log"; then
+		t_skip "this machine does not allow $n threads: $(cat "$T/threads.log")"
+		return 0
+	fi
+	record_it threads "$T/threads" $n && replay_it threads &&
+		within "tasks" "$(tasks "$T/threads.rep" '.*')" $((n + 1)) 0 &&
+		within "wakes" "$(sum "$T/threads.rep" threads woken)" "$(sum "$T/threads.rec" threads woken)" 5 &&
+		within "CPU time, ns" "$(sum "$T/threads.rep" threads cpu_ns)" "$(sum "$T/threads.rec" threads cpu_ns)" 5
+}
+truth_case "5,000 threads are as many tasks, wakes and CPU time" threads
+
+idle() {
+	record_it idle "$truth" timer 4 750000 5000 && replay_it idle &&
+		same idle truth 5 2000000 &&
+		within "makespan, ns" "$(span_ns "$T/idle.rep")" "$(span_ns "$T/idle.rec")" 1
+}
+truth_case "of a recording that is mostly idle, idle is not burnt" idle
+
+t_done
