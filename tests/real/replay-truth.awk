@@ -9,8 +9,8 @@
 #	                                          `cpu`
 #	end TIME_NS COMM FOREIGN_NS CPU_NS...     it exits; until then each task had used so much (up to 10 tasks)
 #
-# COMM is a task's last one. A replay names its tasks in bind events; in the recording of a command they are what is
-# executed first, and its descendants. A pid may be a second task's: a fork begins a new one.
+# COMM is a task's last one. A replay (-v replay=1) names its tasks in bind events; in the recording of a command they are
+# what is executed first, and its descendants. A pid may be a second task's: a fork begins a new one.
 
 function ns(t) {
 	return substr(t, 1, length(t) - 10) * 1000000000 + substr(t, length(t) - 8)
@@ -123,7 +123,6 @@ $5 == "bind" {
 	cpu_ns[k] = sleeps[k] = preempted[k] = waited[k] = woken[k] = 0
 	if (k in in_ns)
 		in_ns[k] = time
-	replay = 1
 }
 
 $5 == "sched_process_exec" && !nmembers && !replay {

@@ -14,7 +14,7 @@ record_it() {
 	shift
 	"$SCHEDREC" record -q -o "$T/$name.srz" -- "$@" >"$T/$name.log" 2>&1 </dev/null
 	case $? in 0) ;; 77) because "the program was refused" ;; *) because "record: $(tail -n 1 "$T/$name.log")" ;; esac &&
-		counted "$T/$name.srz" >"$T/$name.rec"
+		counted "$T/$name.srz" 0 >"$T/$name.rec"
 }
 
 # replay_it NAME [OPTION...]: the same in $T/NAME-r.srz and $T/NAME.rep
@@ -23,11 +23,11 @@ replay_it() {
 	shift
 	"$SCHEDREC" replay -q -o "$T/$name-r.srz" "$@" "$T/$name.srz" >"$T/$name.log" 2>&1 </dev/null ||
 		because "replay: $(tail -n 1 "$T/$name.log")" || return
-	counted "$T/$name-r.srz" >"$T/$name.rep"
+	counted "$T/$name-r.srz" 1 >"$T/$name.rep"
 }
 
 counted() {
-	"$SCHEDREC" dump "$1" | awk -v cpu=0 -f tests/real/replay-truth.awk
+	"$SCHEDREC" dump "$1" | awk -v replay="$2" -v cpu=0 -f tests/real/replay-truth.awk
 }
 
 # because WHY...: the check fails; the first reason is kept

@@ -272,7 +272,7 @@ int main(int argc, char **argv)
 		const char *name;
 		int nargs;
 		int (*run)(const uint64_t *arg);
-	} load[] = { { "timer", 3, timer }, { "busy", 1, busy }, { "reuse", 0, reuse }, { "forks", 3, forks },
+	} load[] = { { "timer", 3, timer },    { "busy", 1, busy }, { "reuse", 0, reuse }, { "forks", 3, forks },
 		     { "nice", 1, two_nices }, { "ring", 3, ring }, { "cond", 2, cond } };
 	uint64_t arg[3] = { 0 };
 
