@@ -47,6 +47,7 @@ enum sr_op_kind {
 	SR_OP_EXEC,  /* the comm that comes with it is a NAME */
 	SR_OP_NAME,  /* arg: index into names: the new comm */
 	SR_OP_NICE,  /* arg: nice + 20 */
+	SR_OP_CLASS, /* flags: policy of sched(7); arg: rt_prio of FIFO and RR, of normal ones nice + 20 */
 	SR_OP_END,   /* the program is over; flags bit 0: the task exited, else the recording ended first */
 };
 
@@ -98,9 +99,11 @@ struct sr_program {
 	uint32_t parent;        /* model task that forks it; UINT32_MAX: alive at the start */
 	char comm[SR_COMM_LEN]; /* at its start */
 	uint8_t policy, rt_prio;
-	int8_t nice;                      /* at its start */
-	int first_cpu;                    /* where it ran first, -1: never */
-	const struct sr_cpumask *allowed; /* NULL: everywhere, or not known */
+	int8_t nice;                                          /* at its start */
+	uint64_t dl_runtime_ns, dl_deadline_ns, dl_period_ns; /* of DEADLINE; 0: not known */
+	uint64_t slice_ns;                                    /* asked for by a normal task; 0: the kernel's own */
+	int first_cpu;                                        /* where it ran first, -1: never */
+	const struct sr_cpumask *allowed;                     /* NULL: everywhere, or not known */
 	struct sr_op *ops;
 	size_t nops, ops_cap;
 	struct sr_wait *waits;

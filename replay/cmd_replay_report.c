@@ -183,6 +183,11 @@ static void json_counts(struct cmd_json *j, const struct rpl_counts *c)
 	cmd_json_u64(j, "forced", c->forced);
 	cmd_json_u64(j, "nice_refused", c->nice_refused);
 	cmd_json_u64(j, "policy_refused", c->policy_refused);
+	cmd_json_u64(j, "rt_refused", c->rt_refused);
+	cmd_json_u64(j, "deadline_refused", c->deadline_refused);
+	cmd_json_u64(j, "rt_set", c->rt_set);
+	cmd_json_u64(j, "exec_balanced", c->exec_balanced);
+	cmd_json_u64(j, "exec_unbalanced", c->exec_unbalanced);
 	cmd_json_u64(j, "affinity_dropped", c->affinity_dropped);
 	cmd_json_u64(j, "decisions", c->decisions);
 	cmd_json_u64(j, "owed_ns", c->owed_ns);
@@ -305,7 +310,12 @@ void replay_report_warnings(const struct replay_series *s)
 	} count[] = {
 		{ offsetof(struct rpl_counts, nice_refused),
 		  "negative nice values could not be set (they need privilege)" },
-		{ offsetof(struct rpl_counts, policy_refused), "real-time or other classes ran as normal tasks" },
+		{ offsetof(struct rpl_counts, rt_refused),
+		  "real-time tasks ran as normal ones (--allow-rt, by root or with CAP_SYS_NICE)" },
+		{ offsetof(struct rpl_counts, deadline_refused),
+		  "deadline tasks ran as normal ones (they need --allow-rt, their recorded parameters and all CPUs)" },
+		{ offsetof(struct rpl_counts, policy_refused),
+		  "tasks could not be given their class (BATCH, IDLE, EXT)" },
 		{ offsetof(struct rpl_counts, affinity_dropped),
 		  "recorded affinities were dropped (another machine, or other CPUs)" },
 		{ offsetof(struct rpl_counts, forced),

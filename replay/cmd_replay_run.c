@@ -122,6 +122,10 @@ static int put_meta(struct replay_job *j, struct srz_writer *w, const struct rep
 		{ "replay.count.balancer_cpu_ns", c->balancer_cpu_ns },
 		{ "replay.count.nice_refused", c->nice_refused },
 		{ "replay.count.policy_refused", c->policy_refused },
+		{ "replay.count.rt_refused", c->rt_refused },
+		{ "replay.count.deadline_refused", c->deadline_refused },
+		{ "replay.count.exec_balanced", c->exec_balanced },
+		{ "replay.count.exec_unbalanced", c->exec_unbalanced },
 		{ "replay.count.affinity_dropped", c->affinity_dropped },
 		{ "record.tracepoint_ns", j->tracepoint_ns },
 	};

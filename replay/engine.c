@@ -142,7 +142,7 @@ static int set_up_threads(struct rpl_run *run)
 		t->cpu = -1;
 		t->recorded_cpu = -1;
 		t->next = t->prev = UINT32_MAX;
-		t->prio = 120 + p->nice; /* what it runs at: real-time tasks run as normal ones */
+		t->prio = 120 + p->nice; /* until it has been given another class */
 		t->weight = 1024;
 	}
 	free(room);
@@ -247,11 +247,13 @@ struct rpl_run *rpl_prepare(const struct sr_model *m, const struct rpl_config *c
 	}
 	run->m = m;
 	run->cfg = *cfg;
+	run->exec_fd = -1;
 	/* Inherited by every thread created from here on. */
 	prctl(PR_SET_TIMERSLACK, 1);
 	if (check_limits(m, err) < 0 || set_up_cpus(run, err) < 0)
 		goto fail;
 	rpl_calibrate(&run->costs, &run->old_mask);
+	rpl_exec_start(run);
 	if (set_up_threads(run) < 0 || set_up_groups(run) < 0) {
 		sr_fail(err, SR_ENVIRONMENT, "out of memory for a replay of %zu tasks", m->ntasks);
 		goto fail;
@@ -478,6 +480,7 @@ void rpl_free(struct rpl_run *run)
 	if (CPU_COUNT(&run->old_mask))
 		sched_setaffinity(0, sizeof(run->old_mask), &run->old_mask);
 	rpl_policy_stop(run);
+	rpl_exec_stop(run);
 	if (run->attr_ok)
 		pthread_attr_destroy(&run->attr);
 	free(run->threads);

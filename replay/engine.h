@@ -45,6 +45,7 @@ struct rpl_config {
 	const struct sr_machine *machine;
 	const struct sr_cpumask *cpus; /* CPUs to use; NULL: all that this process may */
 	bool keep_affinity;            /* the recorded masks apply: same machine, same CPUs */
+	bool allow_rt;                 /* FIFO, RR and DEADLINE tasks run as such */
 	bool self_record;
 	unsigned order;                            /* RPL_ORDER_*: how recorded orders are kept */
 	const volatile int *stop;                  /* not 0: end early; NULL: never */
@@ -63,6 +64,7 @@ struct rpl_costs {
 	double loops_per_ns;      /* of the work loop, at the median of short tries */
 	double cputime_read_ns;   /* CLOCK_THREAD_CPUTIME_ID */
 	struct sr_wake_cost wake; /* of this machine */
+	double exec_ns;           /* of having the kernel balance an exec; 0: it does not */
 };
 
 struct rpl_counts {
@@ -70,7 +72,11 @@ struct rpl_counts {
 	uint64_t sleeps, sleeps_late;                     /* sleeps_late: their time had passed (open timing) */
 	uint64_t order_waits, order_yields, order_spins, order_blocks, order_expired, order_wait_ns;
 	uint64_t forced; /* waits ended by the watchdog: a defect when not 0 */
-	uint64_t nice_refused, policy_refused, affinity_dropped;
+	uint64_t nice_refused, affinity_dropped;
+	/* Tasks that ran as normal ones: real-time, deadline, other classes (BATCH, IDLE, ...). */
+	uint64_t rt_refused, deadline_refused, policy_refused;
+	uint64_t rt_set;                         /* times that a thread entered a real-time class */
+	uint64_t exec_balanced, exec_unbalanced; /* execs at which the kernel chose a CPU, and could not */
 	uint64_t decisions;
 	uint64_t events_dropped; /* engine events that found no room */
 	uint64_t balancer_cpu_ns;

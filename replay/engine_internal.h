@@ -59,6 +59,10 @@ struct rthread {
 	uint32_t group; /* index of its process in run->groups */
 	/* Its own: */
 	int8_t nice;
+	uint8_t policy, rt_prio; /* class that it has, as sched(7) numbers it */
+	bool masked;             /* it was given CPUs of its own */
+	uint8_t refused;         /* kinds of classes that it was not given */
+	atomic_bool rt;          /* it is in a real-time class, DEADLINE too */
 	bool stopped;
 	int64_t owed_ns;                    /* cumulative CPU time the program owes (work time) */
 	double timer_offset[SR_TIMERS];     /* of each periodic timer: its deadlines' times here - as recorded */
@@ -126,6 +130,8 @@ struct rpl_run {
 	_Atomic uint32_t failed; /* a thread could not be created: errno */
 	_Atomic uint32_t stopping;
 	uint64_t start_ns, end_ns;
+	int exec_fd;          /* what the kernel will not execute (identity.c); -1: none */
+	atomic_bool rt_ended; /* the watchdog has made all threads normal */
 	struct sr_event *events;
 	size_t nevents;
 };
@@ -162,6 +168,15 @@ void *rpl_thread_main(void *arg);
 void rpl_log(struct rthread *t, enum log_kind kind, uint64_t time_ns, uint32_t arg, unsigned cause);
 void rpl_release_all(struct rpl_run *run);
 
+/* identity.c */
+void rpl_set_up_identity(struct rthread *t); /* what a forked thread does not inherit, or a first one must be given */
+void rpl_change_nice(struct rthread *t, int nice);
+void rpl_change_class(struct rthread *t, const struct sr_op *op);
+void rpl_end_real_time(struct rthread *t); /* makes it normal; by any thread */
+void rpl_exec_start(struct rpl_run *run);
+void rpl_exec_stop(struct rpl_run *run);
+void rpl_exec(struct rthread *t);
+
 /* place.c: the policy's view, its lock, and what it decides. All return at once for a policy that does not pin. */
 int rpl_policy_start(struct rpl_run *run, struct sr_error *err);
 void rpl_policy_stop(struct rpl_run *run);
@@ -177,6 +192,7 @@ void rpl_went_to_sleep(struct rthread *t);
 void rpl_stayed_awake(struct rthread *t); /* it was about to sleep, but its wake came first */
 void rpl_ended(struct rthread *t);
 void rpl_set_nice(struct rthread *t, int nice); /* it has been given this nice value */
+void rpl_set_prio(struct rthread *t, int prio); /* the same for its class */
 void *rpl_balancer_main(void *arg);
 
 #endif

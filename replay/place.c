@@ -194,7 +194,7 @@ static void q_task(const struct rpl_engine *e, int task, struct rpl_task_view *v
 	const struct rthread *t = &run->threads[task];
 
 	*view = (struct rpl_task_view){ .prio = t->prio,
-					.sched_policy = t->p->policy,
+					.sched_policy = t->policy,
 					.threads = run->groups[t->group],
 					.cpu = t->cpu,
 					.recorded_cpu = t->recorded_cpu,
@@ -321,7 +321,7 @@ void rpl_place_fork(struct rthread *parent, struct rthread *child, bool thread)
 	run->groups[child->group]++;
 	child->recorded_cpu = child->p->first_cpu;
 	child->weight = nice_weight(parent->nice);
-	child->prio = 120 + parent->nice;
+	child->prio = parent->prio;
 	enqueue(run, child, ask(run, child, &place));
 	/* The child begins on its parent's mask and pins itself. */
 	atomic_store(&child->pinned, atomic_load(&parent->pinned));
@@ -461,8 +461,20 @@ void rpl_set_nice(struct rthread *t, int nice)
 	if (t->queued)
 		run->cpu[t->cpu].load_weight += (uint64_t)weight - t->weight;
 	t->weight = weight;
-	t->prio = 120 + nice;
+	if (t->prio >= 100)
+		t->prio = (int16_t)(120 + nice);
 	unlock(run);
+}
+
+void rpl_set_prio(struct rthread *t, int prio)
+{
+	struct rpl_run *run = t->run;
+
+	if (pins(run))
+		lock(run);
+	t->prio = (int16_t)prio;
+	if (pins(run))
+		unlock(run);
 }
 
 void *rpl_balancer_main(void *arg)

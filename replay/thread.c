@@ -232,16 +232,6 @@ static void do_wait(struct rthread *t, const struct sr_op *op)
 	rpl_log(t, LOG_IN, 0, 0, 0);
 }
 
-static void set_nice(struct rthread *t, int nice)
-{
-	if (nice == t->nice)
-		return;
-	if (setpriority(PRIO_PROCESS, t->tid, nice) < 0)
-		t->counts.nice_refused++;
-	else
-		rpl_set_nice(t, nice);
-}
-
 static void fork_child(struct rthread *t, const struct sr_op *op)
 {
 	struct rpl_run *run = t->run;
@@ -261,60 +251,6 @@ static void fork_child(struct rthread *t, const struct sr_op *op)
 		return;
 	}
 	rpl_log(t, LOG_FORK, 0, op->arg, 0);
-}
-
-static void pin_self(struct rthread *t)
-{
-	int cpu = t->cpu;
-	cpu_set_t one;
-
-	if (cpu < 0 || atomic_load(&t->pinned) == cpu)
-		return;
-	CPU_ZERO(&one);
-	CPU_SET(cpu, &one);
-	if (sched_setaffinity(0, sizeof(one), &one) == 0)
-		atomic_store(&t->pinned, cpu);
-}
-
-static void set_recorded_affinity(struct rthread *t)
-{
-	cpu_set_t allowed;
-	unsigned i, n = 0;
-
-	CPU_ZERO(&allowed);
-	for (i = 0; i < CPU_SETSIZE; i++)
-		if (CPU_ISSET(i, &t->run->cpus) && sr_cpumask_isset(t->p->allowed, i)) {
-			CPU_SET(i, &allowed);
-			n++;
-		}
-	if (!n || (n < t->run->ncpus && sched_setaffinity(0, sizeof(allowed), &allowed) < 0))
-		t->counts.affinity_dropped++;
-}
-
-/* What a forked thread does not inherit, or a first one must be given. */
-static void set_up(struct rthread *t)
-{
-	const struct sr_program *p = t->p;
-	bool first = p->parent == UINT32_MAX;
-
-	atomic_store(&t->tid, (int)syscall(SYS_gettid));
-	if (first)
-		prctl(PR_SET_NAME, p->comm);
-	if (first && p->allowed && !t->run->cfg.keep_affinity && sr_cpumask_count(p->allowed) < t->run->m->cpus)
-		t->counts.affinity_dropped++;
-	if (t->run->cfg.policy->pins)
-		pin_self(t);
-	else if (first && p->allowed && t->run->cfg.keep_affinity)
-		set_recorded_affinity(t);
-	if (first && (p->policy == SCHED_BATCH || p->policy == SCHED_IDLE)) {
-		struct sched_param param = { 0 };
-
-		if (sched_setscheduler(0, p->policy, &param) < 0)
-			t->counts.policy_refused++;
-	} else if (p->policy != SCHED_OTHER && p->policy != SCHED_BATCH && p->policy != SCHED_IDLE) {
-		t->counts.policy_refused++;
-	}
-	set_nice(t, p->nice);
 }
 
 static void run_program(struct rthread *t)
@@ -342,13 +278,16 @@ static void run_program(struct rthread *t)
 			fork_child(t, op);
 			break;
 		case SR_OP_EXEC:
-			rpl_place_exec(t);
+			rpl_exec(t);
 			break;
 		case SR_OP_NAME:
 			prctl(PR_SET_NAME, t->run->m->names[op->arg]);
 			break;
 		case SR_OP_NICE:
-			set_nice(t, (int)op->arg - 20);
+			rpl_change_nice(t, (int)op->arg - 20);
+			break;
+		case SR_OP_CLASS:
+			rpl_change_class(t, op);
 			break;
 		case SR_OP_END:
 			return;
@@ -363,7 +302,7 @@ void *rpl_thread_main(void *arg)
 	struct rthread *t = arg;
 	struct rpl_run *run = t->run;
 
-	set_up(t);
+	rpl_set_up_identity(t);
 	if (t->p->parent == UINT32_MAX) {
 		atomic_fetch_add(&run->ready, 1);
 		rpl_futex_wake(&run->ready, 1, BIT_OWNER);
