@@ -9,6 +9,8 @@
 #include "formats/model_internal.h"
 #include "formats/timeline.h"
 
+#define NO_PRIO (-1000)
+
 enum run_state { NEW, RUNNABLE, RUNNING, BLOCKED, DEAD };
 
 /* What building knows of a replayed task beside its program. */
@@ -22,7 +24,8 @@ struct build_task {
 	size_t wait_op;     /* op of the open or last wait, SIZE_MAX: none */
 	bool in_after_wake; /* the last switch-in followed a wake, not a preemption */
 	bool disk;
-	int16_t prio;
+	int16_t prio;       /* the kernel's, as seen last; NO_PRIO: not yet */
+	uint8_t normal, rt; /* its policy whenever its priority is a normal one, and when it is a real-time one */
 	uint16_t last_cpu;
 	char comm[SR_COMM_LEN];
 	size_t fork_op; /* the FORK in its parent's program */
@@ -172,7 +175,8 @@ static int model_task(struct build *b, int32_t tid, uint32_t *index)
 	memcpy(p->comm, task->comm, SR_COMM_LEN);
 	memset(&b->bt[m->ntasks], 0, sizeof(*b->bt));
 	b->bt[m->ntasks].wait_op = b->bt[m->ntasks].fork_op = SIZE_MAX;
-	b->bt[m->ntasks].prio = -1000;
+	b->bt[m->ntasks].prio = NO_PRIO;
+	b->bt[m->ntasks].rt = SR_SCHED_FIFO;
 	memcpy(b->bt[m->ntasks].comm, p->comm, SR_COMM_LEN);
 	*index = m->ntasks++;
 	b->of_task[k] = *index + 1;
@@ -368,6 +372,51 @@ static int on_switch_out(struct build *b, const struct sr_event *ev, uint32_t i)
 	return 0;
 }
 
+/* What a priority of the kernel's says of the class; false for one that is none. */
+static bool class_of(const struct build_task *t, int prio, uint8_t *policy, uint8_t *rt_prio)
+{
+	*rt_prio = 0;
+	if (prio < -1 || prio == 99 || prio >= 140)
+		return false;
+	if (prio == -1) {
+		*policy = SR_SCHED_DEADLINE;
+	} else if (prio < 99) {
+		*policy = t->rt;
+		*rt_prio = (uint8_t)(99 - prio);
+	} else {
+		*policy = t->normal;
+	}
+	return true;
+}
+
+/* Task i begins to run with this priority: another one than before is another nice value or class. */
+static int on_prio(struct build *b, uint32_t i, int16_t prio, uint64_t now)
+{
+	struct build_task *t = &b->bt[i];
+	struct sr_program *p = &b->m->tasks[i];
+	int before = t->prio == NO_PRIO ? 120 : t->prio;
+	struct sr_op op = { .kind = SR_OP_CLASS };
+	uint8_t rt_prio;
+
+	if (prio == t->prio || !class_of(t, prio, &op.flags, &rt_prio))
+		return 0;
+	if (p->first_cpu < 0 && !p->nops) { /* it has done nothing yet */
+		p->policy = op.flags;
+		p->rt_prio = rt_prio;
+		p->nice = prio >= 100 ? (int8_t)(prio - 120) : 0;
+		before = prio;
+	}
+	t->prio = prio;
+	if (prio == before)
+		return 0;
+	op.arg = prio >= 100 ? (uint32_t)prio - 100 : rt_prio;
+	if (before >= 100 && prio >= 100) {
+		op.kind = SR_OP_NICE;
+		op.flags = 0;
+	}
+	return flush_run(b, i, now) < 0 ? -1 : add_op(b, p, op);
+}
+
 static int on_switch_in(struct build *b, const struct sr_event *ev, uint32_t i)
 {
 	struct build_task *t = &b->bt[i];
@@ -407,14 +456,8 @@ static int on_switch_in(struct build *b, const struct sr_event *ev, uint32_t i)
 	}
 	if (ev->flags & SR_EV_REPAIRED) /* its priority is a guess */
 		prio = t->prio;
-	if (t->prio != -1000 && prio != t->prio && prio >= 100 && prio < 140) {
-		if (flush_run(b, i, ev->time_ns) < 0 ||
-		    add_op(b, p, (struct sr_op){ .kind = SR_OP_NICE, .arg = prio - 100 }) < 0)
-			return -1;
-	} else if (t->prio == -1000 && !p->nops && prio >= 100 && prio < 140) {
-		p->nice = prio - 120;
-	}
-	t->prio = prio;
+	if (on_prio(b, i, prio, ev->time_ns) < 0)
+		return -1;
 	t->state = RUNNING;
 	t->in_ns = t->last_in_ns = ev->time_ns;
 	t->last_cpu = ev->cpu;
@@ -436,8 +479,10 @@ static int on_switch(struct build *b, const struct sr_event *ev)
 	return next == UINT32_MAX ? 0 : on_switch_in(b, ev, next);
 }
 
-static void start_values(struct build *b, struct sr_program *p, const struct sr_task *task)
+static void start_values(struct build *b, uint32_t i, const struct sr_task *task)
 {
+	struct sr_program *p = &b->m->tasks[i];
+	struct build_task *t = &b->bt[i];
 	const struct sr_task_start *s;
 
 	if (!task->start || task->start > b->m->starts.n)
@@ -449,6 +494,34 @@ static void start_values(struct build *b, struct sr_program *p, const struct sr_
 	p->tgid = s->tgid;
 	if (s->allowed < b->m->starts.nmasks)
 		p->allowed = &b->m->starts.masks[s->allowed];
+	if (s->policy == SR_SCHED_FIFO || s->policy == SR_SCHED_RR) {
+		t->rt = s->policy;
+		t->prio = (int16_t)(99 - s->rt_prio);
+	} else if (s->policy == SR_SCHED_DEADLINE) {
+		t->prio = -1;
+	} else {
+		t->normal = s->policy;
+		t->prio = (int16_t)(120 + s->nice);
+	}
+}
+
+/* A child has its parent's class of that moment, but that of a DEADLINE task is normal. What the reset-on-fork flag makes
+ * of it shows when the child first runs. */
+static void inherit_class(struct build *b, uint32_t parent, uint32_t child)
+{
+	const struct build_task *from = &b->bt[parent];
+	struct build_task *to = &b->bt[child];
+	const struct sr_program *p = &b->m->tasks[parent];
+	struct sr_program *c = &b->m->tasks[child];
+
+	to->normal = from->normal;
+	to->rt = from->rt;
+	to->prio = from->prio == -1 ? 120 : from->prio;
+	c->nice = to->prio >= 100 ? (int8_t)(to->prio - 120) : p->nice;
+	if (!class_of(to, to->prio, &c->policy, &c->rt_prio)) {
+		c->policy = p->policy;
+		c->rt_prio = p->rt_prio;
+	}
 }
 
 static int on_fork(struct build *b, const struct sr_event *ev)
@@ -472,11 +545,8 @@ static int on_fork(struct build *b, const struct sr_event *ev)
 	}
 	p = &b->m->tasks[parent];
 	c->parent = parent;
-	c->policy = p->policy;
-	c->rt_prio = p->rt_prio;
-	c->nice = p->nice;
+	inherit_class(b, parent, child);
 	c->allowed = p->allowed;
-	b->bt[child].prio = b->bt[parent].prio;
 	memcpy(c->comm, b->bt[parent].comm, SR_COMM_LEN);
 	memcpy(b->bt[child].comm, c->comm, SR_COMM_LEN);
 	if (flush_run(b, parent, ev->time_ns) < 0)
@@ -604,7 +674,7 @@ static int add_starts(struct build *b)
 			return -1;
 		if (i == UINT32_MAX)
 			continue;
-		start_values(b, &b->m->tasks[i], &b->table.v[k]);
+		start_values(b, i, &b->table.v[k]);
 		state = b->m->starts.v[task->start - 1].state;
 		if (state == 'R' || b->cut) /* then its first event tells */
 			continue;

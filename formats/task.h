@@ -32,7 +32,17 @@ enum {
 	SR_TASK_ROOT = 4,     /* the recorded command, or a task named by -p */
 };
 
-/* Linux scheduling policies as sched(7) numbers them: 0 OTHER 1 FIFO 2 RR 3 BATCH 5 IDLE 6 DEADLINE 7 EXT. */
+/* Linux scheduling policies as sched(7) numbers them. */
+enum {
+	SR_SCHED_OTHER = 0,
+	SR_SCHED_FIFO = 1,
+	SR_SCHED_RR = 2,
+	SR_SCHED_BATCH = 3,
+	SR_SCHED_IDLE = 5,
+	SR_SCHED_DEADLINE = 6,
+	SR_SCHED_EXT = 7,
+};
+
 struct sr_task_start {
 	int32_t tid, tgid, ppid;
 	char comm[SR_COMM_LEN];

@@ -29,27 +29,32 @@ static bool parse_id(const char *text, unsigned *id)
 }
 
 /* Empties the capability sets; a uid change empties them as well, unless secure bits were set before us. */
-static int clear_capabilities(void)
+static int clear_capabilities(bool keep_nice)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct none[2] = { { 0 } };
+	struct __user_cap_data_struct has[2], none[2] = { { 0 } };
 
 	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
+	if (keep_nice && !syscall(SYS_capget, &head, has)) {
+		none[0].permitted = has[0].permitted & 1u << CAP_SYS_NICE;
+		none[0].effective = none[0].permitted;
+	}
 	return (int)syscall(SYS_capset, &head, none);
 }
 
 /* What the file of the program gave to a plain user: capabilities, a group, another user. Capabilities that the user
  * had before (ambient ones) are the command's too. */
-static int drop_lesser(uid_t uid, gid_t gid, struct sr_error *err)
+static int drop_lesser(uid_t uid, gid_t gid, bool keep_nice, struct sr_error *err)
 {
 	if (!getauxval(AT_SECURE))
 		return 0;
-	if (setresgid(gid, gid, gid) || setresuid(uid, uid, uid) || clear_capabilities())
+	if (setresgid(gid, gid, gid) || setresuid(uid, uid, uid) || clear_capabilities(keep_nice))
 		return sr_fail_errno(err, SR_ENVIRONMENT, "cannot give up the program's privilege");
 	return 0;
 }
 
-int rec_drop_privileges(struct sr_error *err)
+static int drop(bool keep_nice, struct sr_error *err)
 {
 	uid_t real, effective, saved;
 	unsigned uid, gid;
@@ -64,7 +69,8 @@ int rec_drop_privileges(struct sr_error *err)
 		uid = real;
 		gid = getgid();
 		if (effective != 0 && saved != 0)
-			return drop_lesser(uid, gid, err);
+			return drop_lesser(uid, gid, keep_nice, err);
+		keep_nice = false;
 	} else if (!parse_id(getenv("SUDO_UID"), &uid) || !parse_id(getenv("SUDO_GID"), &gid) || uid == 0) {
 		return 0; /* root itself is the user */
 	}
@@ -75,7 +81,9 @@ int rec_drop_privileges(struct sr_error *err)
 		groups[0] = gid;
 		rc = setgroups(1, groups);
 	}
-	if (rc || setresgid(gid, gid, gid) || setresuid(uid, uid, uid) || clear_capabilities())
+	if (keep_nice)
+		prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
+	if (rc || setresgid(gid, gid, gid) || setresuid(uid, uid, uid) || clear_capabilities(keep_nice))
 		return sr_fail_errno(err, SR_ENVIRONMENT, "cannot become user %u", uid);
 	if (!setuid(0) || !seteuid(0) || (gid != 0 && !setegid(0)) || getresuid(&real, &effective, &saved) ||
 	    real != uid || effective != uid || saved != uid)
@@ -84,4 +92,14 @@ int rec_drop_privileges(struct sr_error *err)
 	    (setenv("HOME", pw->pw_dir, 1) || setenv("USER", pw->pw_name, 1) || setenv("LOGNAME", pw->pw_name, 1)))
 		return sr_fail_errno(err, SR_ENVIRONMENT, "setenv");
 	return 0;
+}
+
+int rec_drop_privileges(struct sr_error *err)
+{
+	return drop(false, err);
+}
+
+int rec_keep_nice(struct sr_error *err)
+{
+	return drop(true, err);
 }

@@ -59,6 +59,9 @@ struct rec_stats {
 int rec_available(struct sr_error *err);
 
 struct rec_session *rec_open(const struct rec_config *cfg, struct sr_error *err);
+/* The same, but for CAP_SYS_NICE: under sudo, or where the program's file has it. Not from a setuid program, which would
+ * give real time to anyone. It does not outlive an exec. */
+int rec_keep_nice(struct sr_error *err);
 int rec_drop_privileges(struct sr_error *err); /* SUDO_UID and SUDO_GID are trusted only with real uid 0 */
 
 /* pids: the tree's root (rec_child.global_tid), or the processes to record; with REC_SYSTEM the tasks to be marked as

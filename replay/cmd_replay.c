@@ -38,6 +38,11 @@ static const struct sr_option rows[] = {
 	  "CPUs to replay on, such as 0-3,8" },
 	{ "task", 0, SR_OPT_STRING, offsetof(struct replay_options, task), "GLOB", 0, 0, NULL, NULL,
 	  "replay only tasks whose name matches at their start; the others' wakes become timed" },
+	{ "allow-rt", 0, SR_OPT_FLAG, offsetof(struct replay_options, allow_rt), NULL, 0, 0, NULL, NULL,
+	  "run FIFO, RR and DEADLINE tasks as such, under a watchdog; under sudo also keeps the right to set negative "
+	  "nice values" },
+	{ "rt-limit", 0, SR_OPT_TIME, offsetof(struct replay_options, rt_limit), "T", 1e8, 6e10, NULL, "2s",
+	  "with --allow-rt: all real-time threads become normal when one holds a CPU for so long without a pause" },
 	{ "seed", 0, SR_OPT_UINT, offsetof(struct replay_options, seed), "N", 0, 0, NULL, "1",
 	  "seed of policies that choose at random" },
 	{ "self", 0, SR_OPT_FLAG, offsetof(struct replay_options, self), NULL, 0, 0, NULL, NULL,
@@ -150,7 +155,7 @@ static int open_recorder(struct replay_job *j, struct sr_error *err)
 		if (rec_calibrate(j->session, &j->tracepoint_ns, err) < 0)
 			return -1;
 	}
-	return rec_drop_privileges(err);
+	return j->o->allow_rt ? rec_keep_nice(err) : rec_drop_privileges(err);
 }
 
 static int prepare(struct replay_job *j, struct sr_error *err)
@@ -257,8 +262,8 @@ const struct cmd cmd_replay = {
 		"replay writes down what its threads see, and metrics that need the kernel's view are absent.\n\n"
 		"The table shows the median of the rounds of each policy with half the range of the rounds in percent, "
 		"beside the recording, and how true the replay is (fidelity: errors relative to the recording).\n\n"
-		"Real-time and deadline tasks run as normal ones; negative nice values need the privilege to set them; "
-		"both are counted and said.",
+		"Real-time and deadline tasks run as normal ones unless --allow-rt is given; negative nice values need the "
+		"privilege to set them. What could not be set is counted by kind and said.",
 	.examples = examples,
 	.options = rows,
 	.options_size = sizeof(struct replay_options),

@@ -19,9 +19,9 @@
 
 struct replay_options {
 	const char *policy, *label, *db, *output, *work, *timing, *cpus, *task, *order;
-	uint64_t repeat, from, to, seed;
+	uint64_t repeat, from, to, seed, rt_limit;
 	double time_scale;
-	bool json, quiet, self, force;
+	bool json, quiet, self, force, allow_rt;
 };
 
 struct replay_run {

@@ -186,6 +186,7 @@ static void json_counts(struct cmd_json *j, const struct rpl_counts *c)
 	cmd_json_u64(j, "rt_refused", c->rt_refused);
 	cmd_json_u64(j, "deadline_refused", c->deadline_refused);
 	cmd_json_u64(j, "rt_set", c->rt_set);
+	cmd_json_u64(j, "rt_demoted", c->rt_demoted);
 	cmd_json_u64(j, "exec_balanced", c->exec_balanced);
 	cmd_json_u64(j, "exec_unbalanced", c->exec_unbalanced);
 	cmd_json_u64(j, "affinity_dropped", c->affinity_dropped);
@@ -309,11 +310,13 @@ void replay_report_warnings(const struct replay_series *s)
 		const char *text;
 	} count[] = {
 		{ offsetof(struct rpl_counts, nice_refused),
-		  "negative nice values could not be set (they need privilege)" },
+		  "nice values could not be set (they need root or CAP_SYS_NICE; under sudo --allow-rt keeps it)" },
 		{ offsetof(struct rpl_counts, rt_refused),
 		  "real-time tasks ran as normal ones (--allow-rt, by root or with CAP_SYS_NICE)" },
 		{ offsetof(struct rpl_counts, deadline_refused),
 		  "deadline tasks ran as normal ones (they need --allow-rt, their recorded parameters and all CPUs)" },
+		{ offsetof(struct rpl_counts, rt_demoted),
+		  "real-time threads were made normal: one held a CPU for longer than --rt-limit" },
 		{ offsetof(struct rpl_counts, policy_refused),
 		  "tasks could not be given their class (BATCH, IDLE, EXT)" },
 		{ offsetof(struct rpl_counts, affinity_dropped),

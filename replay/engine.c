@@ -264,6 +264,7 @@ struct rpl_run *rpl_prepare(const struct sr_model *m, const struct rpl_config *c
 	pthread_attr_setguardsize(&run->attr, 0);
 	if (pthread_attr_setstacksize(&run->attr, STACK_BYTES))
 		pthread_attr_setstacksize(&run->attr, PTHREAD_STACK_MIN + STACK_BYTES);
+	rpl_guard_start(run);
 	if (rpl_policy_start(run, err) < 0 || create_first(run, err) < 0)
 		goto fail;
 	run->counts.tasks = m->ntasks;
@@ -311,6 +312,7 @@ static void watch(struct rpl_run *run)
 		if ((run->cfg.stop && *run->cfg.stop) || atomic_load(&run->stopping))
 			rpl_release_all(run);
 		done = atomic_load(&run->progress_ns);
+		atomic_store(&run->looked_ns, mono_ns());
 		if (done != last || atomic_load(&run->timed) || !all_blocked(run)) {
 			last = done;
 			since = mono_ns();
@@ -364,6 +366,7 @@ int rpl_execute(struct rpl_run *run, struct sr_error *err)
 	run->balancer_runs = false;
 	for (i = 0; i < run->m->ntasks; i++)
 		add_counts(&run->counts, &run->threads[i].counts);
+	run->counts.rt_demoted = atomic_load(&run->rt_demoted);
 	errno = atomic_load(&run->failed);
 	if (errno)
 		return sr_fail_errno(err, SR_ENVIRONMENT,
@@ -479,6 +482,7 @@ void rpl_free(struct rpl_run *run)
 	}
 	if (CPU_COUNT(&run->old_mask))
 		sched_setaffinity(0, sizeof(run->old_mask), &run->old_mask);
+	rpl_guard_stop(run);
 	rpl_policy_stop(run);
 	rpl_exec_stop(run);
 	if (run->attr_ok)

@@ -46,6 +46,7 @@ struct rpl_config {
 	const struct sr_cpumask *cpus; /* CPUs to use; NULL: all that this process may */
 	bool keep_affinity;            /* the recorded masks apply: same machine, same CPUs */
 	bool allow_rt;                 /* FIFO, RR and DEADLINE tasks run as such */
+	uint64_t rt_limit_ns;          /* with allow_rt: longest time on a CPU without a pause */
 	bool self_record;
 	unsigned order;                            /* RPL_ORDER_*: how recorded orders are kept */
 	const volatile int *stop;                  /* not 0: end early; NULL: never */
@@ -76,6 +77,7 @@ struct rpl_counts {
 	/* Tasks that ran as normal ones: real-time, deadline, other classes (BATCH, IDLE, ...). */
 	uint64_t rt_refused, deadline_refused, policy_refused;
 	uint64_t rt_set;                         /* times that a thread entered a real-time class */
+	uint64_t rt_demoted;                     /* threads that the watchdog made normal */
 	uint64_t exec_balanced, exec_unbalanced; /* execs at which the kernel chose a CPU, and could not */
 	uint64_t decisions;
 	uint64_t events_dropped; /* engine events that found no room */

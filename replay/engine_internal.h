@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "replay/engine.h"
@@ -59,10 +60,11 @@ struct rthread {
 	uint32_t group; /* index of its process in run->groups */
 	/* Its own: */
 	int8_t nice;
-	uint8_t policy, rt_prio; /* class that it has, as sched(7) numbers it */
-	bool masked;             /* it was given CPUs of its own */
-	uint8_t refused;         /* kinds of classes that it was not given */
-	atomic_bool rt;          /* it is in a real-time class, DEADLINE too */
+	uint8_t policy, rt_prio;              /* class that it has, as sched(7) numbers it */
+	bool masked;                          /* it was given CPUs of its own */
+	uint8_t refused;                      /* kinds of classes that it was not given */
+	atomic_bool rt;                       /* it is in a real-time class, DEADLINE too */
+	uint64_t guard_cpu_ns, guard_busy_ns; /* the watchdog's: its CPU clock at the last look, time without a pause */
 	bool stopped;
 	int64_t owed_ns;                    /* cumulative CPU time the program owes (work time) */
 	double timer_offset[SR_TIMERS];     /* of each periodic timer: its deadlines' times here - as recorded */
@@ -130,8 +132,15 @@ struct rpl_run {
 	_Atomic uint32_t failed; /* a thread could not be created: errno */
 	_Atomic uint32_t stopping;
 	uint64_t start_ns, end_ns;
-	int exec_fd;          /* what the kernel will not execute (identity.c); -1: none */
-	atomic_bool rt_ended; /* the watchdog has made all threads normal */
+	int exec_fd; /* what the kernel will not execute (identity.c); -1: none */
+	/* The watchdog over real-time threads. */
+	pthread_t guard;
+	bool guard_runs, rttime_set;
+	struct rlimit old_rttime;
+	_Atomic uint32_t guard_over;
+	atomic_bool rt_ended;        /* it has made all threads normal */
+	_Atomic uint64_t rt_demoted; /* so many */
+	_Atomic uint64_t looked_ns;  /* when the replay's own thread last ran; 0: not yet */
 	struct sr_event *events;
 	size_t nevents;
 };
@@ -169,6 +178,7 @@ void rpl_log(struct rthread *t, enum log_kind kind, uint64_t time_ns, uint32_t a
 void rpl_release_all(struct rpl_run *run);
 
 /* identity.c */
+bool rpl_is_rt(int policy);                  /* FIFO, RR or DEADLINE */
 void rpl_set_up_identity(struct rthread *t); /* what a forked thread does not inherit, or a first one must be given */
 void rpl_change_nice(struct rthread *t, int nice);
 void rpl_change_class(struct rthread *t, const struct sr_op *op);
@@ -176,6 +186,10 @@ void rpl_end_real_time(struct rthread *t); /* makes it normal; by any thread */
 void rpl_exec_start(struct rpl_run *run);
 void rpl_exec_stop(struct rpl_run *run);
 void rpl_exec(struct rthread *t);
+
+/* rt_guard.c */
+void rpl_guard_start(struct rpl_run *run); /* allow_rt becomes false where there is no watchdog or nothing to watch */
+void rpl_guard_stop(struct rpl_run *run);
 
 /* place.c: the policy's view, its lock, and what it decides. All return at once for a policy that does not pin. */
 int rpl_policy_start(struct rpl_run *run, struct sr_error *err);

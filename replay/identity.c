@@ -36,7 +36,7 @@ struct attr {
 
 enum { REFUSED_RT = 1, REFUSED_DEADLINE = 2, REFUSED_CLASS = 4 }; /* rthread.refused: each task counts once */
 
-static bool is_rt(int policy)
+bool rpl_is_rt(int policy)
 {
 	return policy == SCHED_FIFO || policy == SCHED_RR || policy == SCHED_DEADLINE;
 }
@@ -88,7 +88,7 @@ static void set_up_affinity(struct rthread *t)
 
 static void refuse(struct rthread *t, int policy)
 {
-	unsigned kind = policy == SCHED_DEADLINE ? REFUSED_DEADLINE : is_rt(policy) ? REFUSED_RT : REFUSED_CLASS;
+	unsigned kind = policy == SCHED_DEADLINE ? REFUSED_DEADLINE : rpl_is_rt(policy) ? REFUSED_RT : REFUSED_CLASS;
 
 	if (t->refused & kind)
 		return;
@@ -112,7 +112,7 @@ static int set_attr(const struct rthread *t, int policy, int rt_prio)
 		a.runtime = p->dl_runtime_ns;
 		a.deadline = p->dl_deadline_ns;
 		a.period = p->dl_period_ns;
-	} else if (is_rt(policy)) {
+	} else if (rpl_is_rt(policy)) {
 		a.priority = (uint32_t)rt_prio;
 	} else {
 		a.nice = t->nice;
@@ -125,14 +125,14 @@ static int prio_of(const struct rthread *t)
 {
 	if (t->policy == SCHED_DEADLINE)
 		return -1;
-	return is_rt(t->policy) ? 99 - t->rt_prio : 120 + t->nice;
+	return rpl_is_rt(t->policy) ? 99 - t->rt_prio : 120 + t->nice;
 }
 
 /* Sets class and, of a real-time one, priority. */
 static void set_class(struct rthread *t, int policy, int rt_prio)
 {
 	struct rpl_run *run = t->run;
-	bool rt = is_rt(policy);
+	bool rt = rpl_is_rt(policy);
 
 	if (policy == t->policy && (!rt || policy == SCHED_DEADLINE || rt_prio == t->rt_prio))
 		return;
@@ -144,17 +144,17 @@ static void set_class(struct rthread *t, int policy, int rt_prio)
 		goto refused;
 	t->policy = (uint8_t)policy;
 	t->rt_prio = (uint8_t)rt_prio;
-	atomic_store(&t->rt, is_rt(policy));
-	t->counts.rt_set += is_rt(policy);
+	atomic_store(&t->rt, rpl_is_rt(policy));
+	t->counts.rt_set += rpl_is_rt(policy);
 	/* The watchdog ended real time between the look at it and now. */
-	if (is_rt(policy) && atomic_load(&run->rt_ended))
+	if (rpl_is_rt(policy) && atomic_load(&run->rt_ended))
 		rpl_end_real_time(t);
 	rpl_set_prio(t, prio_of(t));
 	return;
 refused:
 	refuse(t, policy);
 	/* What it had before is over all the same. */
-	if (is_rt(t->policy) && set_attr(t, SCHED_OTHER, 0) == 0) {
+	if (rpl_is_rt(t->policy) && set_attr(t, SCHED_OTHER, 0) == 0) {
 		t->policy = SCHED_OTHER;
 		atomic_store(&t->rt, false);
 		rpl_set_prio(t, prio_of(t));
@@ -182,11 +182,29 @@ void rpl_change_nice(struct rthread *t, int nice)
 
 void rpl_change_class(struct rthread *t, const struct sr_op *op)
 {
-	if (is_rt(op->flags)) {
+	if (rpl_is_rt(op->flags)) {
 		set_class(t, op->flags, (int)op->arg);
 	} else {
 		set_class(t, op->flags, 0);
 		rpl_change_nice(t, (int)op->arg - 20);
+	}
+}
+
+/* A fork hands the class on, or resets it; the first threads have schedrec's. */
+static void take_inherited_class(struct rthread *t)
+{
+	struct sched_param has = { 0 };
+	int policy = sched_getscheduler(0);
+
+	t->policy = (uint8_t)(policy < 0 ? SCHED_OTHER : policy & ~SCHED_RESET_ON_FORK);
+	if (!rpl_is_rt(t->policy))
+		return;
+	if (!sched_getparam(0, &has))
+		t->rt_prio = (uint8_t)has.sched_priority;
+	atomic_store(&t->rt, true);
+	if (atomic_load(&t->run->rt_ended)) {
+		rpl_end_real_time(t);
+		t->policy = SCHED_OTHER;
 	}
 }
 
@@ -197,19 +215,9 @@ void rpl_set_up_identity(struct rthread *t)
 	atomic_store(&t->tid, (int)syscall(SYS_gettid));
 	if (p->parent == UINT32_MAX) {
 		prctl(PR_SET_NAME, p->comm);
-	} else {
-		struct sched_param has = { 0 };
-
-		/* A fork hands the class on, or resets it. */
-		t->policy = (uint8_t)(sched_getscheduler(0) & 0xff);
-		if (is_rt(t->policy) && !sched_getparam(0, &has))
-			t->rt_prio = (uint8_t)has.sched_priority;
-		atomic_store(&t->rt, is_rt(t->policy));
-		if (is_rt(t->policy) && atomic_load(&t->run->rt_ended)) {
-			rpl_end_real_time(t);
-			t->policy = SCHED_OTHER;
-		}
+		t->nice = (int8_t)getpriority(PRIO_PROCESS, 0);
 	}
+	take_inherited_class(t);
 	set_up_affinity(t);
 	set_class(t, p->policy, p->rt_prio);
 	rpl_change_nice(t, p->nice);

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The watchdog over real-time threads: a replay must not lock the machine up. It runs above them all (FIFO 99), looks
+ * ten times a second, and makes all of them normal for the rest of the run when
+ *   - one has used the CPU for rt_limit_ns without a pause, or
+ *   - the replay's own normal thread, which looks five times a second, has not come to it for so long.
+ * Should even the watchdog not run, RLIMIT_RTTIME ends the process after twice that time. The kernel's own limit
+ * (kernel.sched_rt_runtime_us) stays as it is, and DEADLINE threads are kept within it by the kernel's admission.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "replay/engine_internal.h"
+
+#define PERIOD_NS 100000000u
+/* Of a period's time: the kernel stops real time for 50 ms in each second. */
+#define BUSY_SHARE 0.4
+
+/* Linux: the CPU clock of a thread of this process, by its tid. */
+static uint64_t cpu_time_of(int tid)
+{
+	struct timespec ts;
+
+	if (clock_gettime((clockid_t)(~(unsigned)tid << 3 | 6), &ts) < 0)
+		return 0;
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static bool busy_too_long(struct rthread *t, uint64_t period_ns, uint64_t limit_ns)
+{
+	uint64_t now_ns = cpu_time_of(atomic_load(&t->tid));
+	bool busy = now_ns && t->guard_cpu_ns && (double)(now_ns - t->guard_cpu_ns) > BUSY_SHARE * (double)period_ns;
+
+	t->guard_busy_ns = busy ? t->guard_busy_ns + period_ns : 0;
+	t->guard_cpu_ns = now_ns;
+	return t->guard_busy_ns > limit_ns;
+}
+
+static void end_all(struct rpl_run *run)
+{
+	size_t i;
+
+	atomic_store(&run->rt_ended, true);
+	for (i = 0; i < run->m->ntasks; i++)
+		if (atomic_load(&run->threads[i].rt)) {
+			rpl_end_real_time(&run->threads[i]);
+			atomic_fetch_add(&run->rt_demoted, 1);
+		}
+}
+
+static bool too_long(struct rpl_run *run, uint64_t now_ns, uint64_t period_ns)
+{
+	uint64_t limit_ns = run->cfg.rt_limit_ns, looked_ns = atomic_load(&run->looked_ns);
+	bool any = false, bad = false;
+	size_t i;
+
+	for (i = 0; i < run->m->ntasks; i++) {
+		if (!atomic_load(&run->threads[i].rt))
+			continue;
+		any = true;
+		bad |= busy_too_long(&run->threads[i], period_ns, limit_ns);
+	}
+	return bad || (any && looked_ns && now_ns > looked_ns + limit_ns);
+}
+
+static void *guard_main(void *arg)
+{
+	struct rpl_run *run = arg;
+	uint64_t last_ns = mono_ns();
+
+	while (!atomic_load(&run->guard_over) && !atomic_load(&run->rt_ended)) {
+		uint64_t now_ns;
+
+		rpl_futex_wait(&run->guard_over, 0, BIT_OWNER, mono_ns() + PERIOD_NS);
+		now_ns = mono_ns();
+		/* The process was stopped and goes on: nobody could look. */
+		if (now_ns - last_ns > 3 * (uint64_t)PERIOD_NS)
+			atomic_store(&run->looked_ns, 0);
+		else if (too_long(run, now_ns, now_ns - last_ns))
+			end_all(run);
+		last_ns = now_ns;
+	}
+	return NULL;
+}
+
+static bool has_real_time(const struct sr_model *m)
+{
+	size_t i, k;
+
+	for (i = 0; i < m->ntasks; i++) {
+		if (rpl_is_rt(m->tasks[i].policy))
+			return true;
+		for (k = 0; k < m->tasks[i].nops; k++)
+			if (m->tasks[i].ops[k].kind == SR_OP_CLASS && rpl_is_rt(m->tasks[i].ops[k].flags))
+				return true;
+	}
+	return false;
+}
+
+static void limit_rt_time(struct rpl_run *run)
+{
+	uint64_t us = run->cfg.rt_limit_ns / 500 + 1000000;
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_RTTIME, &run->old_rttime) < 0)
+		return;
+	r = run->old_rttime;
+	if (us < r.rlim_cur) {
+		r.rlim_cur = us;
+		run->rttime_set = !setrlimit(RLIMIT_RTTIME, &r);
+	}
+}
+
+void rpl_guard_start(struct rpl_run *run)
+{
+	struct sched_param above = { .sched_priority = sched_get_priority_max(SCHED_FIFO) };
+	pthread_attr_t attr;
+
+	if (!run->cfg.allow_rt)
+		return;
+	/* Without a watchdog there is no real time: it is refused to each task, and counted. */
+	run->cfg.allow_rt = false;
+	if (!has_real_time(run->m) || pthread_attr_init(&attr))
+		return;
+	if (!pthread_attr_setinheritsched(&attr, PTHREAD_EXPLICIT_SCHED) &&
+	    !pthread_attr_setschedpolicy(&attr, SCHED_FIFO) && !pthread_attr_setschedparam(&attr, &above))
+		run->guard_runs = !pthread_create(&run->guard, &attr, guard_main, run);
+	pthread_attr_destroy(&attr);
+	run->cfg.allow_rt = run->guard_runs;
+	if (run->guard_runs)
+		limit_rt_time(run);
+}
+
+void rpl_guard_stop(struct rpl_run *run)
+{
+	if (!run->guard_runs)
+		return;
+	atomic_store(&run->guard_over, 1);
+	rpl_futex_wake(&run->guard_over, 1, BIT_OWNER);
+	pthread_join(run->guard, NULL);
+	run->guard_runs = false;
+	if (run->rttime_set)
+		setrlimit(RLIMIT_RTTIME, &run->old_rttime);
+}
