@@ -354,6 +354,22 @@ struct sr_machine *sr_machine_load(const char *spec, struct sr_error *err)
 	return NULL;
 }
 
+bool sr_machine_same(const struct sr_machine *a, const struct sr_machine *b)
+{
+	unsigned i;
+
+	if (a->ncpus != b->ncpus)
+		return false;
+	for (i = 0; i < a->ncpus; i++) {
+		const struct sr_cpu *x = &a->v[i], *y = &b->v[i];
+
+		if (x->core != y->core || x->llc != y->llc || x->cluster != y->cluster || x->package != y->package ||
+		    x->node != y->node || x->capacity != y->capacity)
+			return false;
+	}
+	return true;
+}
+
 enum sr_level sr_machine_level(const struct sr_machine *m, unsigned cpu_a, unsigned cpu_b)
 {
 	const struct sr_cpu *a, *b;

@@ -6,6 +6,7 @@
 #ifndef SCHEDREC_FORMATS_MACHINE_H
 #define SCHEDREC_FORMATS_MACHINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,6 +34,9 @@ struct sr_machine {
 	char *summary;      /* one line: "2 cores, 2 CPUs, 1 package, 1 node" */
 	char *xml;          /* hwloc XML, scrubbed of host name, addresses and the like; for SRZ_SEC_MACHINE */
 };
+
+/* Do the same CPU numbers name the same places in both? Which of them are switched on does not matter. */
+bool sr_machine_same(const struct sr_machine *a, const struct sr_machine *b);
 
 /*
  * How far apart two CPUs are: the levels of migrations.*. SMT: other thread of the core. LLC: other core, same last

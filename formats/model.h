@@ -123,6 +123,7 @@ struct sr_model_counts {
 	uint64_t voluntary, preempted, repaired, lost;
 	uint64_t sleeps[SR_SLEEPS]; /* by enum sr_sleep, as the programs have them */
 	uint64_t timers_periodic;   /* periodic timers, anew after each pause */
+	uint64_t masks_unmapped;    /* tasks of which sr_model_map_cpus left no CPU */
 	uint64_t sleeps_open;       /* still asleep at the end */
 };
 
@@ -147,6 +148,18 @@ struct sr_model_options {
 
 /* Builds and checks. SR_DAMAGED: the file is; SR_ANSWER_NO: there is nothing to replay in it. */
 struct sr_model *sr_model_build(struct srz_reader *r, const struct sr_model_options *o, struct sr_error *err);
+
+/* Recorded CPU -> CPU, -1: none. */
+struct sr_cpu_map {
+	int16_t to[SR_MAX_CPUS];
+};
+
+/* "R=L[,R=L...]"; R and L may be ranges of one length, or L one CPU for a range. SR_USAGE. */
+int sr_cpu_map_parse(struct sr_cpu_map *map, const char *text, struct sr_error *err);
+/* The model's affinity masks and the places of its bursts become those of the map. A mask of all recorded CPUs stays one
+ * of all; one of which no CPU is left is dropped, and counted. */
+void sr_model_map_cpus(struct sr_model *m, const struct sr_cpu_map *map);
+
 void sr_model_free(struct sr_model *m); /* NULL is allowed */
 
 #endif

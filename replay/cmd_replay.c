@@ -36,6 +36,9 @@ static const struct sr_option rows[] = {
 	  "replay up to this time of the recording" },
 	{ "cpus", 0, SR_OPT_CPUS, offsetof(struct replay_options, cpus), "LIST", 0, 0, NULL, NULL,
 	  "CPUs to replay on, such as 0-3,8" },
+	{ "cpu-map", 0, SR_OPT_STRING, offsetof(struct replay_options, cpu_map), "R=L[,R=L...]", 0, 0, NULL, NULL,
+	  "recorded CPU R is this machine's L, for affinity and the policy `recorded`; ranges as in 0-3=4-7 or 0-3=1 "
+	  "(default: recorded affinity holds on the recording's own machine, elsewhere it is dropped)" },
 	{ "task", 0, SR_OPT_STRING, offsetof(struct replay_options, task), "GLOB", 0, 0, NULL, NULL,
 	  "replay only tasks whose name matches at their start; the others' wakes become timed" },
 	{ "allow-rt", 0, SR_OPT_FLAG, offsetof(struct replay_options, allow_rt), NULL, 0, 0, NULL, NULL,
@@ -262,7 +265,8 @@ const struct cmd cmd_replay = {
 		"replay writes down what its threads see, and metrics that need the kernel's view are absent.\n\n"
 		"The table shows the median of the rounds of each policy with half the range of the rounds in percent, "
 		"beside the recording, and how true the replay is (fidelity: errors relative to the recording).\n\n"
-		"Real-time and deadline tasks run as normal ones unless --allow-rt is given; negative nice values need the "
+		"Real-time and deadline tasks run as normal ones unless --allow-rt is given; negative nice values need "
+		"the "
 		"privilege to set them. What could not be set is counted by kind and said.",
 	.examples = examples,
 	.options = rows,

@@ -18,7 +18,7 @@
 #define MAX_ARMS 16
 
 struct replay_options {
-	const char *policy, *label, *db, *output, *work, *timing, *cpus, *task, *order;
+	const char *policy, *label, *db, *output, *work, *timing, *cpus, *cpu_map, *task, *order;
 	uint64_t repeat, from, to, seed, rt_limit;
 	double time_scale;
 	bool json, quiet, self, force, allow_rt;
@@ -64,7 +64,7 @@ struct replay_job {
 	struct rec_session *session;
 	struct ana_db *db;
 	struct sr_cpumask cpus;
-	bool use_cpus;
+	bool use_cpus, keep_affinity;
 	struct replay_series series;
 	char *policies;
 	char temp_dir[64];

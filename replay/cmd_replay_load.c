@@ -36,6 +36,38 @@ static void load_wake_cost(struct replay_job *j)
 		j->recorded_wake = c;
 }
 
+/* Was it recorded on this machine? Without a description of its own: no CPU is missing here. */
+static bool same_machine(const struct replay_job *j)
+{
+	size_t len;
+	const char *xml = srz_get_section(j->reader, SRZ_SEC_MACHINE, &len);
+	struct sr_machine *m;
+	struct sr_error ignored;
+	bool same;
+
+	if (!xml)
+		return j->model->cpus <= j->machine->ncpus;
+	m = sr_machine_from_xml(xml, len, &ignored);
+	same = m && sr_machine_same(m, j->machine);
+	sr_machine_free(m);
+	return same;
+}
+
+/* Whether recorded affinities are to hold, and on which CPUs. */
+static int settle_cpus(struct replay_job *j, struct sr_error *err)
+{
+	struct sr_cpu_map map;
+
+	j->keep_affinity = !j->use_cpus && same_machine(j);
+	if (!j->o->cpu_map)
+		return 0;
+	if (sr_cpu_map_parse(&map, j->o->cpu_map, err) < 0)
+		return sr_fail_prefix(err, "--cpu-map");
+	sr_model_map_cpus(j->model, &map);
+	j->keep_affinity = true;
+	return 0;
+}
+
 int replay_load(struct replay_job *j, struct sr_error *err)
 {
 	struct sr_model_options mo = { .from_ns = j->o->from, .to_ns = j->o->to, .task_glob = j->o->task };
@@ -71,5 +103,7 @@ int replay_load(struct replay_job *j, struct sr_error *err)
 			return -1;
 		j->use_cpus = true;
 	}
+	if (settle_cpus(j, err) < 0)
+		return -1;
 	return ana_file(j->path, ANA_TREE, &j->series.recorded, err);
 }

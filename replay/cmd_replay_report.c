@@ -220,6 +220,7 @@ static void json_model(struct cmd_json *j, const struct sr_model *m)
 	cmd_json_u64(j, "sleeps_unknown", c->sleeps[SR_SLEEP_UNKNOWN]);
 	cmd_json_u64(j, "timers_periodic", c->timers_periodic);
 	cmd_json_u64(j, "sleeps_open", c->sleeps_open);
+	cmd_json_u64(j, "masks_unmapped", c->masks_unmapped);
 	cmd_json_u64(j, "wakes_early", c->wakes_early);
 	cmd_json_u64(j, "wakes_unmatched", c->wakes_unmatched);
 	cmd_json_u64(j, "wakes_missing", c->wakes_missing);
@@ -320,7 +321,7 @@ void replay_report_warnings(const struct replay_series *s)
 		{ offsetof(struct rpl_counts, policy_refused),
 		  "tasks could not be given their class (BATCH, IDLE, EXT)" },
 		{ offsetof(struct rpl_counts, affinity_dropped),
-		  "recorded affinities were dropped (another machine, or other CPUs)" },
+		  "recorded affinities were dropped (another machine, or other CPUs: see --cpu-map)" },
 		{ offsetof(struct rpl_counts, forced),
 		  "waits had to be ended by the watchdog: please report this recording" },
 		{ offsetof(struct rpl_counts, events_dropped), "of the replay's own events found no room" },
@@ -335,6 +336,9 @@ void replay_report_warnings(const struct replay_series *s)
 		cmd_warn("only a part was replayed: the recorded column and the fidelity are of the whole recording");
 	if (s->recording_lost)
 		cmd_warn("events of the recording were lost in %llu places", (unsigned long long)s->recording_lost);
+	if (s->model->counts.masks_unmapped)
+		cmd_warn("%llu tasks were allowed only on CPUs that --cpu-map leaves out: they run on all",
+			 (unsigned long long)s->model->counts.masks_unmapped);
 	if (s->model->counts.check_timed)
 		cmd_warn("%llu waits have no wake in the recording and became timed",
 			 (unsigned long long)s->model->counts.check_timed);

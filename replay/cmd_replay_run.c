@@ -169,7 +169,7 @@ static int replay_once(struct replay_job *j, struct replay_arm *arm, size_t roun
 		.recorded_wake = j->recorded_wake,
 		.machine = j->machine,
 		.cpus = j->use_cpus ? &j->cpus : NULL,
-		.keep_affinity = !j->use_cpus && j->model->cpus <= j->machine->ncpus,
+		.keep_affinity = j->keep_affinity,
 		.allow_rt = o->allow_rt,
 		.rt_limit_ns = o->rt_limit,
 		.self_record = !j->session,
