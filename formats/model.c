@@ -197,7 +197,8 @@ static int open_wait(struct build *b, uint32_t i, uint64_t now)
 
 	if (flush_run(b, i, now) < 0 || grow(&p->waits, &p->waits_cap, p->nwaits + 1, sizeof(*p->waits), b->err) < 0)
 		return -1;
-	p->waits[p->nwaits] = (struct sr_wait){ .watch_task = UINT32_MAX, .block_ns = relative(b, now) };
+	p->waits[p->nwaits] =
+		(struct sr_wait){ .watch_task = UINT32_MAX, .waker = UINT32_MAX, .block_ns = relative(b, now) };
 	t->wait_op = p->nops;
 	t->block_ns = now;
 	t->state = BLOCKED;
@@ -220,6 +221,7 @@ static void close_wait(struct build *b, uint32_t i, uint32_t waker, enum sr_slee
 	} else {
 		op->kind = SR_OP_WAIT;
 		w->needs++;
+		w->waker = waker;
 	}
 	t->last_wake_ns = now;
 	t->waker_cpu = -1;
@@ -797,7 +799,8 @@ struct sr_model *sr_model_build(struct srz_reader *r, const struct sr_model_opti
 		sr_fail(err, SR_ANSWER_NO, "the recording holds nothing that can be replayed");
 		goto out;
 	}
-	ok = sr_model_check(b.m, err);
+	if (sr_model_check(b.m, err) == 0)
+		ok = sr_model_find_causes(b.m, err);
 	if (ok == 0)
 		ok = sr_model_find_timers(b.m, err);
 out:

@@ -22,6 +22,14 @@
  * target had blocked before the waker itself was last woken, the waker's own wait takes it over
  * (sr_wait.watch_task) and it costs nothing at run time.
  *
+ * That order is a dependency (SR_WAKE_ANSWERS) where the waker must have learnt of something that the target did before
+ * it slept, though no wake shows it, because the waker was awake: the two wake each other (each at least a tenth as
+ * often as the other way), the waker ends a third of the target's waits or more, the target is no event loop, and between its last two waits it did not wake the waker. Else
+ * the wake would also have been sent to a target that was not yet asleep, and would have saved it the sleep.
+ *
+ * A task is an event loop (sr_program.loop) when, of 16 waits or more, it answers at least half by waking the task that
+ * had woken it before it sleeps again, and has two such partners at least.
+ *
  * sr_model_check plays the model untimed; what could not be matched becomes timed and is counted, so that a
  * model that was built always runs to its end.
  */
@@ -74,6 +82,8 @@ enum sr_order {
 	SR_ORDER_QUEUED = 2,     /* while the waker, already woken, waited for a cpu */
 	SR_ORDER_PREEMPTED = 3,  /* while the waker was preempted */
 	SR_ORDER_CONCURRENT = 4, /* while the waker was running: the target was on another cpu */
+	SR_ORDER_MASK = 7,
+	SR_WAKE_ANSWERS = 8, /* a flag beside it: what the target did before it slept, the waker must have learnt of */
 };
 
 struct sr_op {
@@ -88,8 +98,10 @@ struct sr_wait {
 	uint32_t needs;      /* what must come before it ends: its wake (a sleep: none), and a folded order each */
 	uint32_t watch_task; /* whose wait counts this one's arrival (a folded order); UINT32_MAX: none */
 	uint32_t watch_wait;
-	uint8_t timer; /* of a periodic sleep: below SR_TIMERS */
-	bool anchor;   /* the first one of its timer: it is as long as recorded, and the others' deadlines go with it */
+	uint32_t waker; /* whose WAKE ends it; UINT32_MAX: nobody's */
+	bool answers;   /* its WAKE has SR_WAKE_ANSWERS */
+	uint8_t timer;  /* of a periodic sleep: below SR_TIMERS */
+	bool anchor; /* the first one of its timer: it is as long as recorded, and the others' deadlines go with it */
 	uint64_t block_ns, wake_ns, deadline_ns;
 };
 
@@ -109,6 +121,7 @@ struct sr_program {
 	struct sr_wait *waits;
 	size_t nwaits, waits_cap;
 	uint64_t cpu_ns; /* sum of its RUNs */
+	bool loop;       /* an event loop: whoever wakes it, it can go on with what that one's wake led to */
 };
 
 struct sr_model_counts {
@@ -120,6 +133,8 @@ struct sr_model_counts {
 	uint64_t wakes_missing;   /* sleeps that ended without a wake in the recording: timed */
 	uint64_t check_timed;     /* waits that sr_model_check made timed */
 	uint64_t order[5];        /* wakes by enum sr_order */
+	uint64_t order_answers;   /* of them with SR_WAKE_ANSWERS */
+	uint64_t loops;           /* tasks that are event loops */
 	uint64_t voluntary, preempted, repaired, lost;
 	uint64_t sleeps[SR_SLEEPS]; /* by enum sr_sleep, as the programs have them */
 	uint64_t timers_periodic;   /* periodic timers, anew after each pause */

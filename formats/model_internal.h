@@ -21,4 +21,7 @@ int sr_model_find_timers(struct sr_model *m, struct sr_error *err);
  * length and is counted in counts.check_timed. */
 int sr_model_check(struct sr_model *m, struct sr_error *err);
 
+/* Judges orders and finds event loops, once it is certain who wakes whom. */
+int sr_model_find_causes(struct sr_model *m, struct sr_error *err);
+
 #endif

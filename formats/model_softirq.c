@@ -59,6 +59,7 @@ void sr_model_judge_softirq(struct sr_model *m, struct sr_soft_wake *v, size_t n
 			tp->ops[s->wait_op].flags = s->disk ? SR_SLEEP_DISK : SR_SLEEP_INTERRUPT;
 			if (w->needs)
 				w->needs--;
+			w->waker = UINT32_MAX;
 			if (w->watch_task == s->waker) { /* its order falls with it */
 				m->tasks[w->watch_task].waits[w->watch_wait].needs--;
 				w->watch_task = UINT32_MAX;

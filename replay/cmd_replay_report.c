@@ -174,6 +174,7 @@ static void json_counts(struct cmd_json *j, const struct rpl_counts *c)
 	cmd_json_u64(j, "waits_passed", c->waits_passed);
 	cmd_json_u64(j, "sleeps", c->sleeps);
 	cmd_json_u64(j, "sleeps_late", c->sleeps_late);
+	cmd_json_u64(j, "out_of_turn", c->out_of_turn);
 	cmd_json_u64(j, "order_waits", c->order_waits);
 	cmd_json_u64(j, "order_yields", c->order_yields);
 	cmd_json_u64(j, "order_spins", c->order_spins);
@@ -230,6 +231,8 @@ static void json_model(struct cmd_json *j, const struct sr_model *m)
 	cmd_json_u64(j, "order_queued", c->order[SR_ORDER_QUEUED]);
 	cmd_json_u64(j, "order_preempted", c->order[SR_ORDER_PREEMPTED]);
 	cmd_json_u64(j, "order_concurrent", c->order[SR_ORDER_CONCURRENT]);
+	cmd_json_u64(j, "order_answers", c->order_answers);
+	cmd_json_u64(j, "loops", c->loops);
 	cmd_json_u64(j, "repaired", c->repaired);
 	cmd_json_u64(j, "lost", c->lost);
 	cmd_json_close(j, '}');

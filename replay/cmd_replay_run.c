@@ -173,7 +173,9 @@ static int replay_once(struct replay_job *j, struct replay_arm *arm, size_t roun
 		.allow_rt = o->allow_rt,
 		.rt_limit_ns = o->rt_limit,
 		.self_record = !j->session,
-		.order = strcmp(o->order, "free") ? RPL_ORDER_WAIT : RPL_ORDER_OFF,
+		.order = !strcmp(o->order, "causal") ? RPL_ORDER_CAUSAL :
+			 !strcmp(o->order, "keep")   ? RPL_ORDER_WAIT :
+						       RPL_ORDER_OFF,
 		.stop = &j->stop,
 		.progress = show_progress,
 		.progress_arg = j,

@@ -132,7 +132,10 @@ static int set_up_threads(struct rpl_run *run)
 		t->index = i;
 		t->words = word;
 		for (w = 0; w < p->nwaits; w++)
-			atomic_store_explicit(&word[w], p->waits[w].needs & W_COUNT, memory_order_relaxed);
+			atomic_store_explicit(&word[w],
+					      run->cfg.order == RPL_ORDER_CAUSAL ? p->waits[w].waker != UINT32_MAX :
+										   p->waits[w].needs & W_COUNT,
+					      memory_order_relaxed);
 		word += p->nwaits;
 		t->log.v = log;
 		t->log.cap = room[i];
@@ -254,7 +257,7 @@ struct rpl_run *rpl_prepare(const struct sr_model *m, const struct rpl_config *c
 		goto fail;
 	rpl_calibrate(&run->costs, &run->old_mask);
 	rpl_exec_start(run);
-	if (set_up_threads(run) < 0 || set_up_groups(run) < 0) {
+	if (set_up_threads(run) < 0 || set_up_groups(run) < 0 || rpl_loops_start(run) < 0) {
 		sr_fail(err, SR_ENVIRONMENT, "out of memory for a replay of %zu tasks", m->ntasks);
 		goto fail;
 	}
@@ -489,6 +492,8 @@ void rpl_free(struct rpl_run *run)
 		pthread_attr_destroy(&run->attr);
 	free(run->threads);
 	free(run->words);
+	free(run->loops);
+	free(run->loop_waits);
 	free(run->log_entries);
 	free(run->groups);
 	free(run->machine.v);

@@ -57,7 +57,8 @@ struct rpl_config {
 /* rpl_config.order */
 enum {
 	RPL_ORDER_OFF = 0,
-	RPL_ORDER_WAIT = 1, /* a wake waits, bounded, until its target has reached the wait it ended */
+	RPL_ORDER_WAIT = 1,   /* a wake waits, bounded, until its target has reached the wait it ended */
+	RPL_ORDER_CAUSAL = 2, /* the same, only where that was a dependency; event loops go on with what has come */
 };
 
 /* Costs measured at prepare, ns; with --work instructions they are taken out of the bursts. */
@@ -71,6 +72,7 @@ struct rpl_costs {
 struct rpl_counts {
 	uint64_t tasks, wakes, waits_slept, waits_passed; /* waits_passed: the wake was there already */
 	uint64_t sleeps, sleeps_late;                     /* sleeps_late: their time had passed (open timing) */
+	uint64_t out_of_turn;                             /* pieces of event loops */
 	uint64_t order_waits, order_yields, order_spins, order_blocks, order_expired, order_wait_ns;
 	uint64_t forced; /* waits ended by the watchdog: a defect when not 0 */
 	uint64_t nice_refused, affinity_dropped;

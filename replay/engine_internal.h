@@ -12,15 +12,16 @@
 /*
  * The word of one wait, a futex:
  *
- *   31        30        29        28 .......... 0
- *   ARRIVED   SLEEPER   WATCHED   what must still come
+ *   31        30        29        28     27 .......... 0
+ *   ARRIVED   SLEEPER   WATCHED   DONE   what must still come
  *
  * ARRIVED: the task has reached the wait. SLEEPER: it sleeps, or is about to. WATCHED: somebody sleeps until ARRIVED.
  */
 #define W_ARRIVED 0x80000000u
 #define W_SLEEPER 0x40000000u
 #define W_WATCHED 0x20000000u
-#define W_COUNT 0x1fffffffu
+#define W_DONE 0x10000000u /* of an event loop: what follows it has been done out of turn */
+#define W_COUNT 0x0fffffffu
 
 enum { BIT_OWNER = 1, BIT_WATCHER = 2 }; /* futex bitsets of the two kinds of sleepers on a word */
 
@@ -76,6 +77,7 @@ struct rthread {
 	_Atomic uint32_t *_Atomic at; /* the word it sleeps on; NULL: it does not */
 	_Atomic uint64_t woken_ns;    /* when somebody woke it, and from which CPU */
 	_Atomic int woken_from;
+	struct rloop *loop; /* NULL: it goes through its program in order */
 	struct log log;
 	struct rpl_counts counts;
 } __attribute__((aligned(64)));
@@ -104,6 +106,8 @@ struct rpl_run {
 	struct rthread *threads;
 	uint32_t *groups; /* live threads of each process, by group */
 	_Atomic uint32_t *words;
+	struct rloop *loops;
+	uint32_t *loop_waits;
 	struct log_entry *log_entries;
 	pthread_attr_t attr;
 	bool attr_ok;
@@ -166,8 +170,8 @@ void rpl_futex_wake(_Atomic uint32_t *word, int n, uint32_t bits);
 void rpl_calibrate(struct rpl_costs *costs, const cpu_set_t *cpus);
 void rpl_burn(struct rthread *t, uint64_t ns);
 void rpl_slept(struct rthread *t); /* the thread slept: its clock must be read anew */
-/* A wait is over: its wake-up cost what it cost, and not what the recording's did. slept: else the wake came first. */
-void rpl_settle_wake(struct rthread *t, const struct sr_op *op, bool slept);
+/* A wait is over (NULL: one that the recording has not): its wake-up cost what it cost, and not what the recording's did. slept: else the wake came first. */
+void rpl_settle_wake(struct rthread *t, const struct sr_op *wait, bool slept);
 
 /* timer.c: when a SLEEP ends, CLOCK_MONOTONIC ns; 0: at once. Sets the clock of a periodic timer at its first one. */
 uint64_t rpl_sleep_until(struct rthread *t, const struct sr_op *op);
@@ -190,6 +194,18 @@ void rpl_exec(struct rthread *t);
 /* rt_guard.c */
 void rpl_guard_start(struct rpl_run *run); /* allow_rt becomes false where there is no watchdog or nothing to watch */
 void rpl_guard_stop(struct rpl_run *run);
+
+/* The steps of thread.c that loop.c needs too. */
+void rpl_simple_op(struct rthread *t, const struct sr_op *op);
+void rpl_release_wait(struct rthread *by, uint32_t task, uint64_t wait);
+void rpl_wake_up(struct rthread *by, struct rthread *t, _Atomic uint32_t *word); /* that it sleeps on */
+void rpl_sleep_on(struct rthread *t, _Atomic uint32_t *word, uint32_t v, uint32_t bits, uint64_t until);
+void rpl_keep_order(struct rthread *t, const struct sr_op *op);
+
+/* loop.c: event loops, with RPL_ORDER_CAUSAL */
+int rpl_loops_start(struct rpl_run *run);
+void rpl_loop_main(struct rthread *t);
+void rpl_loop_ring(struct rthread *by, struct rthread *t); /* something that t waits for has come */
 
 /* place.c: the policy's view, its lock, and what it decides. All return at once for a policy that does not pin. */
 int rpl_policy_start(struct rpl_run *run, struct sr_error *err);

@@ -36,8 +36,16 @@ void rpl_log(struct rthread *t, enum log_kind kind, uint64_t time_ns, uint32_t a
 					   .to = -1 };
 }
 
+void rpl_wake_up(struct rthread *by, struct rthread *t, _Atomic uint32_t *word)
+{
+	rpl_log(by, LOG_WAKING, 0, t->index, 0);
+	atomic_store_explicit(&t->woken_from, sched_getcpu(), memory_order_relaxed);
+	atomic_store_explicit(&t->woken_ns, mono_ns(), memory_order_relaxed);
+	rpl_futex_wake(word, 1, BIT_OWNER);
+}
+
 /* One of the things that a wait needs has come; the last one ends it. */
-static void count_down(struct rthread *by, uint32_t task, uint64_t wait)
+void rpl_release_wait(struct rthread *by, uint32_t task, uint64_t wait)
 {
 	struct rthread *t = &by->run->threads[task];
 	bool locked = false, ends;
@@ -64,17 +72,16 @@ static void count_down(struct rthread *by, uint32_t task, uint64_t wait)
 	if (!ends) {
 		if (locked)
 			rpl_unlock_wake(by->run);
+		if (t->loop && (v & W_COUNT) == 1)
+			rpl_loop_ring(by, t);
 		return;
 	}
 	rpl_place_wake(by, t, from);
-	rpl_log(by, LOG_WAKING, 0, task, 0);
-	atomic_store_explicit(&t->woken_from, sched_getcpu(), memory_order_relaxed);
-	atomic_store_explicit(&t->woken_ns, mono_ns(), memory_order_relaxed);
-	rpl_futex_wake(word, 1, BIT_OWNER);
+	rpl_wake_up(by, t, word);
 }
 
 /* Sleeps on a word until it changes, or until a time. */
-static void sleep_on(struct rthread *t, _Atomic uint32_t *word, uint32_t v, uint32_t bits, uint64_t until)
+void rpl_sleep_on(struct rthread *t, _Atomic uint32_t *word, uint32_t v, uint32_t bits, uint64_t until)
 {
 	atomic_store(&t->at, word);
 	atomic_store_explicit(&t->on_cpu, -1, memory_order_relaxed);
@@ -125,7 +132,7 @@ static void spin_for(struct rthread *t, struct rthread *target, const _Atomic ui
  * (for the time that a wake-up there takes; it counts as the burst's own), and only then sleeps, which is a switch the
  * recording did not have.
  */
-static void keep_order(struct rthread *t, const struct sr_op *op)
+void rpl_keep_order(struct rthread *t, const struct sr_op *op)
 {
 	struct rthread *target = &t->run->threads[op->arg];
 	_Atomic uint32_t *word;
@@ -140,7 +147,7 @@ static void keep_order(struct rthread *t, const struct sr_op *op)
 		return;
 	t->counts.order_waits++;
 	from = mono_ns();
-	if (op->flags == SR_ORDER_PREEMPTED && !runs_elsewhere(target))
+	if ((op->flags & SR_ORDER_MASK) == SR_ORDER_PREEMPTED && !runs_elsewhere(target))
 		yield_cpu(t);
 	spin_for(t, target, word);
 	v = atomic_load(word);
@@ -157,7 +164,7 @@ static void keep_order(struct rthread *t, const struct sr_op *op)
 			}
 			if (!(v & W_WATCHED) && !atomic_compare_exchange_strong(word, &v, v | W_WATCHED))
 				continue;
-			sleep_on(t, word, v | W_WATCHED, BIT_WATCHER, until);
+			rpl_sleep_on(t, word, v | W_WATCHED, BIT_WATCHER, until);
 		}
 		rpl_stayed_awake(t);
 		rpl_log(t, LOG_IN, 0, 0, 0);
@@ -175,8 +182,17 @@ static void timed_sleep(struct rthread *t, _Atomic uint32_t *word, uint64_t unti
 {
 	atomic_fetch_add(&t->run->timed, 1);
 	while (mono_ns() < until && !atomic_load(&t->run->stopping))
-		sleep_on(t, word, atomic_load(word), BIT_OWNER, until);
+		rpl_sleep_on(t, word, atomic_load(word), BIT_OWNER, until);
 	atomic_fetch_sub(&t->run->timed, 1);
+}
+
+static void tell_watcher(struct rthread *t, const struct sr_wait *w, _Atomic uint32_t *word)
+{
+	struct rthread *watcher = w->waker == UINT32_MAX ? NULL : &t->run->threads[w->waker];
+
+	if (watcher && watcher->loop)
+		rpl_loop_ring(t, watcher);
+	rpl_futex_wake(word, INT_MAX, BIT_WATCHER);
 }
 
 static void do_wait(struct rthread *t, const struct sr_op *op)
@@ -188,9 +204,9 @@ static void do_wait(struct rthread *t, const struct sr_op *op)
 	uint32_t v = atomic_fetch_or(word, W_ARRIVED);
 
 	if (v & W_WATCHED)
-		rpl_futex_wake(word, INT_MAX, BIT_WATCHER);
-	if (w->watch_task != UINT32_MAX)
-		count_down(t, w->watch_task, w->watch_wait);
+		tell_watcher(t, w, word);
+	if (w->watch_task != UINT32_MAX && t->run->cfg.order != RPL_ORDER_CAUSAL)
+		rpl_release_wait(t, w->watch_task, w->watch_wait);
 	if (until) {
 		t->counts.sleeps++;
 		if (mono_ns() >= until) {
@@ -214,7 +230,7 @@ static void do_wait(struct rthread *t, const struct sr_op *op)
 		if (!(v & W_SLEEPER) && !atomic_compare_exchange_strong(word, &v, v | W_SLEEPER))
 			continue;
 		placed = true;
-		sleep_on(t, word, v | W_SLEEPER, BIT_OWNER, 0);
+		rpl_sleep_on(t, word, v | W_SLEEPER, BIT_OWNER, 0);
 	}
 	if (op->kind == SR_OP_WAIT) {
 		rpl_settle_wake(t, op, placed);
@@ -253,6 +269,45 @@ static void fork_child(struct rthread *t, const struct sr_op *op)
 	rpl_log(t, LOG_FORK, 0, op->arg, 0);
 }
 
+void rpl_simple_op(struct rthread *t, const struct sr_op *op)
+{
+	switch (op->kind) {
+	case SR_OP_RUN:
+		rpl_burn(t, op->value);
+		break;
+	case SR_OP_FORK:
+		fork_child(t, op);
+		break;
+	case SR_OP_EXEC:
+		rpl_exec(t);
+		break;
+	case SR_OP_NAME:
+		prctl(PR_SET_NAME, t->run->m->names[op->arg]);
+		break;
+	case SR_OP_NICE:
+		rpl_change_nice(t, (int)op->arg - 20);
+		break;
+	case SR_OP_CLASS:
+		rpl_change_class(t, op);
+		break;
+	default:
+		break;
+	}
+}
+
+/* Must this wake come after its target's sleep began? */
+static bool keeps_order(const struct rthread *t, const struct sr_op *wake)
+{
+	switch (t->run->cfg.order) {
+	case RPL_ORDER_WAIT:
+		return (wake->flags & SR_ORDER_MASK) >= SR_ORDER_QUEUED;
+	case RPL_ORDER_CAUSAL:
+		return wake->flags & SR_WAKE_ANSWERS;
+	default:
+		return false;
+	}
+}
+
 static void run_program(struct rthread *t)
 {
 	const struct sr_program *p = t->p;
@@ -261,37 +316,20 @@ static void run_program(struct rthread *t)
 	for (; !atomic_load_explicit(&t->run->stopping, memory_order_relaxed); op++) {
 		t->pc = op - p->ops;
 		switch (op->kind) {
-		case SR_OP_RUN:
-			rpl_burn(t, op->value);
-			break;
 		case SR_OP_WAKE:
 			t->counts.wakes++;
-			if (op->flags >= SR_ORDER_QUEUED && t->run->cfg.order & RPL_ORDER_WAIT)
-				keep_order(t, op);
-			count_down(t, op->arg, op->value);
+			if (keeps_order(t, op))
+				rpl_keep_order(t, op);
+			rpl_release_wait(t, op->arg, op->value);
 			break;
 		case SR_OP_WAIT:
 		case SR_OP_SLEEP:
 			do_wait(t, op);
 			break;
-		case SR_OP_FORK:
-			fork_child(t, op);
-			break;
-		case SR_OP_EXEC:
-			rpl_exec(t);
-			break;
-		case SR_OP_NAME:
-			prctl(PR_SET_NAME, t->run->m->names[op->arg]);
-			break;
-		case SR_OP_NICE:
-			rpl_change_nice(t, (int)op->arg - 20);
-			break;
-		case SR_OP_CLASS:
-			rpl_change_class(t, op);
-			break;
 		case SR_OP_END:
 			return;
 		default:
+			rpl_simple_op(t, op);
 			break;
 		}
 	}
@@ -315,7 +353,10 @@ void *rpl_thread_main(void *arg)
 				rpl_futex_wait(&run->gate, 1, BIT_OWNER, run->start_ns);
 		t->base_cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	}
-	run_program(t);
+	if (t->loop)
+		rpl_loop_main(t);
+	else
+		run_program(t);
 	t->counts.owed_ns = t->owed_ns > 0 ? (uint64_t)t->owed_ns : 0;
 	t->counts.paid_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - t->base_cpu_ns;
 	rpl_log(t, LOG_EXIT, 0, 0, SR_STATE_DEAD);

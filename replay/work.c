@@ -119,13 +119,15 @@ static bool was_remote(struct rthread *t)
 	       mono_ns() - atomic_load_explicit(&t->woken_ns, memory_order_relaxed) < AT_ONCE_NS;
 }
 
-void rpl_settle_wake(struct rthread *t, const struct sr_op *op, bool slept)
+void rpl_settle_wake(struct rthread *t, const struct sr_op *wait, bool slept)
 {
 	const struct rpl_run *run = t->run;
 	const struct sr_wake_cost *cost = run->cfg.recorded_wake.local_ns > 0 ? &run->cfg.recorded_wake :
 										&run->costs.wake;
-	double then = op->flags & SR_WAIT_REMOTE ? cost->remote_ns : cost->local_ns, now = 0;
+	double then = 0, now = 0;
 
+	if (wait)
+		then = wait->flags & SR_WAIT_REMOTE ? cost->remote_ns : cost->local_ns;
 	if (run->cfg.work == RPL_WORK_INSTRUCTIONS) {
 		t->owed_loops -= then * run->costs.loops_per_ns;
 		return;

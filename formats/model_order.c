@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Which recorded orders are dependencies, and which tasks are event loops: the rules are in model.h. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats/model_internal.h"
+
+/* A pair of tasks is a dialogue when each of them wakes the other at least this often, as a part of the other way. */
+#define DIALOGUE 10
+/* Who ends fewer of a task's waits, as a part of all, is none whose answers it waits for. */
+#define MASTER 3
+/* An event loop: so many waits, ended by different partners, after half of which it woke the one that had woken it. */
+#define LOOP_WAITS 16
+#define LOOP_PARTNERS 2
+
+struct wakes {
+	uint64_t *pair; /* waker << 32 | target, sorted */
+	size_t n;
+};
+
+static uint64_t pair_of(uint32_t waker, uint32_t target)
+{
+	return (uint64_t)waker << 32 | target;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static size_t lower_bound(const struct wakes *w, uint64_t pair)
+{
+	size_t lo = 0, hi = w->n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (w->pair[mid] < pair)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static size_t times(const struct wakes *w, uint32_t waker, uint32_t target)
+{
+	uint64_t pair = pair_of(waker, target);
+
+	return lower_bound(w, pair + 1) - lower_bound(w, pair);
+}
+
+static int count_wakes(const struct sr_model *m, struct wakes *w)
+{
+	size_t i, k;
+
+	for (i = 0; i < m->ntasks; i++)
+		for (k = 0; k < m->tasks[i].nops; k++)
+			w->n += m->tasks[i].ops[k].kind == SR_OP_WAKE;
+	w->pair = calloc(w->n + 1, sizeof(*w->pair));
+	if (!w->pair)
+		return -1;
+	w->n = 0;
+	for (i = 0; i < m->ntasks; i++)
+		for (k = 0; k < m->tasks[i].nops; k++)
+			if (m->tasks[i].ops[k].kind == SR_OP_WAKE)
+				w->pair[w->n++] = pair_of((uint32_t)i, m->tasks[i].ops[k].arg);
+	qsort(w->pair, w->n, sizeof(*w->pair), by_value);
+	return 0;
+}
+
+static bool ends_segment(const struct sr_op *op)
+{
+	return op->kind == SR_OP_WAIT || op->kind == SR_OP_SLEEP || op->kind == SR_OP_END;
+}
+
+static bool is_loop(const struct sr_program *p)
+{
+	size_t k, waits = 0, answered = 0, partners = 0;
+	uint32_t trigger = UINT32_MAX, seen[LOOP_PARTNERS];
+
+	for (k = 0; k < p->nops; k++) {
+		const struct sr_op *op = &p->ops[k];
+
+		if (ends_segment(op)) {
+			trigger = op->kind == SR_OP_WAIT ? p->waits[op->arg].waker : UINT32_MAX;
+			waits += trigger != UINT32_MAX;
+		} else if (op->kind == SR_OP_WAKE && op->arg == trigger) {
+			size_t s = 0;
+
+			trigger = UINT32_MAX; /* one answer is enough */
+			answered++;
+			while (s < partners && seen[s] != op->arg)
+				s++;
+			if (s == partners && partners < LOOP_PARTNERS)
+				seen[partners++] = op->arg;
+		}
+	}
+	return waits >= LOOP_WAITS && answered * 2 >= waits && partners == LOOP_PARTNERS;
+}
+
+/* Where each wait of p stands in its ops, to be freed. */
+static size_t *wait_ops(const struct sr_program *p)
+{
+	size_t *at = calloc(p->nwaits + 1, sizeof(*at)), k;
+
+	for (k = 0; at && k < p->nops; k++)
+		if (p->ops[k].kind == SR_OP_WAIT || p->ops[k].kind == SR_OP_SLEEP)
+			at[p->ops[k].arg] = k;
+	return at;
+}
+
+/* Did p wake `whom` in the segment that ends with the wait at op `at`? Then its message is a wake of its own. */
+static bool told(const struct sr_program *p, size_t at, uint32_t whom)
+{
+	while (at-- > 0 && !ends_segment(&p->ops[at]))
+		if (p->ops[at].kind == SR_OP_WAKE && p->ops[at].arg == whom)
+			return true;
+	return false;
+}
+
+static int judge_targets(struct sr_model *m, const struct wakes *wakes)
+{
+	size_t i, w;
+
+	for (i = 0; i < m->ntasks; i++) {
+		const struct sr_program *p = &m->tasks[i];
+		size_t *at, all = 0;
+
+		if (!p->nwaits || p->loop)
+			continue;
+		at = wait_ops(p);
+		if (!at)
+			return -1;
+		for (w = 0; w < p->nwaits; w++)
+			all += p->waits[w].waker != UINT32_MAX;
+		for (w = 0; w < p->nwaits; w++) {
+			uint32_t waker = p->waits[w].waker;
+			size_t there, back;
+
+			if (waker == UINT32_MAX || told(p, at[w], waker))
+				continue;
+			there = times(wakes, waker, (uint32_t)i);
+			back = times(wakes, (uint32_t)i, waker);
+			p->waits[w].answers = back * DIALOGUE >= there && there * DIALOGUE >= back &&
+					      there * MASTER >= all;
+		}
+		free(at);
+	}
+	return 0;
+}
+
+static void mark_wakes(struct sr_model *m)
+{
+	size_t i, k;
+
+	for (i = 0; i < m->ntasks; i++)
+		for (k = 0; k < m->tasks[i].nops; k++) {
+			struct sr_op *op = &m->tasks[i].ops[k];
+			const struct sr_program *target;
+
+			if (op->kind != SR_OP_WAKE || (op->flags & SR_ORDER_MASK) == SR_ORDER_NONE)
+				continue;
+			target = &m->tasks[op->arg];
+			if (op->value < target->nwaits && target->waits[op->value].waker == i &&
+			    target->waits[op->value].answers) {
+				op->flags |= SR_WAKE_ANSWERS;
+				m->counts.order_answers++;
+			}
+		}
+}
+
+int sr_model_find_causes(struct sr_model *m, struct sr_error *err)
+{
+	struct wakes wakes = { 0 };
+	size_t i;
+	int ret = -1;
+
+	for (i = 0; i < m->ntasks; i++) {
+		m->tasks[i].loop = is_loop(&m->tasks[i]);
+		m->counts.loops += m->tasks[i].loop;
+	}
+	if (count_wakes(m, &wakes) == 0 && judge_targets(m, &wakes) == 0) {
+		mark_wakes(m);
+		ret = 0;
+	}
+	free(wakes.pair);
+	return ret < 0 ? sr_fail(err, SR_ENVIRONMENT, "out of memory for the workload model") : 0;
+}

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Programs that are event loops (sr_program.loop), under RPL_ORDER_CAUSAL.
+ *
+ * An event loop sleeps until anything comes, and what came decides what it does. So its program is no list but a set of
+ * pieces, each with the one thing that it needs: what follows a wait needs the wait's wake; of that, what leads to a wake
+ * that answers (SR_WAKE_ANSWERS) needs that its target sleeps. The thread does the pieces in the recorded order
+ * as far as they can be done; when the next one cannot, it does what can, out of turn; when nothing can, it sleeps. So
+ * sleeps are lost where something has come early, as with every task, but also gained, where something is late.
+ *
+ * Pieces that fork, exec, sleep for a time or end are done in turn, and nothing beyond them is done before. That order
+ * leaves nobody waiting for ever: of all that is undone in the whole replay, what was recorded first can always be done.
+ */
+#include <stdlib.h>
+
+#include "replay/engine_internal.h"
+
+#define BELL_ASLEEP W_SLEEPER /* in rloop.bell, like in a wait's word: a ring wakes a sleeper */
+#define BELL_FORCED W_ARRIVED /* the watchdog's */
+#define AHEAD 16              /* waits that it looks ahead */
+#define HELD 64               /* answers that are put aside */
+#define HELD_AHEAD 8          /* with so many it does nothing out of turn */
+#define HELD_LIMIT_NS 1000000000u
+#define OUT_OF_TURN 0x80000000u /* in rloop.waits: what follows this wait may be done before what precedes it */
+
+struct rloop {
+	_Atomic uint32_t bell;    /* a futex; its lower bits count the rings */
+	const struct sr_op *main; /* the wait, sleep or end that the program has come to */
+	uint64_t until;           /* of a SLEEP: when it ends */
+	const struct sr_op *held[HELD];
+	uint64_t held_since[HELD];
+	unsigned nheld;
+	uint32_t *waits; /* where each wait stands in the ops; OUT_OF_TURN */
+	bool slept;      /* since the last piece */
+};
+
+static bool ends_piece(const struct sr_op *op)
+{
+	return op->kind == SR_OP_WAIT || op->kind == SR_OP_SLEEP || op->kind == SR_OP_END;
+}
+
+static const struct sr_op *end_of_piece(const struct sr_op *op)
+{
+	while (!ends_piece(op))
+		op++;
+	return op;
+}
+
+/* From op to the end of its piece there is nothing that must be done in turn. */
+static bool movable(const struct sr_op *op)
+{
+	for (; !ends_piece(op); op++)
+		if (op->kind != SR_OP_RUN && op->kind != SR_OP_WAKE && op->kind != SR_OP_NOP)
+			return false;
+	return true;
+}
+
+int rpl_loops_start(struct rpl_run *run)
+{
+	const struct sr_model *m = run->m;
+	size_t i, k, n = 0, nwaits = 0;
+	struct rloop *l;
+	uint32_t *waits;
+
+	if (run->cfg.order != RPL_ORDER_CAUSAL)
+		return 0;
+	for (i = 0; i < m->ntasks; i++)
+		if (m->tasks[i].loop && m->tasks[i].nops < OUT_OF_TURN) {
+			n++;
+			nwaits += m->tasks[i].nwaits;
+		}
+	run->loops = l = calloc(n + 1, sizeof(*l));
+	run->loop_waits = waits = calloc(nwaits + 1, sizeof(*waits));
+	if (!l || !waits)
+		return -1;
+	for (i = 0; i < m->ntasks; i++) {
+		const struct sr_program *p = &m->tasks[i];
+
+		if (!p->loop || p->nops >= OUT_OF_TURN)
+			continue;
+		for (k = 0; k < p->nops; k++)
+			if (p->ops[k].kind == SR_OP_WAIT || p->ops[k].kind == SR_OP_SLEEP)
+				waits[p->ops[k].arg] = (uint32_t)k |
+						       (movable(&p->ops[k + 1]) && end_of_piece(&p->ops[k + 1])->kind ==
+											   SR_OP_WAIT ?
+								OUT_OF_TURN :
+								0);
+		l->waits = waits;
+		waits += p->nwaits;
+		run->threads[i].loop = l++;
+	}
+	return 0;
+}
+
+void rpl_loop_ring(struct rthread *by, struct rthread *t)
+{
+	_Atomic uint32_t *bell = &t->loop->bell;
+	uint32_t v = atomic_load(bell);
+	bool locked = false;
+	uint64_t from = 0;
+
+	do {
+		if (v & BELL_ASLEEP && !locked) {
+			from = rpl_lock_wake(by->run, t);
+			locked = true;
+		}
+	} while (!atomic_compare_exchange_weak(bell, &v, ((v + 1) & W_COUNT) | (v & BELL_FORCED)));
+	if (!(v & BELL_ASLEEP)) {
+		if (locked)
+			rpl_unlock_wake(by->run);
+		return;
+	}
+	rpl_place_wake(by, t, from);
+	rpl_wake_up(by, t, bell);
+}
+
+static bool released(const struct rthread *t, uint32_t wait)
+{
+	return !(atomic_load(&t->words[wait]) & W_COUNT);
+}
+
+static _Atomic uint32_t *target_word(const struct rthread *t, const struct sr_op *wake)
+{
+	return &t->run->threads[wake->arg].words[wake->value];
+}
+
+/* Has the target of a wake come to its wait? If not, it will ring when it does. */
+static bool target_sleeps(const struct rthread *t, const struct sr_op *wake)
+{
+	_Atomic uint32_t *word = target_word(t, wake);
+	uint32_t v = atomic_load(word);
+
+	while (!(v & W_ARRIVED) && v & W_COUNT)
+		if (v & W_WATCHED || atomic_compare_exchange_weak(word, &v, v | W_WATCHED))
+			return false;
+	return true;
+}
+
+static void piece_begins(struct rthread *t, const struct sr_op *wait)
+{
+	struct rloop *l = t->loop;
+
+	if (!wait || wait->kind == SR_OP_WAIT)
+		rpl_settle_wake(t, wait, l->slept);
+	if (wait && wait->kind == SR_OP_WAIT) {
+		t->counts.waits_slept += l->slept;
+		t->counts.waits_passed += !l->slept;
+	}
+	l->slept = false;
+}
+
+/* The wake that what begins at op leads to, if it answers; NULL: none, or one that does not. */
+static const struct sr_op *answer_after(const struct sr_op *op)
+{
+	while (!ends_piece(op) && op->kind != SR_OP_WAKE)
+		op++;
+	return op->kind == SR_OP_WAKE && op->flags & SR_WAKE_ANSWERS ? op : NULL;
+}
+
+/* What begins at op up to its wake, and the wake. Returns what comes next. */
+static const struct sr_op *do_answer(struct rthread *t, const struct sr_op *op)
+{
+	for (; !ends_piece(op); op++) {
+		t->pc = (uint32_t)(op - t->p->ops);
+		if (op->kind != SR_OP_WAKE) {
+			rpl_simple_op(t, op);
+			continue;
+		}
+		t->counts.wakes++;
+		rpl_release_wait(t, op->arg, op->value);
+		return op + 1;
+	}
+	return op;
+}
+
+/* Goes on from op; in_turn: it is the program's own course that has come there. What leads to an answer is put aside
+ * where there is nothing to be answered yet. */
+static void do_piece(struct rthread *t, const struct sr_op *op, bool in_turn)
+{
+	struct rloop *l = t->loop;
+
+	while (!ends_piece(op)) {
+		const struct sr_op *wake = answer_after(op);
+
+		if (wake && !target_sleeps(t, wake)) {
+			if (in_turn && (l->nheld == HELD || !movable(op)))
+				break; /* it goes on there when it can */
+			if (l->nheld < HELD) {
+				t->counts.order_waits++;
+				l->held_since[l->nheld] = mono_ns();
+				l->held[l->nheld++] = op;
+				op = wake + 1;
+				continue;
+			}
+		}
+		op = do_answer(t, op);
+	}
+	if (in_turn) {
+		l->main = op;
+		l->until = 0;
+	}
+}
+
+/* A piece whose target sleeps by now, or has been waited for too long. */
+static bool do_held(struct rthread *t, bool force)
+{
+	struct rloop *l = t->loop;
+	unsigned i;
+
+	for (i = 0; i < l->nheld; i++) {
+		const struct sr_op *op = l->held[i];
+		bool late = force || mono_ns() - l->held_since[i] > HELD_LIMIT_NS;
+
+		if (!late && !target_sleeps(t, answer_after(op)))
+			continue;
+		t->counts.order_expired += late;
+		t->counts.order_wait_ns += mono_ns() - l->held_since[i];
+		for (l->nheld--; i < l->nheld; i++) {
+			l->held[i] = l->held[i + 1];
+			l->held_since[i] = l->held_since[i + 1];
+		}
+		if (l->slept) {
+			t->counts.order_blocks++;
+			piece_begins(t, NULL);
+		}
+		do_answer(t, op);
+		return true;
+	}
+	return false;
+}
+
+/* What follows a later wait whose wake has come. */
+static bool do_out_of_turn(struct rthread *t)
+{
+	struct rloop *l = t->loop;
+	const struct sr_program *p = t->p;
+	uint32_t k, end = l->main->arg + AHEAD;
+
+	if (!(l->waits[l->main->arg] & OUT_OF_TURN))
+		return false;
+	for (k = l->main->arg + 1; k < p->nwaits && k < end; k++) {
+		const struct sr_op *op = &p->ops[l->waits[k] & ~OUT_OF_TURN];
+
+		if (op->kind != SR_OP_WAIT || !(l->waits[k] & OUT_OF_TURN))
+			return false;
+		if (!released(t, k) || atomic_load(&t->words[k]) & W_DONE)
+			continue;
+		atomic_fetch_or(&t->words[k], W_DONE);
+		t->counts.out_of_turn++;
+		piece_begins(t, op);
+		do_piece(t, op + 1, false);
+		return true;
+	}
+	return false;
+}
+
+static bool do_main(struct rthread *t, bool force)
+{
+	struct rloop *l = t->loop;
+	const struct sr_op *op = l->main;
+
+	if (op->kind == SR_OP_END)
+		return false;
+	if (!ends_piece(op)) { /* within a piece */
+		const struct sr_op *wake = answer_after(op);
+
+		if (wake && !force && !target_sleeps(t, wake) && (l->nheld == HELD || !movable(op)))
+			return false;
+		l->slept = false;
+		do_piece(t, force ? do_answer(t, op) : op, true);
+		return true;
+	}
+	if (op->kind == SR_OP_WAIT && atomic_load(&t->words[op->arg]) & W_DONE) {
+		l->main = end_of_piece(op + 1);
+		return true;
+	}
+	if (op->kind == SR_OP_WAIT ? !released(t, op->arg) && !force : l->until && mono_ns() < l->until)
+		return false;
+	piece_begins(t, op);
+	do_piece(t, op + 1, true);
+	return true;
+}
+
+/* Sleeps until the bell has rung since it was read, or until a time. */
+static void rest(struct rthread *t, uint32_t seen, uint64_t until)
+{
+	struct rloop *l = t->loop;
+	uint32_t v = seen;
+
+	rpl_log(t, LOG_OUT, 0, 0, SR_STATE_SLEEPING);
+	rpl_went_to_sleep(t);
+	if (!atomic_compare_exchange_strong(&l->bell, &v, seen | BELL_ASLEEP)) {
+		rpl_stayed_awake(t);
+		rpl_log(t, LOG_IN, 0, 0, 0);
+		return;
+	}
+	if (until)
+		atomic_fetch_add(&t->run->timed, 1);
+	rpl_sleep_on(t, &l->bell, seen | BELL_ASLEEP, BIT_OWNER, until);
+	if (until)
+		atomic_fetch_sub(&t->run->timed, 1);
+	l->slept = true;
+	v = atomic_load(&l->bell);
+	while (v & BELL_ASLEEP)
+		if (atomic_compare_exchange_weak(&l->bell, &v, v & ~BELL_ASLEEP)) {
+			rpl_place_self(t); /* nobody rang: its time has come */
+			break;
+		}
+	rpl_log(t, LOG_IN, 0, 0, 0);
+}
+
+void rpl_loop_main(struct rthread *t)
+{
+	struct rloop *l = t->loop;
+	const _Atomic uint32_t *stopping = &t->run->stopping;
+
+	do_piece(t, t->p->ops, true);
+	while (!atomic_load_explicit(stopping, memory_order_relaxed)) {
+		uint32_t seen = atomic_load(&l->bell);
+		bool force = seen & BELL_FORCED;
+		uint64_t until = 0;
+
+		if (force)
+			atomic_fetch_and(&l->bell, ~BELL_FORCED);
+		t->pc = (uint32_t)(l->main - t->p->ops);
+		if (l->main->kind == SR_OP_SLEEP && !l->until) {
+			t->counts.sleeps++;
+			l->until = rpl_sleep_until(t, l->main);
+			t->counts.sleeps_late += l->until && mono_ns() >= l->until;
+			if (!l->until)
+				l->until = 1;
+		}
+		if (do_held(t, force) || do_main(t, force) ||
+		    (l->main->kind == SR_OP_WAIT && l->nheld < HELD_AHEAD && do_out_of_turn(t)))
+			continue;
+		if (force)
+			continue;
+		if (l->main->kind == SR_OP_END && !l->nheld)
+			return;
+		if (l->main->kind == SR_OP_SLEEP)
+			until = l->until;
+		else if (l->nheld)
+			until = l->held_since[0] + HELD_LIMIT_NS + 1000000;
+		rest(t, seen, until);
+	}
+}
