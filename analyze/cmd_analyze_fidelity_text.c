@@ -11,16 +11,18 @@ static const char *measured(char *buf, size_t len, const struct ana_fidelity_row
 {
 	if (isnan(v))
 		return "-";
-	snprintf(buf, len, r->kind == ANA_MEASURE_ERROR ? "%+.1f %%" : "%.1f %%", v * 100);
+	snprintf(buf, len, "%s%.*f", r->kind == ANA_MEASURE_ERROR && v >= 0 ? "+" : "", fabs(v) < 10 ? 1 : 0, v * 100);
 	return buf;
 }
 
 static const char *spread(char *buf, size_t len, const struct ana_fidelity_row *r)
 {
+	char lo[32], hi[32];
+
 	if (!r->recordings)
 		return "-";
-	snprintf(buf, len, r->kind == ANA_MEASURE_ERROR ? "%+.1f .. %+.1f %%" : "%.1f .. %.1f %%", r->spread_lo * 100,
-		 r->spread_hi * 100);
+	snprintf(buf, len, "%s .. %s", measured(lo, sizeof(lo), r, r->spread_lo),
+		 measured(hi, sizeof(hi), r, r->spread_hi));
 	return buf;
 }
 
@@ -31,20 +33,19 @@ static const char *metric(char *buf, size_t len, const struct ana_fidelity_row *
 
 static void measures(const struct fidelity_view *v)
 {
-	char a[48], b[48], c[32], d[48], target[16];
+	char a[48], b[48], c[32], d[80], target[16];
 
-	printf("%-24s %11s %11s %10s %19s %6s  %s\n", "measure", "recorded", "replayed", "error", "own spread",
-	       "target", "verdict");
+	printf("%-24s %11s %11s %9s %18s %8s  %s\n", "measure", "recorded", "replayed", "error %", "own spread %",
+	       "target %", "verdict");
 	for (size_t i = 0; i < v->report.nrows; i++) {
 		const struct ana_fidelity_row *r = &v->report.rows[i];
 
-		snprintf(target, sizeof(target), "%.0f %%", r->target * 100);
-		printf("%-24s %11s %11s %10s %19s %6s  %s\n", r->name, metric(a, sizeof(a), r, r->recorded),
+		snprintf(target, sizeof(target), "%.0f", r->target * 100);
+		printf("%-24s %11s %11s %9s %18s %8s  %s\n", r->name, metric(a, sizeof(a), r, r->recorded),
 		       metric(b, sizeof(b), r, r->replayed), measured(c, sizeof(c), r, r->value),
 		       spread(d, sizeof(d), r), isnan(r->target) ? "-" : target, ana_close_name(r->verdict));
 	}
-	puts("\nError: of the recorded value. Distances, and errors by task, are best at 0 %, recall and precision at"
-	     " 100 %.");
+	puts("\nErrors are parts of the recorded value; distances are best at 0 %, recall and precision at 100 %.");
 	if (v->nfiles > 1)
 		printf("Replayed and error: the median of %zu replays.\n", v->nfiles);
 	if (v->nfurther)
@@ -72,7 +73,8 @@ static void bar(double share, double most, bool last)
 	static const char full[] = "#########################";
 	int n = most > 0 ? (int)lround(share / most * BAR) : 0;
 
-	printf("  %5.1f %% %.*s", share * 100, share > 0 && n == 0 ? 1 : n, share > 0 && n == 0 ? "." : full);
+	printf("  %5.1f %%%s%.*s", share * 100, last && share <= 0 ? "" : " ", share > 0 && n == 0 ? 1 : n,
+	       share > 0 && n == 0 ? "." : full);
 	if (!last)
 		printf("%*s", BAR - (share > 0 && n == 0 ? 1 : n), "");
 }

@@ -40,27 +40,8 @@ static bool has(const char *name)
 
 static void finish(struct trace *t, char path[80], const char *suffix)
 {
-	char name[80];
-
-	assert_int_equal(srz_put_tasks(t->w, &t->starts, &t->err), 0);
-	if (srz_close(t->w, &t->err) < 0)
-		fail_msg("%s", t->err.text);
-	sr_task_starts_release(&t->starts);
-	snprintf(name, sizeof(name), "%s.%s", t->path, suffix);
-	assert_int_equal(rename(t->path, name), 0);
-	memcpy(path, name, sizeof(name));
-}
-
-static void meta(struct trace *t, const char *key, const char *value)
-{
-	assert_int_equal(srz_put_meta(t->w, key, value, &t->err), 0);
-}
-
-static void bind_to(struct trace *t, uint64_t at, int32_t tid, uint32_t source)
-{
-	struct sr_event ev = { .time_ns = at, .kind = SR_EV_BIND, .u.bind = { .tid = tid, .source = source } };
-
-	assert_int_equal(srz_put_events(t->w, SRZ_STREAM_ENGINE, &ev, 1, &t->err), 0);
+	snprintf(path, 80, "%.70s.%s", t->path, suffix);
+	trace_keep(t, path);
 }
 
 /* Two tasks on two cpus: a (10 ms of CPU) wakes b (5 ms) `wakes` times; scale stretches all. Task 99 is no part of it. */
@@ -98,14 +79,14 @@ static void write_replay(unsigned wakes, unsigned scale, uint64_t latency, bool 
 	struct trace t;
 
 	trace_begin(&t, "system");
-	meta(&t, "engine", "live");
-	meta(&t, "replay.count.order_waits", "17");
-	meta(&t, "replay.count.order_expired", "nonsense");
+	trace_meta(&t, "engine", "live");
+	trace_meta(&t, "replay.count.order_waits", "17");
+	trace_meta(&t, "replay.count.order_expired", "nonsense");
 	trace_task(&t, 70, "a", 'S', 0);
 	trace_task(&t, 71, "b", 'S', 0);
 	if (bound) {
-		bind_to(&t, 90 * MS, 70, 1);
-		bind_to(&t, 90 * MS, 71, 2);
+		trace_bind(&t, 90 * MS, 70, 1);
+		trace_bind(&t, 90 * MS, 71, 2);
 	}
 	ping(&t, 70, 71, wakes, scale, latency);
 	finish(&t, replay, "rep");
@@ -194,8 +175,8 @@ static void test_errors_of_tasks_do_not_cancel(void **state)
 	/* Swapped: what a should do does b, and the reverse; the totals are right. */
 	write_recording();
 	trace_begin(&t, "system");
-	bind_to(&t, 90 * MS, 70, 2);
-	bind_to(&t, 90 * MS, 71, 1);
+	trace_bind(&t, 90 * MS, 70, 2);
+	trace_bind(&t, 90 * MS, 71, 1);
 	ping(&t, 70, 71, 5, 1, 1000);
 	finish(&t, replay, "rep");
 	fidelity();
@@ -217,8 +198,8 @@ static void test_concurrency_is_in_parts_of_the_recorded_mean(void **state)
 	trace_switch(&t, 200, 1, 11, SR_STATE_SLEEPING, 0);
 	finish(&t, recording, "rec");
 	trace_begin(&t, "system");
-	bind_to(&t, 90, 70, 1);
-	bind_to(&t, 90, 71, 2);
+	trace_bind(&t, 90, 70, 1);
+	trace_bind(&t, 90, 71, 2);
 	trace_switch(&t, 100, 0, 0, 0, 70);
 	trace_switch(&t, 200, 0, 70, SR_STATE_SLEEPING, 71);
 	trace_switch(&t, 300, 0, 71, SR_STATE_SLEEPING, 0);
@@ -261,11 +242,11 @@ static void test_a_self_recorded_replay_takes_its_cpu_time_from_the_engine(void 
 
 	write_recording();
 	trace_begin(&t, "self");
-	meta(&t, "source", "self");
-	meta(&t, "engine", "live");
-	meta(&t, "replay.count.paid_ns", "38500000");
-	bind_to(&t, 90 * MS, 70, 1);
-	bind_to(&t, 90 * MS, 71, 2);
+	trace_meta(&t, "source", "self");
+	trace_meta(&t, "engine", "live");
+	trace_meta(&t, "replay.count.paid_ns", "38500000");
+	trace_bind(&t, 90 * MS, 70, 1);
+	trace_bind(&t, 90 * MS, 71, 2);
 	for (unsigned i = 0; i < 5; i++) {
 		trace_waking(&t, 110 * MS + i * MS, 0, 70, 71, 0);
 		trace_switch(&t, 110 * MS + i * MS + 1000, 0, 0, 0, 71);

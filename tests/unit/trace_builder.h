@@ -94,6 +94,29 @@ static inline void trace_exit(struct trace *t, uint64_t at, unsigned cpu, int32_
 					.u.exit = { .tid = tid, .prio = 120, .group_dead = 1 } });
 }
 
+static inline void trace_meta(struct trace *t, const char *key, const char *value)
+{
+	assert_int_equal(srz_put_meta(t->w, key, value, &t->err), 0);
+}
+
+/* A replay's tid stands for a task of its recording from here on. */
+static inline void trace_bind(struct trace *t, uint64_t at, int32_t tid, uint32_t source)
+{
+	struct sr_event ev = { .time_ns = at, .kind = SR_EV_BIND, .u.bind = { .tid = tid, .source = source } };
+
+	assert_int_equal(srz_put_events(t->w, SRZ_STREAM_ENGINE, &ev, 1, &t->err), 0);
+}
+
+/* Completes the file, which gets this name. */
+static inline void trace_keep(struct trace *t, const char *path)
+{
+	assert_int_equal(srz_put_tasks(t->w, &t->starts, &t->err), 0);
+	if (srz_close(t->w, &t->err) < 0)
+		fail_msg("%s", t->err.text);
+	sr_task_starts_release(&t->starts);
+	assert_int_equal(rename(t->path, path), 0);
+}
+
 /* Completes the file and opens it; the file is gone from its folder already. */
 static inline struct srz_reader *trace_end(struct trace *t)
 {
