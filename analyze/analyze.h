@@ -223,12 +223,21 @@ struct ana_doubt {
 	int64_t run;
 	double lost_share, disturbance; /* negative: not known */
 };
+struct ana_poor { /* replays under the kernel's own placement that were not close to their recording (fidelity.h) */
+	const char *arm; /* "base", "candidate" */
+	char *trace;
+	char measure[56]; /* "fidelity.makespan_error" */
+	double value;     /* median of the runs */
+	size_t runs;
+};
 struct ana_comparison {
 	struct ana_cell *cells; /* by trace, then metric */
 	size_t ncells;
 	size_t base_runs, cand_runs, unpaired; /* unpaired: runs without a round of the other arm */
 	struct ana_doubt *doubts;              /* runs whose recording is to be used with care (cost.h) */
 	size_t ndoubts;
+	struct ana_poor *poor;
+	size_t npoor;
 };
 /* A selector that is wrong, matches nothing (the text says what there is) or too much: SR_USAGE. */
 int ana_compare(struct ana_db *db, const char *base, const char *cand, const struct ana_compare_options *o,

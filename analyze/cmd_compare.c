@@ -155,6 +155,18 @@ static void print_doubts(const struct ana_comparison *c)
 	}
 }
 
+static void print_poor(const struct ana_comparison *c)
+{
+	for (size_t i = 0; i < c->npoor; i++) {
+		const struct ana_poor *p = &c->poor[i];
+		char trace[80], value[48];
+
+		cmd_warn("%s, %s: %s is %s (median of %zu): a comparison that rests on these replays is doubtful",
+			 p->arm, printable(trace, sizeof(trace), p->trace), p->measure,
+			 format_metric(value, sizeof(value), p->measure, "ratio", p->value), p->runs);
+	}
+}
+
 static int run(const void *options, int nargs, char **args, struct sr_error *err)
 {
 	const struct options *o = options;
@@ -181,6 +193,7 @@ static int run(const void *options, int nargs, char **args, struct sr_error *err
 	else
 		print_table(&c, args[0], args[1]);
 	print_doubts(&c);
+	print_poor(&c);
 	for (size_t i = 0; i < c.ncells; i++)
 		if (c.cells[i].s.verdict == ANA_REGRESSED || (o->strict && c.cells[i].s.verdict == ANA_UNKNOWN))
 			ret = SR_ANSWER_NO;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Two arms out of the database, paired by round. */
 #include "analyze/db_internal.h"
+#include "analyze/fidelity.h"
 
 #include <fnmatch.h>
 #include <stdio.h>
@@ -402,11 +403,59 @@ static int note_doubts(const struct arm *a, struct ana_comparison *out, size_t *
 	return 0;
 }
 
+static bool identity_is(const struct ana_db_run *r, unsigned which, const char *value)
+{
+	return r->identity[which] && !strcmp(r->identity[which], value);
+}
+
+/* A measure over the arm's runs of one trace, which begin at first. */
+static int note_poor_measure(const struct arm *a, size_t first, const struct ana_metric *m, double *v,
+			     struct ana_comparison *out, size_t *cap, struct sr_error *err)
+{
+	const struct ana_db_run *run = &a->runs.v[first];
+	struct ana_poor *p;
+	size_t n = 0;
+
+	for (size_t i = first; i < a->runs.n; i++)
+		if (!strcmp(trace_of(&a->runs.v[i]), trace_of(run)))
+			n += ana_get(&a->metrics[i], m->name, &v[n]);
+	if (!ana_fidelity_is_poor(m->name, ana_median(v, n), identity_is(run, ANA_ID_WORK, "time")))
+		return 0;
+	if (ana_reserve(&out->poor, cap, out->npoor + 1, sizeof(*out->poor), err) < 0)
+		return -1;
+	p = &out->poor[out->npoor];
+	*p = (struct ana_poor){ .arm = a->what, .value = ana_median(v, n), .runs = n };
+	memcpy(p->measure, m->name, sizeof(p->measure));
+	p->trace = strdup(run->trace_name ? run->trace_name : trace_of(run));
+	if (!p->trace)
+		return ana_no_memory(err);
+	out->npoor++;
+	return 0;
+}
+
+/* Another policy may well change what was recorded; only the kernel's own placement should resemble it. */
+static int note_poor(const struct arm *a, struct ana_comparison *out, size_t *cap, struct sr_error *err)
+{
+	double *v = calloc(a->runs.n, sizeof(*v));
+	int ret = v ? 0 : ana_no_memory(err);
+
+	for (size_t i = 0; ret == 0 && i < a->runs.n; i++) {
+		bool seen = !identity_is(&a->runs.v[i], ANA_ID_POLICY, "kernel") || is_recorded(&a->runs.v[i]);
+
+		for (size_t k = 0; k < i && !seen; k++)
+			seen = !strcmp(trace_of(&a->runs.v[i]), trace_of(&a->runs.v[k]));
+		for (size_t k = 0; ret == 0 && !seen && k < a->metrics[i].nmetrics; k++)
+			ret = note_poor_measure(a, i, &a->metrics[i].metrics[k], v, out, cap, err);
+	}
+	free(v);
+	return ret;
+}
+
 static int compare_arms(const struct arm *base, const struct arm *cand, const struct ana_compare_options *o,
 			struct ana_comparison *out, struct sr_error *err)
 {
 	struct round *rounds = NULL;
-	size_t n, cap = 0, doubts_cap = 0;
+	size_t n, cap = 0, doubts_cap = 0, poor_cap = 0;
 	int ret = -1;
 
 	for (size_t i = 0; i < base->runs.n; i++)
@@ -415,7 +464,8 @@ static int compare_arms(const struct arm *base, const struct arm *cand, const st
 				return sr_fail(err, SR_USAGE, "base '%s' and candidate '%s' both match run %lld",
 					       base->selector, cand->selector, (long long)base->runs.v[i].id);
 	if (pair_rounds(base, cand, &rounds, &n, err) < 0 || note_doubts(base, out, &doubts_cap, err) < 0 ||
-	    note_doubts(cand, out, &doubts_cap, err) < 0)
+	    note_doubts(cand, out, &doubts_cap, err) < 0 || note_poor(base, out, &poor_cap, err) < 0 ||
+	    note_poor(cand, out, &poor_cap, err) < 0)
 		goto out;
 	out->base_runs = base->runs.n;
 	out->cand_runs = cand->runs.n;
@@ -465,5 +515,8 @@ void ana_comparison_release(struct ana_comparison *c)
 		free(c->cells[i].trace);
 	free(c->cells);
 	free(c->doubts);
+	for (size_t i = 0; i < c->npoor; i++)
+		free(c->poor[i].trace);
+	free(c->poor);
 	memset(c, 0, sizeof(*c));
 }

@@ -22,12 +22,21 @@ static const char *const shown[] = { "makespan_ns",
 				     "balancer_cpu_ns",
 				     NULL };
 
-static const char *const shown_fidelity[] = { "fidelity.makespan_error",         "fidelity.cpu_time_error",
-					      "fidelity.voluntary_switch_error", "fidelity.involuntary_switch_error",
-					      "fidelity.wakeup_error",           "fidelity.wakeup_latency_distance",
-					      "fidelity.concurrency_distance",   "fidelity.wake_edges_recall",
-					      "fidelity.wake_edges_precision",   "fidelity.order_waits",
-					      "fidelity.order_waits_blocked",    NULL };
+static const char *const shown_fidelity[] = { "fidelity.makespan_error",
+					      "fidelity.cpu_time_error",
+					      "fidelity.voluntary_switch_error",
+					      "fidelity.involuntary_switch_error",
+					      "fidelity.wakeup_error",
+					      "fidelity.wakeup_latency_p50_error",
+					      "fidelity.wakeup_latency_p95_error",
+					      "fidelity.wakeup_latency_p99_error",
+					      "fidelity.wakeup_latency_distance",
+					      "fidelity.concurrency_distance",
+					      "fidelity.wake_edges_recall",
+					      "fidelity.wake_edges_precision",
+					      "fidelity.order_waits",
+					      "fidelity.order_waits_blocked",
+					      NULL };
 
 static size_t values_of(const struct replay_arm *arm, const char *name, double *v)
 {

@@ -112,4 +112,23 @@ t_status 4 "$SCHEDREC" compare --db "$T/text.db" policy=a policy=b && t_one_line
 t_status 4 "$SCHEDREC" compare --db "$T/empty.db" policy=a policy=b && t_one_line "$T/err"
 t_ok
 
+t_case "replays that were not close to their recording are told, where that makes a comparison doubtful"
+poor() { # LABEL WORK MEASURE VALUE
+	arm kernel "$1" 2 1e9 100
+	sqlite3 "$db" "update run set work = '$2' where label = '$1';
+		insert into metric select id, '$3', 'ratio', $4 from run where label = '$1'"
+}
+poor slow-replay time fidelity.wake_edges_recall 0.5
+poor instructions instructions fidelity.cpu_time_error 0.3
+poor other-policy time fidelity.cpu_time_error 0.3
+sqlite3 "$db" "update run set policy = 'bld' where label = 'other-policy'"
+# of these the makespan is in the rows of all
+sqlite3 "$db" "update metric set value = 0.01 where name = 'fidelity.makespan_error' and run_id in
+	(select id from run where label in ('slow-replay', 'instructions', 'other-policy'))"
+t_status 0 "$SCHEDREC" compare --db "$db" label=instructions label=slow-replay
+t_one_line "$T/err" && t_match 'candidate, build.srz: fidelity.wake_edges_recall is 50.0 % .median of 2.' "$T/err"
+t_status 0 "$SCHEDREC" compare --db "$db" label=instructions label=other-policy
+t_equal '' "$(cat "$T/err")"
+t_ok
+
 t_done
