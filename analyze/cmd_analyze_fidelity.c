@@ -98,8 +98,8 @@ static int add_counts(struct fidelity_view *v, const struct srz_reader *r, struc
 struct job {
 	const struct analyze_options *o;
 	struct analyze_file *files;
-	size_t n, source, nfurther;
-	const char *further[sizeof(((struct sr_strings *)0)->v) / sizeof(char *)];
+	size_t n, source;
+	struct sr_strings further;
 	struct ana_recording *recording;
 	struct ana_fidelity *sides;
 };
@@ -119,7 +119,7 @@ static int open_files(struct job *j, struct table *table, char **args, struct sr
 		return -1;
 	for (other = 0; other < j->o->against.n; other++)
 		if (other != j->source)
-			j->further[j->nfurther++] = j->o->against.v[other];
+			j->further.v[j->further.n++] = j->o->against.v[other];
 	return 0;
 }
 
@@ -136,8 +136,8 @@ static int read_files(struct job *j, struct sr_error *err)
 		    ana_fidelity_add(&j->sides[i], r, err) < 0)
 			return -1;
 	}
-	for (size_t i = 0; i < j->nfurther; i++)
-		if (ana_fidelity_of(j->recording, j->further[i], &j->sides[0], &j->sides[j->n + i], err) < 0)
+	for (size_t i = 0; i < j->further.n; i++)
+		if (ana_fidelity_of(j->recording, j->further.v[i], &j->sides[0], &j->sides[j->n + i], err) < 0)
 			return -1;
 	return 0;
 }
@@ -164,8 +164,8 @@ static int print(struct job *j, struct table *t, struct sr_error *err)
 	struct fidelity_view v = { .files = j->files,
 				   .nfiles = j->n,
 				   .source = j->o->against.v[j->source],
-				   .further = j->further,
-				   .nfurther = j->nfurther,
+				   .further = j->further.v,
+				   .nfurther = j->further.n,
 				   .window = j->sides[0].window,
 				   .task_glob = j->sides[0].task_glob };
 	int ret = -1;
@@ -173,7 +173,7 @@ static int print(struct job *j, struct table *t, struct sr_error *err)
 	for (size_t i = 0; i < j->n; i++)
 		if (add_counts(&v, j->files[i].reader, err) < 0)
 			goto out;
-	if (ana_fidelity_report(j->sides, j->n, j->sides + j->n, j->nfurther, &v.report, err) < 0)
+	if (ana_fidelity_report(j->sides, j->n, j->sides + j->n, j->further.n, &v.report, err) < 0)
 		goto out;
 	if (t->form == TABLE_AS_JSON) {
 		cmd_json_open(t->json, NULL, '{');
@@ -199,26 +199,25 @@ out:
 
 int view_fidelity(const struct analyze_options *o, struct table *table, int nargs, char **args, struct sr_error *err)
 {
-	struct job j = { .o = o,
-			 .n = (size_t)nargs,
-			 .files = calloc((size_t)nargs, sizeof(*j.files)),
-			 .sides = calloc((size_t)nargs + o->against.n, sizeof(*j.sides)) };
+	struct analyze_file *files = calloc((size_t)nargs, sizeof(*files));
+	struct ana_fidelity *sides = calloc((size_t)nargs + o->against.n, sizeof(*sides));
+	struct job j = { .o = o, .n = (size_t)nargs, .files = files, .sides = sides };
 	int ret = -1;
 
-	if (!j.files || !j.sides)
+	if (!files || !sides)
 		sr_fail(err, SR_ENVIRONMENT, "out of memory");
 	else if (open_files(&j, table, args, err) == 0 && read_files(&j, err) == 0)
 		ret = print(&j, table, err);
 	for (size_t i = 0; ret == 0 && o->db && i < j.n; i++)
-		ret = analyze_store(o, &j.files[i], err);
-	for (size_t i = 0; j.sides && i < j.n + j.nfurther; i++)
-		ana_fidelity_release(&j.sides[i]);
-	for (size_t i = 0; j.files && i < j.n; i++) {
-		ana_result_release(&j.files[i].result);
-		srz_reader_free(j.files[i].reader);
+		ret = analyze_store(o, &files[i], err);
+	for (size_t i = 0; sides && i < j.n + j.further.n; i++)
+		ana_fidelity_release(&sides[i]);
+	for (size_t i = 0; files && i < j.n; i++) {
+		ana_result_release(&files[i].result);
+		srz_reader_free(files[i].reader);
 	}
 	ana_recording_free(j.recording);
-	free(j.files);
-	free(j.sides);
+	free(files);
+	free(sides);
 	return ret;
 }

@@ -185,7 +185,7 @@ static const struct {
 	{ "fidelity.cpu_time_error", 0.10, true, false },
 	{ "fidelity.makespan_error", 0.15, true, false },
 	{ "fidelity.voluntary_switch_error", 0.20, false, false },
-	{ "fidelity.wake_edges_recall", 0.80, false, true },
+	{ "fidelity.wake_edges_recall", 0.70, false, true },
 };
 
 bool ana_fidelity_is_poor(const char *measure, double v, bool work_is_time)
