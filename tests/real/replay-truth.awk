@@ -60,30 +60,56 @@ function foreign_ns(k) {
 
 # It runs on this cpu from `from` on.
 function goes_in(k, from) {
+	if (k in in_ns)
+		leaves(k)
 	if (k in ready_ns)
 		waited[k] += from - ready_ns[k]
 	delete ready_ns[k]
 	delete asleep[k]
-	if (!(k in in_ns))
-		in_ns[k] = from
+	in_ns[k] = from
+	on[k] = $2
 	running[$2] = k
 	if (index("," ran_on[k] ",", "," $2 ",") == 0)
 		ran_on[k] = (ran_on[k] == "" ? "" : ran_on[k] ",") $2
 }
 
-function goes_out(tid, state, k, line, i) {
+function leaves(k) {
+	cpu_ns[k] += time - in_ns[k]
+	if (on[k] == cpu && is_foreign(k))
+		foreign += time - in_ns[k]
+	running[on[k]] = 0
+	delete in_ns[k]
+}
+
+# An event shows that it (0: none) runs on this cpu: some switches are not in a trace, and there are hosts that write none
+# from idle (formats/timeline.h).
+function shows(k, from) {
+	if (running[$2] == k && (!k || k in in_ns))
+		return
+	if (running[$2] && running[$2] in in_ns)
+		leaves(running[$2])
+	else if (k && k in ready_ns)
+		from = ready_ns[k] > idle_ns[$2] ? ready_ns[k] : idle_ns[$2]
+	if (k)
+		goes_in(k, from ? from : time)
+	else
+		running[$2] = 0
+}
+
+function ends(k, line, i) {
+	line = sprintf("end %.0f %d %.0f", time, k, foreign_ns())
+	for (i = 1; i <= nmembers && nmembers <= 10; i++)
+		line = line sprintf(" %.0f", used(order[i]))
+	lines[++nlines] = line
+	end[k] = time
+}
+
+function goes_out(tid, state, k) {
 	k = task(tid)
 	if (k in in_ns)
-		cpu_ns[k] += time - in_ns[k]
-	if (k in in_ns && $2 == cpu && is_foreign(k))
-		foreign += time - in_ns[k]
-	delete in_ns[k]
+		leaves(k)
 	if (state ~ /^[XZ]/) {
-		line = sprintf("end %.0f %d %.0f", time, k, foreign_ns())
-		for (i = 1; i <= nmembers && nmembers <= 10; i++)
-			line = line sprintf(" %.0f", used(order[i]))
-		lines[++nlines] = line
-		end[k] = time
+		ends(k)
 		delete now[tid]
 	} else if (state ~ /^[SDI]/) {
 		sleeps[k]++
@@ -94,32 +120,22 @@ function goes_out(tid, state, k, line, i) {
 	}
 }
 
-# When a task that shows that it runs began to: there are hosts that write no switch from idle (formats/timeline.h).
-function unseen_start(k) {
-	if (running[$2] || !(k in ready_ns))
-		return time
-	return ready_ns[k] > idle_ns[$2] ? ready_ns[k] : idle_ns[$2]
-}
-
 {
 	time = ns($1)
 	tid = tid_of($3)
-	if (tid == 0) {
-		running[$2] = 0
+	shows(tid == 0 ? 0 : task(tid))
+	if (tid == 0)
 		idle_ns[$2] = time
-	} else if (running[$2] != task(tid)) {
-		goes_in(task(tid), unseen_start(task(tid)))
-	}
 	if ($3 !~ /^\?:/)
 		comm[task(tid)] = substr($3, 1, length($3) - length(tid) - 1)
 }
 
 $5 == "bind" {
 	tid = tid_of(value("task"))
-	if (tid in now && !(now[tid] in in_ns))
-		delete now[tid]
 	k = task(tid)
 	member(k)
+	if (k in asleep)
+		at_gate[k] = 1
 	cpu_ns[k] = sleeps[k] = preempted[k] = waited[k] = woken[k] = 0
 	if (k in in_ns)
 		in_ns[k] = time
@@ -149,10 +165,13 @@ $5 == "task_rename" {
 $5 == "sched_waking" {
 	k = task(tid_of(value("task")))
 	if (k in asleep) {
-		woken[k]++
-		delete asleep[k]
 		ready_ns[k] = time
-		lines[++nlines] = sprintf("wake %.0f %d", time, k)
+		if (!(k in at_gate)) {
+			woken[k]++
+			lines[++nlines] = sprintf("wake %.0f %d", time, k)
+		}
+		delete at_gate[k]
+		delete asleep[k]
 	}
 }
 
@@ -169,8 +188,10 @@ $5 == "sched_switch" {
 END {
 	for (i = 1; i <= nmembers; i++) {
 		k = order[i]
+		if (!(k in end)) # the file ends with it
+			ends(k)
 		printf "task %s %.0f %d %d %d %.0f %.0f %.0f %d %s\n", comm[k], used(k), sleeps[k], preempted[k], woken[k],
-			waited[k], start[k], k in end ? end[k] : time, tid_of_task[k], ran_on[k] == "" ? "-" : ran_on[k]
+			waited[k], start[k], end[k], tid_of_task[k], ran_on[k] == "" ? "-" : ran_on[k]
 	}
 	for (i = 1; i <= nlines; i++) {
 		n = split(lines[i], f, " ")
