@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the engine adds to a wake: the same ping-pong of two threads as bare futexes and as a workload model that the
+ * engine runs; with nothing and with 5 us between the wakes; with the recorded order kept (as where the waker had waited
+ * for a CPU, and as where it had been preempted) and not; both threads on one CPU and on two. Each round runs all arms,
+ * in turned order from one to the next; medians, and the median of what an engine's arm had above the bare one of its
+ * round. A wake whose target did not sleep costs less: the sleeps are counted. A table, and a line of JSON.
+ *
+ *	engine_bench [ROUNDS [WAKES]]    default 9 and 10,000
+ */
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "replay/engine.h"
+
+#define MAX_ROUNDS 101
+#define BURST_NS 5000u
+
+enum kind { BARE, KEEP, KEEP_PREEMPTED, FREE, KINDS };
+
+struct arm {
+	unsigned cpus; /* 1 or 2 */
+	uint64_t burst_ns;
+	enum kind kind;
+	struct sr_model model;
+	double wall_ns[MAX_ROUNDS], cpu_ns[MAX_ROUNDS], sleeps[MAX_ROUNDS]; /* of one wake */
+};
+
+static const char *const kind_name[KINDS] = { "bare futex", "engine, keep", "engine, preempted", "engine, free" };
+static int cpu_of[2];
+static struct sr_machine *machine;
+
+static uint64_t now_ns(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static void die(const char *what)
+{
+	fprintf(stderr, "engine_bench: %s\n", what);
+	exit(3);
+}
+
+static void burn(uint64_t ns)
+{
+	uint64_t end = ns ? now_ns(CLOCK_MONOTONIC) + ns : 0;
+
+	while (ns && now_ns(CLOCK_MONOTONIC) < end)
+		;
+}
+
+/* ---- the bare one ---- */
+
+struct bare {
+	_Atomic uint32_t word[2]; /* each one's, 1: woken */
+	uint32_t wakes;
+	uint64_t burst_ns;
+	int cpu[2];
+	pthread_barrier_t start;
+};
+
+static void take_turns(struct bare *b, int me)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(b->cpu[me], &one);
+	if (sched_setaffinity(0, sizeof(one), &one))
+		die("cannot pin a thread");
+	pthread_barrier_wait(&b->start);
+	for (uint32_t i = 0; i < b->wakes; i++) {
+		while (!atomic_load(&b->word[me]))
+			syscall(SYS_futex, &b->word[me], FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+		atomic_store(&b->word[me], 0);
+		burn(b->burst_ns);
+		atomic_store(&b->word[!me], 1);
+		syscall(SYS_futex, &b->word[!me], FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	}
+}
+
+static void *second(void *arg)
+{
+	take_turns(arg, 1);
+	return NULL;
+}
+
+static void *first(void *arg)
+{
+	take_turns(arg, 0);
+	return NULL;
+}
+
+static void run_bare(const struct arm *a, uint32_t wakes, uint64_t *wall_ns, uint64_t *cpu_ns)
+{
+	struct bare b = {
+		.word = { 1, 0 }, .wakes = wakes, .burst_ns = a->burst_ns, .cpu = { cpu_of[0], cpu_of[a->cpus - 1] }
+	};
+	pthread_t id[2];
+
+	pthread_barrier_init(&b.start, NULL, 3);
+	if (pthread_create(&id[0], NULL, first, &b) || pthread_create(&id[1], NULL, second, &b))
+		die("cannot create a thread");
+	pthread_barrier_wait(&b.start);
+	*wall_ns = now_ns(CLOCK_MONOTONIC);
+	*cpu_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID);
+	pthread_join(id[0], NULL);
+	pthread_join(id[1], NULL);
+	*wall_ns = now_ns(CLOCK_MONOTONIC) - *wall_ns;
+	*cpu_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID) - *cpu_ns;
+	pthread_barrier_destroy(&b.start);
+}
+
+/* ---- the model ---- */
+
+static struct sr_program *add_task(struct sr_model *m, uint32_t wakes, const struct sr_cpumask *cpu)
+{
+	struct sr_program *p = &m->tasks[m->ntasks++];
+
+	p->parent = UINT32_MAX;
+	p->tid = (int)m->ntasks;
+	p->first_cpu = -1;
+	p->allowed = cpu;
+	strcpy(p->comm, "engine-bench");
+	p->ops = calloc(3 * wakes + 2, sizeof(*p->ops));
+	p->waits = calloc(wakes + 1, sizeof(*p->waits));
+	if (!p->ops || !p->waits)
+		die("out of memory");
+	return p;
+}
+
+static void add_op(struct sr_model *m, struct sr_program *p, struct sr_op op)
+{
+	if (op.kind == SR_OP_RUN) {
+		p->cpu_ns += op.value;
+		m->run_ns += op.value;
+		if (!op.value)
+			return;
+	}
+	if (op.kind == SR_OP_WAIT || op.kind == SR_OP_SLEEP) {
+		op.arg = (uint32_t)p->nwaits;
+		p->waits[p->nwaits++] = (struct sr_wait){ .needs = op.kind == SR_OP_WAIT,
+							  .watch_task = UINT32_MAX,
+							  .wake_ns = op.value };
+	}
+	p->ops[p->nops++] = op;
+}
+
+/* Each waits for the other `wakes` times; the first one's first wait is a short sleep. */
+static void make_model(struct arm *a, uint32_t wakes)
+{
+	struct sr_model *m = &a->model;
+	struct sr_cpumask *masks = calloc(2, sizeof(*masks));
+
+	m->tasks = calloc(2, sizeof(*m->tasks));
+	if (!masks || !m->tasks)
+		die("out of memory");
+	m->cpus = machine->ncpus;
+	m->max_alive = 2;
+	for (uint32_t me = 0; me < 2; me++) {
+		struct sr_program *p;
+
+		sr_cpumask_set(&masks[me], (unsigned)cpu_of[me && a->cpus == 2]);
+		p = add_task(m, wakes, &masks[me]);
+		for (uint32_t i = 0; i < wakes; i++) {
+			/* The second one's wait i is ended by the first one's wake i, the first one's i + 1 by the second's i. */
+			uint32_t wait = me ? i + 1 : i;
+
+			if (!me && !i)
+				add_op(m, p, (struct sr_op){ .kind = SR_OP_SLEEP, .value = 1000 });
+			else
+				add_op(m, p, (struct sr_op){ .kind = SR_OP_WAIT });
+			add_op(m, p, (struct sr_op){ .kind = SR_OP_RUN, .value = a->burst_ns });
+			if (wait < wakes)
+				add_op(m, p,
+				       (struct sr_op){ .kind = SR_OP_WAKE,
+						       .flags = a->kind == KEEP_PREEMPTED ? SR_ORDER_PREEMPTED :
+											    SR_ORDER_QUEUED,
+						       .arg = !me,
+						       .value = wait });
+		}
+		add_op(m, p, (struct sr_op){ .kind = SR_OP_END, .flags = 1 });
+	}
+}
+
+static void free_model(struct sr_model *m)
+{
+	free((void *)m->tasks[0].allowed);
+	for (size_t i = 0; i < m->ntasks; i++) {
+		free(m->tasks[i].ops);
+		free(m->tasks[i].waits);
+	}
+	free(m->tasks);
+}
+
+static void run_engine(const struct arm *a, uint64_t *wall_ns, uint64_t *cpu_ns)
+{
+	struct rpl_config cfg = { .time_scale = 1,
+				  .policy = &rpl_policy_kernel,
+				  .machine = machine,
+				  .keep_affinity = true,
+				  .order = a->kind == FREE ? RPL_ORDER_OFF : RPL_ORDER_WAIT };
+	struct sr_error err;
+	struct rpl_run *run = rpl_prepare(&a->model, &cfg, &err);
+	uint64_t start, end;
+
+	if (!run)
+		die(err.text);
+	*cpu_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID);
+	if (rpl_execute(run, &err) < 0)
+		die(err.text);
+	*cpu_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID) - *cpu_ns;
+	rpl_span(run, &start, &end);
+	*wall_ns = end - start;
+	rpl_free(run);
+}
+
+/* ---- the rounds ---- */
+
+static void measure(struct arm *a, uint32_t wakes, unsigned round)
+{
+	uint64_t wall, cpu;
+	struct rusage before, after;
+
+	getrusage(RUSAGE_SELF, &before);
+	if (a->kind == BARE)
+		run_bare(a, wakes, &wall, &cpu);
+	else
+		run_engine(a, &wall, &cpu);
+	getrusage(RUSAGE_SELF, &after);
+	a->sleeps[round] = (double)(after.ru_nvcsw - before.ru_nvcsw) / (2.0 * wakes);
+	a->wall_ns[round] = (double)wall / (2.0 * wakes);
+	a->cpu_ns[round] = (double)cpu / (2.0 * wakes);
+}
+
+static int by_value(const void *x, const void *y)
+{
+	double a = *(const double *)x, b = *(const double *)y;
+
+	return (a > b) - (a < b);
+}
+
+/* The median of a[i] - b[i]; b NULL: of a alone. */
+static double median(const double *a, const double *b, unsigned n)
+{
+	double v[MAX_ROUNDS];
+
+	for (unsigned i = 0; i < n; i++)
+		v[i] = a[i] - (b ? b[i] : 0);
+	qsort(v, n, sizeof(*v), by_value);
+	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+}
+
+static void report(const struct arm *arm, unsigned narms, unsigned rounds, uint32_t wakes)
+{
+	printf("%-4s %7s  %-18s %12s %11s %8s %15s %14s\n", "CPUs", "burst", "", "ns a wake", "CPU ns", "sleeps",
+	       "above bare, ns", "above, CPU ns");
+	for (unsigned i = 0; i < narms; i++) {
+		const struct arm *a = &arm[i], *bare = a - a->kind;
+
+		printf("%-4u %4llu us  %-18s %12.0f %11.0f %8.2f", a->cpus, (unsigned long long)a->burst_ns / 1000,
+		       kind_name[a->kind], median(a->wall_ns, NULL, rounds), median(a->cpu_ns, NULL, rounds),
+		       median(a->sleeps, NULL, rounds));
+		if (a->kind != BARE)
+			printf(" %15.0f %14.0f", median(a->wall_ns, bare->wall_ns, rounds),
+			       median(a->cpu_ns, bare->cpu_ns, rounds));
+		putchar('\n');
+	}
+	printf("{\"rounds\":%u,\"wakes\":%u,\"arms\":[", rounds, wakes);
+	for (unsigned i = 0; i < narms; i++)
+		printf("%s{\"cpus\":%u,\"burst_ns\":%llu,\"arm\":\"%s\",\"wake_ns\":%.0f,\"wake_cpu_ns\":%.0f,"
+		       "\"sleeps\":%.3f}",
+		       i ? "," : "", arm[i].cpus, (unsigned long long)arm[i].burst_ns, kind_name[arm[i].kind],
+		       median(arm[i].wall_ns, NULL, rounds), median(arm[i].cpu_ns, NULL, rounds),
+		       median(arm[i].sleeps, NULL, rounds));
+	printf("]}\n");
+}
+
+static void find_cpus(void)
+{
+	cpu_set_t set;
+	int n = 0;
+
+	if (sched_getaffinity(0, sizeof(set), &set))
+		die("cannot read this process's CPUs");
+	for (int i = 0; i < CPU_SETSIZE && n < 2; i++)
+		if (CPU_ISSET(i, &set))
+			cpu_of[n++] = i;
+	if (n < 2)
+		cpu_of[1] = -1;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned rounds = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 9;
+	uint32_t wakes = (uint32_t)(argc > 2 ? strtoul(argv[2], NULL, 10) : 10000);
+	static struct arm arm[2 * 2 * KINDS];
+	struct sr_error err;
+	unsigned narms = 0;
+
+	if (argc > 3 || rounds < 1 || rounds > MAX_ROUNDS || wakes < 2 || wakes > 1000000) {
+		fprintf(stderr, "usage: engine_bench [ROUNDS [WAKES]]    at most %d and 1000000\n", MAX_ROUNDS);
+		return 2;
+	}
+	machine = sr_machine_load("this", &err);
+	if (!machine)
+		die(err.text);
+	find_cpus();
+	for (unsigned cpus = 1; cpus <= (cpu_of[1] < 0 ? 1 : 2); cpus++)
+		for (uint64_t burst = 0; burst <= BURST_NS; burst += BURST_NS)
+			for (int k = 0; k < KINDS; k++) {
+				arm[narms] = (struct arm){ .cpus = cpus, .burst_ns = burst, .kind = (enum kind)k };
+				if (k != BARE)
+					make_model(&arm[narms], wakes);
+				narms++;
+			}
+	for (unsigned r = 0; r < rounds; r++)
+		for (unsigned i = 0; i < narms; i++)
+			measure(&arm[r % 2 ? narms - 1 - i : i], wakes, r);
+	report(arm, narms, rounds, wakes);
+	for (unsigned i = 0; i < narms; i++)
+		if (arm[i].kind != BARE)
+			free_model(&arm[i].model);
+	sr_machine_free(machine);
+	return 0;
+}
