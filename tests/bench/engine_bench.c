@@ -2,9 +2,10 @@
 /*
  * What the engine adds to a wake: the same ping-pong of two threads as bare futexes and as a workload model that the
  * engine runs; with nothing and with 5 us between the wakes; with the recorded order kept (as where the waker had waited
- * for a CPU, and as where it had been preempted) and not; both threads on one CPU and on two. Each round runs all arms,
- * in turned order from one to the next; medians, and the median of what an engine's arm had above the bare one of its
- * round. A wake whose target did not sleep costs less: the sleeps are counted. A table, and a line of JSON.
+ * for a CPU, and as where it had been preempted) and not; both threads on one CPU (also as SCHED_BATCH, where the woken
+ * one does not preempt its waker, so that each sleeps in time) and on two. Each round runs all arms, in turned order from
+ * one to the next; medians, and the median of what an engine's arm had above the bare one of its round. A wake whose
+ * target did not sleep costs less: the sleeps are counted. A table, and a line of JSON.
  *
  *	engine_bench [ROUNDS [WAKES]]    default 9 and 10,000
  */
@@ -12,6 +13,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +31,7 @@ enum kind { BARE, KEEP, KEEP_PREEMPTED, FREE, KINDS };
 
 struct arm {
 	unsigned cpus; /* 1 or 2 */
+	bool batch;
 	uint64_t burst_ns;
 	enum kind kind;
 	struct sr_model model;
@@ -38,6 +41,10 @@ struct arm {
 static const char *const kind_name[KINDS] = { "bare futex", "engine, keep", "engine, preempted", "engine, free" };
 static int cpu_of[2];
 static struct sr_machine *machine;
+
+struct used {
+	uint64_t wall_ns, cpu_ns, sleeps;
+};
 
 static uint64_t now_ns(clockid_t id)
 {
@@ -51,6 +58,24 @@ static void die(const char *what)
 {
 	fprintf(stderr, "engine_bench: %s\n", what);
 	exit(3);
+}
+
+/* Of the whole process, threads that have ended included. */
+static struct used used(void)
+{
+	struct rusage u;
+
+	getrusage(RUSAGE_SELF, &u);
+	return (struct used){ .wall_ns = now_ns(CLOCK_MONOTONIC),
+			      .cpu_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID),
+			      .sleeps = (uint64_t)u.ru_nvcsw };
+}
+
+static struct used since(struct used before)
+{
+	struct used now = used();
+
+	return (struct used){ now.wall_ns - before.wall_ns, now.cpu_ns - before.cpu_ns, now.sleeps - before.sleeps };
 }
 
 static void burn(uint64_t ns)
@@ -67,17 +92,18 @@ struct bare {
 	_Atomic uint32_t word[2]; /* each one's, 1: woken */
 	uint32_t wakes;
 	uint64_t burst_ns;
-	int cpu[2];
+	int cpu[2], policy;
 	pthread_barrier_t start;
 };
 
 static void take_turns(struct bare *b, int me)
 {
+	struct sched_param param = { 0 };
 	cpu_set_t one;
 
 	CPU_ZERO(&one);
 	CPU_SET(b->cpu[me], &one);
-	if (sched_setaffinity(0, sizeof(one), &one))
+	if (sched_setaffinity(0, sizeof(one), &one) || sched_setscheduler(0, b->policy, &param))
 		die("cannot pin a thread");
 	pthread_barrier_wait(&b->start);
 	for (uint32_t i = 0; i < b->wakes; i++) {
@@ -102,24 +128,26 @@ static void *first(void *arg)
 	return NULL;
 }
 
-static void run_bare(const struct arm *a, uint32_t wakes, uint64_t *wall_ns, uint64_t *cpu_ns)
+static struct used run_bare(const struct arm *a, uint32_t wakes)
 {
-	struct bare b = {
-		.word = { 1, 0 }, .wakes = wakes, .burst_ns = a->burst_ns, .cpu = { cpu_of[0], cpu_of[a->cpus - 1] }
-	};
+	struct used result;
+	struct bare b = { .word = { 1, 0 },
+			  .wakes = wakes,
+			  .burst_ns = a->burst_ns,
+			  .policy = a->batch ? SCHED_BATCH : SCHED_OTHER,
+			  .cpu = { cpu_of[0], cpu_of[a->cpus - 1] } };
 	pthread_t id[2];
 
 	pthread_barrier_init(&b.start, NULL, 3);
 	if (pthread_create(&id[0], NULL, first, &b) || pthread_create(&id[1], NULL, second, &b))
 		die("cannot create a thread");
 	pthread_barrier_wait(&b.start);
-	*wall_ns = now_ns(CLOCK_MONOTONIC);
-	*cpu_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID);
+	result = used();
 	pthread_join(id[0], NULL);
 	pthread_join(id[1], NULL);
-	*wall_ns = now_ns(CLOCK_MONOTONIC) - *wall_ns;
-	*cpu_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID) - *cpu_ns;
+	result = since(result);
 	pthread_barrier_destroy(&b.start);
+	return result;
 }
 
 /* ---- the model ---- */
@@ -173,6 +201,7 @@ static void make_model(struct arm *a, uint32_t wakes)
 
 		sr_cpumask_set(&masks[me], (unsigned)cpu_of[me && a->cpus == 2]);
 		p = add_task(m, wakes, &masks[me]);
+		p->policy = a->batch ? SCHED_BATCH : SCHED_OTHER;
 		for (uint32_t i = 0; i < wakes; i++) {
 			/* The second one's wait i is ended by the first one's wake i, the first one's i + 1 by the second's i. */
 			uint32_t wait = me ? i + 1 : i;
@@ -204,7 +233,7 @@ static void free_model(struct sr_model *m)
 	free(m->tasks);
 }
 
-static void run_engine(const struct arm *a, uint64_t *wall_ns, uint64_t *cpu_ns)
+static struct used run_engine(const struct arm *a)
 {
 	struct rpl_config cfg = { .time_scale = 1,
 				  .policy = &rpl_policy_kernel,
@@ -213,35 +242,27 @@ static void run_engine(const struct arm *a, uint64_t *wall_ns, uint64_t *cpu_ns)
 				  .order = a->kind == FREE ? RPL_ORDER_OFF : RPL_ORDER_WAIT };
 	struct sr_error err;
 	struct rpl_run *run = rpl_prepare(&a->model, &cfg, &err);
+	struct used result = used();
 	uint64_t start, end;
 
-	if (!run)
+	if (!run || rpl_execute(run, &err) < 0)
 		die(err.text);
-	*cpu_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID);
-	if (rpl_execute(run, &err) < 0)
-		die(err.text);
-	*cpu_ns = now_ns(CLOCK_PROCESS_CPUTIME_ID) - *cpu_ns;
+	result = since(result);
 	rpl_span(run, &start, &end);
-	*wall_ns = end - start;
+	result.wall_ns = end - start;
 	rpl_free(run);
+	return result;
 }
 
 /* ---- the rounds ---- */
 
 static void measure(struct arm *a, uint32_t wakes, unsigned round)
 {
-	uint64_t wall, cpu;
-	struct rusage before, after;
+	struct used u = a->kind == BARE ? run_bare(a, wakes) : run_engine(a);
 
-	getrusage(RUSAGE_SELF, &before);
-	if (a->kind == BARE)
-		run_bare(a, wakes, &wall, &cpu);
-	else
-		run_engine(a, &wall, &cpu);
-	getrusage(RUSAGE_SELF, &after);
-	a->sleeps[round] = (double)(after.ru_nvcsw - before.ru_nvcsw) / (2.0 * wakes);
-	a->wall_ns[round] = (double)wall / (2.0 * wakes);
-	a->cpu_ns[round] = (double)cpu / (2.0 * wakes);
+	a->wall_ns[round] = (double)u.wall_ns / (2.0 * wakes);
+	a->cpu_ns[round] = (double)u.cpu_ns / (2.0 * wakes);
+	a->sleeps[round] = (double)u.sleeps / (2.0 * wakes);
 }
 
 static int by_value(const void *x, const void *y)
@@ -264,26 +285,28 @@ static double median(const double *a, const double *b, unsigned n)
 
 static void report(const struct arm *arm, unsigned narms, unsigned rounds, uint32_t wakes)
 {
-	printf("%-4s %7s  %-18s %12s %11s %8s %15s %14s\n", "CPUs", "burst", "", "ns a wake", "CPU ns", "sleeps",
+	printf("%-7s %7s  %-18s %12s %11s %8s %15s %14s\n", "CPUs", "burst", "", "ns a wake", "CPU ns", "sleeps",
 	       "above bare, ns", "above, CPU ns");
 	for (unsigned i = 0; i < narms; i++) {
 		const struct arm *a = &arm[i], *bare = a - a->kind;
 
-		printf("%-4u %4llu us  %-18s %12.0f %11.0f %8.2f", a->cpus, (unsigned long long)a->burst_ns / 1000,
-		       kind_name[a->kind], median(a->wall_ns, NULL, rounds), median(a->cpu_ns, NULL, rounds),
-		       median(a->sleeps, NULL, rounds));
+		printf("%u %-5s %4llu us  %-18s %12.0f %11.0f %8.2f", a->cpus, a->batch ? "batch" : "",
+		       (unsigned long long)a->burst_ns / 1000, kind_name[a->kind], median(a->wall_ns, NULL, rounds),
+		       median(a->cpu_ns, NULL, rounds), median(a->sleeps, NULL, rounds));
 		if (a->kind != BARE)
 			printf(" %15.0f %14.0f", median(a->wall_ns, bare->wall_ns, rounds),
 			       median(a->cpu_ns, bare->cpu_ns, rounds));
 		putchar('\n');
 	}
 	printf("{\"rounds\":%u,\"wakes\":%u,\"arms\":[", rounds, wakes);
-	for (unsigned i = 0; i < narms; i++)
-		printf("%s{\"cpus\":%u,\"burst_ns\":%llu,\"arm\":\"%s\",\"wake_ns\":%.0f,\"wake_cpu_ns\":%.0f,"
-		       "\"sleeps\":%.3f}",
-		       i ? "," : "", arm[i].cpus, (unsigned long long)arm[i].burst_ns, kind_name[arm[i].kind],
-		       median(arm[i].wall_ns, NULL, rounds), median(arm[i].cpu_ns, NULL, rounds),
-		       median(arm[i].sleeps, NULL, rounds));
+	for (unsigned i = 0; i < narms; i++) {
+		const struct arm *a = &arm[i];
+
+		printf("%s{\"cpus\":%u,\"batch\":%s,\"burst_ns\":%llu,\"arm\":\"%s\"", i ? "," : "", a->cpus,
+		       a->batch ? "true" : "false", (unsigned long long)a->burst_ns, kind_name[a->kind]);
+		printf(",\"wake_ns\":%.0f,\"wake_cpu_ns\":%.0f,\"sleeps\":%.3f}", median(a->wall_ns, NULL, rounds),
+		       median(a->cpu_ns, NULL, rounds), median(a->sleeps, NULL, rounds));
+	}
 	printf("]}\n");
 }
 
@@ -305,7 +328,7 @@ int main(int argc, char **argv)
 {
 	unsigned rounds = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 9;
 	uint32_t wakes = (uint32_t)(argc > 2 ? strtoul(argv[2], NULL, 10) : 10000);
-	static struct arm arm[2 * 2 * KINDS];
+	static struct arm arm[3 * 2 * KINDS];
 	struct sr_error err;
 	unsigned narms = 0;
 
@@ -317,10 +340,13 @@ int main(int argc, char **argv)
 	if (!machine)
 		die(err.text);
 	find_cpus();
-	for (unsigned cpus = 1; cpus <= (cpu_of[1] < 0 ? 1 : 2); cpus++)
+	for (unsigned where = 0; where < (cpu_of[1] < 0 ? 2 : 3); where++)
 		for (uint64_t burst = 0; burst <= BURST_NS; burst += BURST_NS)
 			for (int k = 0; k < KINDS; k++) {
-				arm[narms] = (struct arm){ .cpus = cpus, .burst_ns = burst, .kind = (enum kind)k };
+				arm[narms] = (struct arm){ .cpus = where < 2 ? 1 : 2,
+							   .batch = where == 1,
+							   .burst_ns = burst,
+							   .kind = (enum kind)k };
 				if (k != BARE)
 					make_model(&arm[narms], wakes);
 				narms++;
