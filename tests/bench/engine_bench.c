@@ -275,7 +275,7 @@ static int by_value(const void *x, const void *y)
 /* The median of a[i] - b[i]; b NULL: of a alone. */
 static double median(const double *a, const double *b, unsigned n)
 {
-	double v[MAX_ROUNDS];
+	double v[MAX_ROUNDS] = { 0 };
 
 	for (unsigned i = 0; i < n; i++)
 		v[i] = a[i] - (b ? b[i] : 0);
