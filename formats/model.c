@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "formats/model.h"
 
-#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "formats/model_internal.h"
+#include "formats/select.h"
 #include "formats/timeline.h"
 
 #define NO_PRIO (-1000)
@@ -42,6 +42,7 @@ struct build {
 	struct srz_reader *r;
 	struct sr_task_table table;
 	struct sr_repair *repair;
+	struct sr_task_table named; /* all tasks with their last names, when they are chosen by name */
 	struct build_task *bt;
 	size_t bt_cap;
 	uint32_t *of_task; /* table index -> model task + 1; 0: not looked at, UINT32_MAX: outside */
@@ -129,11 +130,13 @@ static int flush_run(struct build *b, uint32_t i, uint64_t now)
 
 static bool is_replayed(struct build *b, const struct sr_task *task)
 {
+	size_t k = task - b->table.v;
+
 	if (!task->tid || task->flags & (SR_TASK_KTHREAD | SR_TASK_RECORDER))
 		return false;
 	if (!b->whole_system && !task->in_tree)
 		return false;
-	return !b->o->task_glob || !fnmatch(b->o->task_glob, task->comm, 0);
+	return sr_task_selected(b->o->tasks, k < b->named.n ? b->named.v[k].comm : task->comm);
 }
 
 /* The model task of a tid as of now; UINT32_MAX: not replayed. */
@@ -256,6 +259,7 @@ static int emit_wake(struct build *b, uint32_t waker, uint32_t target, uint64_t 
 			struct sr_wait *their = &b->m->tasks[target].waits[wait];
 
 			own->needs++;
+			own->folded++;
 			their->watch_task = waker;
 			their->watch_wait = p->ops[w->wait_op].arg;
 		}
@@ -729,6 +733,33 @@ static int copy_starts(struct sr_task_starts *to, const struct sr_task_starts *f
 	return 0;
 }
 
+/* A task is chosen by the name that it has in the end: one that was just forked has its parent's. Feeds the same events
+ * as build_all, so that the tables' indices agree. */
+static int name_all(struct build *b)
+{
+	struct sr_repair *repair = sr_repair_new(!b->whole_system, b->err);
+	struct sr_event ev, out[5];
+	int got = -1, n, i;
+
+	if (!repair || sr_task_table_init(&b->named, &b->m->starts, b->err) < 0 || srz_rewind(b->r, b->err) < 0)
+		goto out;
+	while ((got = srz_next(b->r, &ev, b->err)) > 0) {
+		if (ev.kind >= SR_EV_DECISION)
+			continue;
+		n = sr_repair_push(repair, &ev, out, b->err);
+		for (i = 0; i < n; i++)
+			if (sr_task_table_feed(&b->named, &out[i], srz_name_at, b->r, b->err) < 0)
+				n = -1;
+		if (n < 0) {
+			got = -1;
+			break;
+		}
+	}
+out:
+	sr_repair_free(repair);
+	return got;
+}
+
 static int build_all(struct build *b)
 {
 	struct sr_event ev, out[5];
@@ -787,11 +818,12 @@ struct sr_model *sr_model_build(struct srz_reader *r, const struct sr_model_opti
 	    sr_task_table_init(&b.table, &b.m->starts, err) < 0)
 		goto out;
 	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): b.m is freed below, or returned. */
-	if (build_all(&b) < 0 || finish(&b) < 0)
+	if ((o->tasks && name_all(&b) < 0) || build_all(&b) < 0 || finish(&b) < 0)
 		goto out;
 	sr_model_judge_softirq(b.m, b.soft, b.nsoft);
 	b.m->counts.repaired = sr_repair_count(b.repair);
 	b.m->counts.tasks = b.m->ntasks;
+	b.m->nsources = (uint32_t)b.table.n;
 	for (i = 0; i < b.m->ntasks; i++)
 		if (b.m->tasks[i].nops > 1)
 			break;
@@ -806,6 +838,7 @@ struct sr_model *sr_model_build(struct srz_reader *r, const struct sr_model_opti
 out:
 	sr_repair_free(b.repair);
 	sr_task_table_release(&b.table);
+	sr_task_table_release(&b.named);
 	free(b.bt);
 	free(b.of_task);
 	free(b.soft);
@@ -831,5 +864,8 @@ void sr_model_free(struct sr_model *m)
 	free(m->names);
 	free(m->tasks);
 	sr_task_starts_release(&m->starts);
+	for (i = 0; i < m->njoined; i++)
+		sr_task_starts_release(&m->joined[i]);
+	free(m->joined);
 	free(m);
 }

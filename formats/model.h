@@ -96,6 +96,7 @@ struct sr_op {
 /* One wait or sleep of one task. Times are ns since sr_model.start_ns. */
 struct sr_wait {
 	uint32_t needs;      /* what must come before it ends: its wake (a sleep: none), and a folded order each */
+	uint32_t folded;     /* of needs: the folded orders */
 	uint32_t watch_task; /* whose wait counts this one's arrival (a folded order); UINT32_MAX: none */
 	uint32_t watch_wait;
 	uint32_t waker; /* whose WAKE ends it; UINT32_MAX: nobody's */
@@ -126,8 +127,10 @@ struct sr_program {
 
 struct sr_model_counts {
 	uint64_t tasks, tasks_outside;
-	uint64_t waits_task, waits_softirq, sleeps_timer /* woken from an interrupt */,
-		sleeps_outside /* by a task not replayed */;
+	uint64_t waits_task, waits_softirq;
+	uint64_t waits_kthread; /* through a kernel thread that a replayed task had woken */
+	uint64_t waits_disk;    /* of the waits: in state D */
+	uint64_t sleeps_timer /* woken from an interrupt */, sleeps_outside /* by a task not replayed */;
 	uint64_t wakes_early;     /* stamped before the sleeper's switch */
 	uint64_t wakes_unmatched; /* dropped: their sleeper never slept */
 	uint64_t wakes_missing;   /* sleeps that ended without a wake in the recording: timed */
@@ -147,17 +150,21 @@ struct sr_model {
 	size_t ntasks, tasks_cap;
 	char **names;
 	size_t nnames, names_cap;
-	uint64_t start_ns, end_ns;    /* the window of the recording */
-	uint64_t run_ns;              /* all RUNs */
-	unsigned cpus;                /* the recording's */
-	size_t max_alive;             /* most tasks alive at one time */
-	struct sr_task_starts starts; /* owns the masks that programs point to */
+	uint64_t start_ns, end_ns;     /* the window of the recording */
+	uint64_t run_ns;               /* all RUNs */
+	unsigned cpus;                 /* the recording's */
+	size_t max_alive;              /* most tasks alive at one time */
+	struct sr_task_starts starts;  /* owns the masks that programs point to */
+	struct sr_task_starts *joined; /* those of models joined to this one */
+	size_t njoined, joined_cap;
+	size_t parts;      /* models joined to this one */
+	uint32_t nsources; /* tasks of the recordings' tables */
 	struct sr_model_counts counts;
 };
 
 struct sr_model_options {
 	uint64_t from_ns, to_ns; /* relative to the first event; to_ns 0: to the end */
-	const char *task_glob;   /* NULL: all of the scope */
+	const char *tasks;       /* for sr_task_selected; NULL: all of the scope */
 	uint64_t tracepoint_ns;  /* cost of one recorded event, taken out of the bursts */
 };
 
@@ -175,6 +182,15 @@ int sr_cpu_map_parse(struct sr_cpu_map *map, const char *text, struct sr_error *
  * of all; one of which no CPU is left is dropped, and counted. */
 void sr_model_map_cpus(struct sr_model *m, const struct sr_cpu_map *map);
 
+/*
+ * Puts the tasks of `from` beside those of `into`, to begin offset_ns later; `from` is gone then, also its memory (not when
+ * it fails). source: what is added to its programs' source.
+ */
+#define SR_MODEL_PARTS 500 /* models in one, at most */
+int sr_model_join(struct sr_model *into, struct sr_model *from, uint64_t offset_ns, uint32_t source,
+		  struct sr_error *err);
+/* The load so many times, each when all tasks of the one before have ended. When it fails m can only be freed. */
+int sr_model_loop(struct sr_model *m, size_t times, struct sr_error *err);
 void sr_model_free(struct sr_model *m); /* NULL is allowed */
 
 #endif

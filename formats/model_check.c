@@ -143,7 +143,7 @@ int sr_model_check(struct sr_model *m, struct sr_error *err)
 
 		op->kind = SR_OP_SLEEP;
 		op->flags = SR_SLEEP_UNKNOWN;
-		p->waits[op->arg].needs = 0;
+		p->waits[op->arg].needs = p->waits[op->arg].folded = 0;
 		p->waits[op->arg].waker = UINT32_MAX;
 		c.pl[stuck].left[op->arg] &= ARRIVED;
 		m->counts.check_timed++;

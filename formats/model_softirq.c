@@ -62,6 +62,7 @@ void sr_model_judge_softirq(struct sr_model *m, struct sr_soft_wake *v, size_t n
 			w->waker = UINT32_MAX;
 			if (w->watch_task == s->waker) { /* its order falls with it */
 				m->tasks[w->watch_task].waits[w->watch_wait].needs--;
+				m->tasks[w->watch_task].waits[w->watch_wait].folded--;
 				w->watch_task = UINT32_MAX;
 			}
 			m->counts.sleeps_timer++;

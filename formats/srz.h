@@ -141,7 +141,10 @@ int srz_select_cpus(struct srz_reader *r, const struct sr_cpumask *cpus, struct 
  *   cut.source_sha256 cut.from_ns cut.to_ns (of the source, from its first event)  cut.binds cut.clocks (so many of its
  *   first BIND and FREQUENCY events tell again what came before)  merge.files merge.gap_ns (all gaps together)
  *   replay.source_sha256 replay.source_name replay.policy replay.policy_options replay.work replay.timing
- *   replay.seed replay.repeat replay.slot  and counters replay.count.NAME
+ *   replay.seed replay.repeat replay.slot  and counters replay.count.NAME replay.model.NAME
+ *   replay.task (--task) replay.from_ns replay.to_ns (of the source, from its first event; to_ns 0: its end) replay.loop
+ *   replay.no_stall  of several sources, counted from 1: replay.source.N.{name,sha256,offset_ns,first_task} (what its tasks'
+ *   indices are behind in SR_EV_BIND)
  */
 
 #endif

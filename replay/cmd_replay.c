@@ -29,18 +29,26 @@ static const struct sr_option rows[] = {
 	{ "order", 0, SR_OPT_CHOICE, offsetof(struct replay_options, order), "MODE", 0, 0, "causal|keep|free", "keep",
 	  "keep: a wake waits, at most 20 ms, until its target sleeps as it did when it was recorded" },
 	{ "time-scale", 0, SR_OPT_REAL, offsetof(struct replay_options, time_scale), "X", 0.001, 1000, NULL, "1",
-	  "factor on all sleeps without a waker; work stays as it is" },
+	  "factor on all sleeps without a waker and on the periods of timers; work stays as it is" },
 	{ "from", 0, SR_OPT_TIME, offsetof(struct replay_options, from), "T", 0, 0, NULL, NULL,
 	  "replay from this time of the recording on" },
 	{ "to", 0, SR_OPT_TIME, offsetof(struct replay_options, to), "T", 0, 0, NULL, NULL,
 	  "replay up to this time of the recording" },
+	{ "no-stall", 0, SR_OPT_FLAG, offsetof(struct replay_options, no_stall), NULL, 0, 0, NULL, NULL,
+	  "as fast as possible: sleeps without a waker take no time; the order of the wakes stays" },
+	{ "offset", 0, SR_OPT_STRING, offsetof(struct replay_options, offset), "T[,T...]", 0, 0, NULL, NULL,
+	  "when each recording after the first begins, such as 250ms,1s (default: all at once); recorded: as far apart "
+	  "as they were recorded" },
+	{ "loop", 0, SR_OPT_UINT, offsetof(struct replay_options, loop), "N", 1, 400, NULL, "1",
+	  "the load so many times in one run, each when all tasks of the one before have ended" },
 	{ "cpus", 0, SR_OPT_CPUS, offsetof(struct replay_options, cpus), "LIST", 0, 0, NULL, NULL,
 	  "CPUs to replay on, such as 0-3,8" },
 	{ "cpu-map", 0, SR_OPT_STRING, offsetof(struct replay_options, cpu_map), "R=L[,R=L...]", 0, 0, NULL, NULL,
 	  "recorded CPU R is this machine's L, for affinity and the policy `recorded`; ranges as in 0-3=4-7 or 0-3=1 "
 	  "(default: recorded affinity holds on the recording's own machine, elsewhere it is dropped)" },
-	{ "task", 0, SR_OPT_STRING, offsetof(struct replay_options, task), "GLOB", 0, 0, NULL, NULL,
-	  "replay only tasks whose name matches at their start; the others' wakes become timed" },
+	{ "task", 0, SR_OPT_STRING, offsetof(struct replay_options, task), "GLOB[,GLOB...]", 0, 0, NULL, NULL,
+	  "replay only tasks whose last name matches (!GLOB leaves out, the last match decides); the others' "
+	  "wakes become timed" },
 	{ "allow-rt", 0, SR_OPT_FLAG, offsetof(struct replay_options, allow_rt), NULL, 0, 0, NULL, NULL,
 	  "run FIFO, RR and DEADLINE tasks as such, under a watchdog; under sudo also keeps the right to set negative "
 	  "nice values" },
@@ -64,6 +72,8 @@ static const char *const examples[] = { "schedrec replay build.srz",
 					"compare three policies, interleaved, and store the runs",
 					"schedrec replay build.srz --policy bld --cpus 0 --work instructions",
 					"the same load on one CPU",
+					"schedrec replay web.srz batch.srz --offset 500ms --loop 3",
+					"two recordings as one load, three times one after the other",
 					NULL };
 
 static int run_all(struct replay_job *j, struct sr_error *err)
@@ -170,13 +180,15 @@ static int prepare(struct replay_job *j, struct sr_error *err)
 		return -1;
 	s->work = o->work ? o->work : s->narms > 1 || o->cpus ? "instructions" : "time";
 	s->timing = o->timing;
+	s->no_stall = o->no_stall;
+	s->loop = o->loop;
 	s->window = o->from || o->to;
 	uname(&j->uts);
 	if (open_recorder(j, err) < 0 || replay_load(j, err) < 0)
 		return -1;
 	if (o->db) {
 		j->db = ana_db_open(o->db, true, err);
-		if (!j->db || replay_store(j, NULL, 0, 0, &s->recorded, err) < 0)
+		if (!j->db || (s->compared && replay_store(j, NULL, 0, 0, &s->recorded, err) < 0))
 			return -1;
 	}
 	if (!o->output) {
@@ -215,9 +227,7 @@ static void release(struct replay_job *j)
 		rmdir(j->temp_dir);
 	}
 	ana_db_close(j->db);
-	sr_machine_free(j->machine);
-	sr_model_free(j->model);
-	srz_reader_free(j->reader);
+	replay_unload(j);
 	free(j->policies);
 }
 
@@ -225,17 +235,23 @@ static int run(const void *options, int nargs, char **args, struct sr_error *err
 {
 	struct replay_job *j;
 	struct sr_error second;
+	size_t i;
 	int ret = -1;
 
-	if (nargs != 1)
-		return sr_fail(err, SR_USAGE, "name the one recording to replay");
+	if (nargs < 1)
+		return sr_fail(err, SR_USAGE, "name a recording to replay");
 	j = calloc(1, sizeof(*j));
 	if (!j)
 		return sr_fail(err, SR_ENVIRONMENT, "out of memory");
 	j->o = options;
-	j->path = args[0];
+	j->nsources = (size_t)nargs;
+	j->sources = calloc(j->nsources, sizeof(*j->sources));
+	for (i = 0; j->sources && i < j->nsources; i++)
+		j->sources[i].path = args[i];
 	cmd_catch_signals();
-	if (prepare(j, err) == 0)
+	if (!j->sources)
+		sr_fail(err, SR_ENVIRONMENT, "out of memory");
+	else if (prepare(j, err) == 0)
 		ret = run_all(j, err);
 	if (rec_close(j->session, ret < 0 ? &second : err) < 0)
 		ret = -1;
@@ -257,7 +273,7 @@ static int run(const void *options, int nargs, char **args, struct sr_error *err
 const struct cmd cmd_replay = {
 	.name = "replay",
 	.summary = "run a recording again as real threads, under other policies, and compare",
-	.operands = "FILE",
+	.operands = "FILE...",
 	.description =
 		"Runs the tasks of a recording as real threads of this machine: each uses the CPU time (or does the "
 		"work) that its original used, sleeps, wakes and forks the others as recorded. Where the kernel's "
@@ -265,9 +281,10 @@ const struct cmd cmd_replay = {
 		"replay writes down what its threads see, and metrics that need the kernel's view are absent.\n\n"
 		"The table shows the median of the rounds of each policy with half the range of the rounds in percent, "
 		"beside the recording, and how true the replay is (fidelity: errors relative to the recording).\n\n"
+		"Several recordings run together as one load, each with its own tasks; then there is no recorded "
+		"column and no fidelity.\n\n"
 		"Real-time and deadline tasks run as normal ones unless --allow-rt is given; negative nice values need "
-		"the "
-		"privilege to set them. What could not be set is counted by kind and said.",
+		"the privilege to set them. What could not be set is counted by kind and said.",
 	.examples = examples,
 	.options = rows,
 	.options_size = sizeof(struct replay_options),

@@ -18,10 +18,10 @@
 #define MAX_ARMS 16
 
 struct replay_options {
-	const char *policy, *label, *db, *output, *work, *timing, *cpus, *cpu_map, *task, *order;
-	uint64_t repeat, from, to, seed, rt_limit;
+	const char *policy, *label, *db, *output, *work, *timing, *cpus, *cpu_map, *task, *order, *offset;
+	uint64_t repeat, from, to, seed, rt_limit, loop;
 	double time_scale;
-	bool json, quiet, self, force, allow_rt;
+	bool json, quiet, self, force, allow_rt, no_stall;
 };
 
 struct replay_run {
@@ -45,20 +45,32 @@ struct replay_series {
 	struct replay_arm arm[MAX_ARMS];
 	size_t narms;
 	const char *work, *timing;
+	bool no_stall;
+	uint64_t loop;
 	bool self; /* the replay recorded itself without the kernel's events */
 	const char *self_why;
-	bool window; /* --from or --to: what is compared with is still the whole recording */
+	bool compared; /* with its recording: not when several were joined, or looped */
+	bool window;   /* --from or --to: what is compared with is still the whole recording */
 	uint64_t recording_lost;
 	char doubt[256]; /* what is doubtful about the recording; "": nothing */
+};
+
+/* A recording that is replayed. */
+struct replay_source {
+	const char *path, *name;
+	char sha256[SR_SHA256_TEXT];
+	struct srz_reader *reader;
+	struct sr_model *model; /* until it is part of the job's */
+	uint64_t offset_ns;     /* when it begins */
+	uint32_t first;         /* what is added to its tasks' indices in SR_EV_BIND */
 };
 
 /* Everything that one invocation holds. */
 struct replay_job {
 	const struct replay_options *o;
-	const char *path;
-	char sha256[SR_SHA256_TEXT];
-	const char *trace_name;
-	struct srz_reader *reader;
+	struct replay_source *sources;
+	size_t nsources;
+	char *trace_name, *sha256; /* of all sources together */
 	struct sr_model *model;
 	struct sr_machine *machine;
 	struct rec_session *session;
@@ -75,8 +87,9 @@ struct replay_job {
 	size_t done, total;
 };
 
-/* The recording, its model, its metrics, and the machine. */
+/* The recordings of j->sources, their model, the recorded metrics, and the machine. */
 int replay_load(struct replay_job *j, struct sr_error *err);
+void replay_unload(struct replay_job *j);
 
 /* The file of a run: PATTERN with %p and %r filled in, to be freed; of a policy's options '/', ',', ':' and spaces become
  * '_'. NULL: out of memory. */
@@ -86,6 +99,11 @@ int replay_store(struct replay_job *j, const struct replay_arm *arm, size_t roun
 		 const struct ana_result *r, struct sr_error *err);
 /* One run of an arm, recorded, measured and stored; j->stop is set when it was interrupted. */
 int replay_slot(struct replay_job *j, struct replay_arm *arm, size_t round, size_t slot, struct sr_error *err);
+
+/* What the model's rules decided: lines for the table's head, an object, meta values replay.model.*. */
+void replay_model_print(const struct sr_model *m);
+void replay_model_json(struct cmd_json *j, const struct sr_model *m);
+int replay_model_meta(struct srz_writer *w, const struct sr_model *m, struct sr_error *err);
 
 void replay_report_table(const struct replay_series *s);
 void replay_report_json(const struct replay_series *s);

@@ -139,17 +139,15 @@ static void print_head(const struct replay_series *s, size_t first, const char *
 
 void replay_report_table(const struct replay_series *s)
 {
-	char num[4][32];
+	char num[2][32];
 	size_t i, a;
 
-	printf("%s: %s tasks, %s of work, %s wakes by tasks, %s sleeps\n", s->trace,
-	       sr_format_count(num[0], 32, s->model->ntasks), sr_format_time(num[1], 32, s->model->run_ns),
-	       sr_format_count(num[2], 32, s->model->counts.waits_task + s->model->counts.waits_softirq),
-	       sr_format_count(num[3], 32,
-			       s->model->counts.sleeps_timer + s->model->counts.sleeps_outside +
-				       s->model->counts.wakes_missing));
-	printf("work: %s, timing: %s; %zu round%s; median, and half the range of the rounds%s\n\n", s->work, s->timing,
-	       s->arm[0].n, s->arm[0].n == 1 ? "" : "s", s->self ? "; the replay recorded itself" : "");
+	printf("%s: %s tasks, %s of work\n", s->trace, sr_format_count(num[0], 32, s->model->ntasks),
+	       sr_format_time(num[1], 32, s->model->run_ns));
+	replay_model_print(s->model);
+	printf("work: %s, timing: %s%s; %zu round%s; median, and half the range of the rounds%s\n\n", s->work,
+	       s->timing, s->no_stall ? " without stalls" : "", s->arm[0].n, s->arm[0].n == 1 ? "" : "s",
+	       s->self ? "; the replay recorded itself" : "");
 	if (!s->arm[0].n)
 		return;
 	for (a = 0; a < s->narms; a += ARMS_A_TABLE) {
@@ -158,6 +156,8 @@ void replay_report_table(const struct replay_series *s)
 		print_head(s, a, "metric", "recorded");
 		for (i = 0; shown[i]; i++)
 			print_row(s, a, shown[i], false);
+		if (!s->compared)
+			continue;
 		putchar('\n');
 		print_head(s, a, "fidelity to the recording", "");
 		for (i = 0; shown_fidelity[i]; i++)
@@ -210,43 +210,6 @@ static void json_counts(struct cmd_json *j, const struct rpl_counts *c)
 	cmd_json_close(j, '}');
 }
 
-static void json_model(struct cmd_json *j, const struct sr_model *m)
-{
-	const struct sr_model_counts *c = &m->counts;
-
-	cmd_json_open(j, "model", '{');
-	cmd_json_u64(j, "tasks", m->ntasks);
-	cmd_json_u64(j, "tasks_outside", c->tasks_outside);
-	cmd_json_u64(j, "run_ns", m->run_ns);
-	cmd_json_u64(j, "waits_task", c->waits_task);
-	cmd_json_u64(j, "waits_softirq", c->waits_softirq);
-	cmd_json_u64(j, "sleeps_timer", c->sleeps_timer);
-	cmd_json_u64(j, "sleeps_outside", c->sleeps_outside);
-	cmd_json_u64(j, "sleeps_interrupt", c->sleeps[SR_SLEEP_INTERRUPT]);
-	cmd_json_u64(j, "sleeps_relative", c->sleeps[SR_SLEEP_RELATIVE]);
-	cmd_json_u64(j, "sleeps_periodic", c->sleeps[SR_SLEEP_PERIODIC]);
-	cmd_json_u64(j, "sleeps_other_tasks", c->sleeps[SR_SLEEP_OUTSIDE]);
-	cmd_json_u64(j, "sleeps_disk", c->sleeps[SR_SLEEP_DISK]);
-	cmd_json_u64(j, "sleeps_unknown", c->sleeps[SR_SLEEP_UNKNOWN]);
-	cmd_json_u64(j, "timers_periodic", c->timers_periodic);
-	cmd_json_u64(j, "sleeps_open", c->sleeps_open);
-	cmd_json_u64(j, "masks_unmapped", c->masks_unmapped);
-	cmd_json_u64(j, "wakes_early", c->wakes_early);
-	cmd_json_u64(j, "wakes_unmatched", c->wakes_unmatched);
-	cmd_json_u64(j, "wakes_missing", c->wakes_missing);
-	cmd_json_u64(j, "check_timed", c->check_timed);
-	cmd_json_u64(j, "order_none", c->order[SR_ORDER_NONE]);
-	cmd_json_u64(j, "order_folded", c->order[SR_ORDER_FOLDED]);
-	cmd_json_u64(j, "order_queued", c->order[SR_ORDER_QUEUED]);
-	cmd_json_u64(j, "order_preempted", c->order[SR_ORDER_PREEMPTED]);
-	cmd_json_u64(j, "order_concurrent", c->order[SR_ORDER_CONCURRENT]);
-	cmd_json_u64(j, "order_answers", c->order_answers);
-	cmd_json_u64(j, "loops", c->loops);
-	cmd_json_u64(j, "repaired", c->repaired);
-	cmd_json_u64(j, "lost", c->lost);
-	cmd_json_close(j, '}');
-}
-
 void replay_report_json(const struct replay_series *s)
 {
 	struct cmd_json j;
@@ -257,8 +220,10 @@ void replay_report_json(const struct replay_series *s)
 	cmd_json_str(&j, "trace", s->trace);
 	cmd_json_str(&j, "work", s->work);
 	cmd_json_str(&j, "timing", s->timing);
+	cmd_json_bool(&j, "no_stall", s->no_stall);
+	cmd_json_u64(&j, "loop", s->loop);
 	cmd_json_bool(&j, "self_recorded", s->self);
-	json_model(&j, s->model);
+	replay_model_json(&j, s->model);
 	cmd_json_open(&j, "recorded", '{');
 	json_metrics(&j, &s->recorded);
 	cmd_json_close(&j, '}');
@@ -344,22 +309,21 @@ void replay_report_warnings(const struct replay_series *s)
 		cmd_warn("%s: %s", s->trace, s->doubt);
 	if (s->self && s->self_why)
 		cmd_warn("the replay recorded itself (%s): no preemptions, slices or migrations", s->self_why);
-	if (s->window)
+	if (!s->compared)
+		cmd_warn("several recordings or loops are one load: there is no recorded column and no fidelity");
+	else if (s->window)
 		cmd_warn("only a part was replayed: the recorded column and the fidelity are of the whole recording");
 	if (s->recording_lost)
 		cmd_warn("events of the recording were lost in %llu places", (unsigned long long)s->recording_lost);
 	if (s->model->counts.masks_unmapped)
 		cmd_warn("%llu tasks were allowed only on CPUs that --cpu-map leaves out: they run on all",
 			 (unsigned long long)s->model->counts.masks_unmapped);
-	if (s->model->counts.check_timed)
-		cmd_warn("%llu waits have no wake in the recording and became timed",
-			 (unsigned long long)s->model->counts.check_timed);
 	for (i = 0; i < sizeof(count) / sizeof(*count); i++) {
 		uint64_t n = total(s, count[i].offset);
 
 		if (n)
 			cmd_warn("%llu %s", (unsigned long long)n, count[i].text);
 	}
-	if (!s->self && !s->window)
+	if (!s->self && !s->window && !s->no_stall && s->compared)
 		warn_poor(s);
 }

@@ -72,6 +72,31 @@ static int put_engine_events(struct replay_job *j, struct srz_writer *w, struct 
 	return 0;
 }
 
+/* Which recordings, and which of the bound tasks are whose. */
+static int put_sources(struct replay_job *j, struct srz_writer *w, struct sr_error *err)
+{
+	char key[64];
+	size_t i;
+
+	for (i = 0; j->nsources > 1 && i < j->nsources; i++) {
+		const struct replay_source *s = &j->sources[i];
+
+		snprintf(key, sizeof(key), "replay.source.%zu.name", i + 1);
+		if (srz_put_meta(w, key, s->name, err) < 0)
+			return -1;
+		snprintf(key, sizeof(key), "replay.source.%zu.sha256", i + 1);
+		if (srz_put_meta(w, key, s->sha256, err) < 0)
+			return -1;
+		snprintf(key, sizeof(key), "replay.source.%zu.first_task", i + 1);
+		if (srz_put_meta_u64(w, key, s->first, err) < 0)
+			return -1;
+		snprintf(key, sizeof(key), "replay.source.%zu.offset_ns", i + 1);
+		if (srz_put_meta_u64(w, key, s->offset_ns, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int put_meta(struct replay_job *j, struct srz_writer *w, const struct replay_arm *arm, size_t round, size_t slot,
 		    const struct rpl_run *run, struct sr_error *err)
 {
@@ -92,6 +117,7 @@ static int put_meta(struct replay_job *j, struct srz_writer *w, const struct rep
 		{ "label", o->label },
 		{ "replay.source_sha256", j->sha256 },
 		{ "replay.source_name", j->trace_name },
+		{ "replay.task", o->task },
 		{ "replay.policy", arm->policy->name },
 		{ "replay.policy_options", arm->options },
 		{ "replay.work", j->series.work },
@@ -102,6 +128,10 @@ static int put_meta(struct replay_job *j, struct srz_writer *w, const struct rep
 		uint64_t value;
 	} number[] = {
 		{ "replay.seed", o->seed },
+		{ "replay.from_ns", o->from },
+		{ "replay.to_ns", o->to },
+		{ "replay.loop", o->loop },
+		{ "replay.no_stall", o->no_stall },
 		{ "replay.repeat", round },
 		{ "replay.slot", slot },
 		{ "replay.count.wakes", c->wakes },
@@ -139,6 +169,8 @@ static int put_meta(struct replay_job *j, struct srz_writer *w, const struct rep
 	for (i = 0; i < sizeof(number) / sizeof(*number); i++)
 		if (srz_put_meta_u64(w, number[i].key, number[i].value, err) < 0)
 			return -1;
+	if (put_sources(j, w, err) < 0 || replay_model_meta(w, j->model, err) < 0)
+		return -1;
 	rpl_span(run, &start, &end);
 	if (j->session && srz_put_meta_u64(w, "record.cpu_ns", rec_get_stats(j->session)->cpu_ns, err) < 0)
 		return -1;
@@ -162,7 +194,7 @@ static int replay_once(struct replay_job *j, struct replay_arm *arm, size_t roun
 	struct rpl_config cfg = {
 		.work = strcmp(j->series.work, "time") ? RPL_WORK_INSTRUCTIONS : RPL_WORK_TIME,
 		.timing = timing_of(o->timing),
-		.time_scale = o->time_scale,
+		.time_scale = o->no_stall ? 0 : o->time_scale,
 		.seed = o->seed + round,
 		.policy = arm->policy,
 		.policy_options = arm->options,
@@ -284,11 +316,11 @@ int replay_store(struct replay_job *j, const struct replay_arm *arm, size_t roun
 	host_conditions(host, sizeof(host));
 	utc_now(when, sizeof(when));
 	if (!arm) {
-		const char *kernel = srz_get_meta(j->reader, "kernel.release");
+		const char *kernel = srz_get_meta(j->sources[0].reader, "kernel.release");
 
 		run.kernel = kernel ? kernel : "";
-		run.label = srz_get_meta(j->reader, "label");
-		run.schedrec_version = srz_get_meta(j->reader, "schedrec.version");
+		run.label = srz_get_meta(j->sources[0].reader, "label");
+		run.schedrec_version = srz_get_meta(j->sources[0].reader, "schedrec.version");
 	}
 	return ana_db_store(j->db, &run, r, err);
 }
@@ -312,7 +344,8 @@ int replay_slot(struct replay_job *j, struct replay_arm *arm, size_t round, size
 		free(path);
 		return 0;
 	}
-	if (ana_file(path, ANA_BOUND, &run->result, err) < 0 || ana_fidelity(j->path, path, &run->result, err) < 0 ||
+	if (ana_file(path, ANA_BOUND, &run->result, err) < 0 ||
+	    (j->series.compared && ana_fidelity(j->sources[0].path, path, &run->result, err) < 0) ||
 	    add_engine_metrics(run, err) < 0)
 		goto fail;
 	arm->n++;

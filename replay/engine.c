@@ -94,6 +94,12 @@ static void count_ops(const struct rpl_run *run, const struct sr_program *p, siz
 	*room = n;
 }
 
+/* Folded orders are kept by their waiter only when all are. */
+static uint32_t needs_of(const struct rpl_run *run, const struct sr_wait *w)
+{
+	return run->cfg.order == RPL_ORDER_CAUSAL ? w->needs - w->folded : w->needs;
+}
+
 static int set_up_threads(struct rpl_run *run)
 {
 	const struct sr_model *m = run->m;
@@ -132,10 +138,7 @@ static int set_up_threads(struct rpl_run *run)
 		t->index = i;
 		t->words = word;
 		for (w = 0; w < p->nwaits; w++)
-			atomic_store_explicit(&word[w],
-					      run->cfg.order == RPL_ORDER_CAUSAL ? p->waits[w].waker != UINT32_MAX :
-										   p->waits[w].needs & W_COUNT,
-					      memory_order_relaxed);
+			atomic_store_explicit(&word[w], needs_of(run, &p->waits[w]) & W_COUNT, memory_order_relaxed);
 		word += p->nwaits;
 		t->log.v = log;
 		t->log.cap = room[i];

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Several models as one load: beside each other (recordings merged), or one after the other (a loop).
+ *
+ * Tasks of the second come behind those of the first, with their numbers in wakes and forks moved. Processes stay apart:
+ * the tgids of each get a range of their own, above all that a kernel gives.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats/model_internal.h"
+
+#define TGIDS (1 << 22) /* a kernel's highest pid + 1 */
+
+static int oom(struct sr_error *err)
+{
+	return sr_fail(err, SR_ENVIRONMENT, "out of memory for the workload models together");
+}
+
+static int grow_to(void *array, size_t *cap, size_t need, size_t size)
+{
+	void **v = array, *bigger;
+
+	if (need <= *cap)
+		return 0;
+	bigger = reallocarray(*v, need, size);
+	if (!bigger)
+		return -1;
+	memset((char *)bigger + *cap * size, 0, (need - *cap) * size);
+	*v = bigger;
+	*cap = need;
+	return 0;
+}
+
+/* Room for n more operations at the front. */
+static int make_room(struct sr_program *p, size_t n)
+{
+	if (grow_to(&p->ops, &p->ops_cap, p->nops + n, sizeof(*p->ops)) < 0)
+		return -1;
+	memmove(p->ops + n, p->ops, p->nops * sizeof(*p->ops));
+	p->nops += n;
+	return 0;
+}
+
+/* A wait of its own, which is not of the recording; its number. */
+static int add_wait(struct sr_program *p, struct sr_wait w, uint32_t *number)
+{
+	if (p->nwaits >= UINT32_MAX || grow_to(&p->waits, &p->waits_cap, p->nwaits + 1, sizeof(*p->waits)) < 0)
+		return -1;
+	w.watch_task = w.waker = UINT32_MAX;
+	*number = (uint32_t)p->nwaits;
+	p->waits[p->nwaits++] = w;
+	return 0;
+}
+
+/* A task that runs from the start on sleeps until its recording begins. */
+static int begin_at(struct sr_program *p, uint64_t offset_ns)
+{
+	uint32_t wait;
+
+	if (!offset_ns || p->parent != UINT32_MAX || !p->nops || p->ops[0].kind == SR_OP_SLEEP ||
+	    p->ops[0].kind == SR_OP_WAIT)
+		return 0;
+	if (add_wait(p, (struct sr_wait){ .wake_ns = offset_ns }, &wait) < 0 || make_room(p, 1) < 0)
+		return -1;
+	p->ops[0] = (struct sr_op){ .kind = SR_OP_SLEEP, .flags = SR_SLEEP_OUTSIDE, .arg = wait, .value = offset_ns };
+	return 0;
+}
+
+static uint64_t plus(uint64_t a, uint64_t b)
+{
+	return a < UINT64_MAX - b ? a + b : UINT64_MAX;
+}
+
+/* tasks, names: how many stand before it. */
+static void move_numbers(struct sr_program *p, uint32_t tasks, uint32_t names, uint32_t source, uint64_t offset_ns)
+{
+	size_t i;
+
+	p->source += source;
+	if (p->parent != UINT32_MAX)
+		p->parent += tasks;
+	for (i = 0; i < p->nops; i++) {
+		struct sr_op *op = &p->ops[i];
+
+		if (op->kind == SR_OP_WAKE || op->kind == SR_OP_FORK)
+			op->arg += tasks;
+		else if (op->kind == SR_OP_NAME)
+			op->arg += names;
+	}
+	for (i = 0; i < p->nwaits; i++) {
+		struct sr_wait *w = &p->waits[i];
+
+		if (w->watch_task != UINT32_MAX)
+			w->watch_task += tasks;
+		if (w->waker != UINT32_MAX)
+			w->waker += tasks;
+		/* 0 is the recording's start, which nobody saw. */
+		if (w->block_ns)
+			w->block_ns = plus(w->block_ns, offset_ns);
+		w->wake_ns = plus(w->wake_ns, offset_ns);
+		w->deadline_ns = plus(w->deadline_ns, offset_ns);
+	}
+}
+
+static void add_counts(struct sr_model_counts *to, const struct sr_model_counts *from)
+{
+	size_t i;
+
+	_Static_assert(sizeof(*to) % sizeof(uint64_t) == 0, "struct sr_model_counts is counters only");
+	for (i = 0; i < sizeof(*to) / sizeof(uint64_t); i++)
+		((uint64_t *)to)[i] += ((const uint64_t *)from)[i];
+}
+
+static int keep_starts(struct sr_model *into, struct sr_model *from)
+{
+	size_t i;
+
+	if (grow_to(&into->joined, &into->joined_cap, into->njoined + 1 + from->njoined, sizeof(*into->joined)) < 0)
+		return -1;
+	into->joined[into->njoined++] = from->starts;
+	for (i = 0; i < from->njoined; i++)
+		into->joined[into->njoined++] = from->joined[i];
+	memset(&from->starts, 0, sizeof(from->starts));
+	from->njoined = 0;
+	return 0;
+}
+
+int sr_model_join(struct sr_model *into, struct sr_model *from, uint64_t offset_ns, uint32_t source,
+		  struct sr_error *err)
+{
+	size_t i, tasks = into->ntasks, names = into->nnames;
+	uint64_t end = plus(into->start_ns, plus(offset_ns, from->end_ns - from->start_ns));
+
+	if (into->parts + from->parts + 1 >= SR_MODEL_PARTS)
+		return sr_fail(err, SR_USAGE, "at most %d recordings and loops in one replay", SR_MODEL_PARTS);
+	if (from->ntasks > UINT32_MAX - 2 - tasks || from->nnames > UINT32_MAX - names)
+		return sr_fail(err, SR_USAGE, "more tasks than a replay can hold");
+	if (grow_to(&into->tasks, &into->tasks_cap, tasks + from->ntasks, sizeof(*into->tasks)) < 0 ||
+	    grow_to(&into->names, &into->names_cap, names + from->nnames, sizeof(*into->names)) < 0)
+		return oom(err);
+	for (i = 0; i < from->ntasks; i++)
+		if (begin_at(&from->tasks[i], offset_ns) < 0)
+			return oom(err);
+	if (keep_starts(into, from) < 0)
+		return oom(err);
+	into->parts++;
+	for (i = 0; i < from->ntasks; i++) {
+		struct sr_program *p = &from->tasks[i];
+
+		move_numbers(p, (uint32_t)tasks, (uint32_t)names, source, offset_ns);
+		if (p->tgid > 0 && p->tgid < INT32_MAX - (int32_t)into->parts * TGIDS)
+			p->tgid += (int32_t)into->parts * TGIDS;
+		into->tasks[into->ntasks++] = *p;
+	}
+	for (i = 0; i < from->nnames; i++)
+		into->names[into->nnames++] = from->names[i];
+	from->ntasks = from->nnames = 0;
+	into->parts += from->parts;
+	if (source + from->nsources > into->nsources)
+		into->nsources = source + from->nsources;
+	if (end > into->end_ns)
+		into->end_ns = end;
+	if (from->cpus > into->cpus)
+		into->cpus = from->cpus;
+	into->run_ns += from->run_ns;
+	into->max_alive += from->max_alive;
+	add_counts(&into->counts, &from->counts);
+	sr_model_free(from);
+	return 0;
+}
+
+static void *copy_of(const void *v, size_t n, size_t size)
+{
+	void *copy = calloc(n + 1, size);
+
+	if (copy && n)
+		memcpy(copy, v, n * size);
+	return copy;
+}
+
+/* Masks stay the original's, which outlives the copy: it is joined to it. */
+static struct sr_model *copy_model(const struct sr_model *m)
+{
+	struct sr_model *c = calloc(1, sizeof(*c));
+	size_t i;
+
+	if (!c)
+		return NULL;
+	*c = *m;
+	memset(&c->starts, 0, sizeof(c->starts));
+	c->joined = NULL;
+	c->njoined = c->joined_cap = c->nnames = 0;
+	c->tasks = copy_of(m->tasks, m->ntasks, sizeof(*m->tasks));
+	c->names = calloc(m->nnames + 1, sizeof(*c->names));
+	c->tasks_cap = m->ntasks;
+	c->names_cap = m->nnames;
+	c->ntasks = 0;
+	if (!c->tasks || !c->names)
+		goto fail;
+	for (i = 0; i < m->nnames; i++) {
+		c->names[i] = strdup(m->names[i]);
+		if (!c->names[i])
+			goto fail;
+		c->nnames++;
+	}
+	for (i = 0; i < m->ntasks; i++) {
+		struct sr_program *p = &c->tasks[i];
+
+		p->ops = copy_of(m->tasks[i].ops, p->nops, sizeof(*p->ops));
+		p->waits = copy_of(m->tasks[i].waits, p->nwaits, sizeof(*p->waits));
+		p->ops_cap = p->nops;
+		p->waits_cap = p->nwaits;
+		c->ntasks++;
+		if (!p->ops || !p->waits)
+			goto fail;
+	}
+	return c;
+fail:
+	sr_model_free(c);
+	return NULL;
+}
+
+static int wake_at_end(struct sr_program *p, uint32_t task, uint32_t wait)
+{
+	if (grow_to(&p->ops, &p->ops_cap, p->nops + 1, sizeof(*p->ops)) < 0)
+		return -1;
+	p->ops[p->nops] = p->ops[p->nops - 1];
+	p->ops[p->nops - 1] = (struct sr_op){ .kind = SR_OP_WAKE, .arg = task, .value = wait };
+	p->nops++;
+	return 0;
+}
+
+/* The tasks [from, to) begin when all of [prev, from) have ended: these wake the first of them, which wakes the rest. */
+static int chain(struct sr_model *m, size_t prev, size_t from, size_t to)
+{
+	uint32_t first = UINT32_MAX, wait, gate = 0;
+	size_t i, wakes = 0;
+
+	for (i = from; i < to; i++) {
+		struct sr_program *p = &m->tasks[i];
+
+		if (p->parent != UINT32_MAX)
+			continue;
+		if (add_wait(p, (struct sr_wait){ .needs = first == UINT32_MAX ? (uint32_t)(from - prev) : 1 }, &wait) <
+			    0 ||
+		    make_room(p, 1) < 0)
+			return -1;
+		p->ops[0] = (struct sr_op){ .kind = SR_OP_WAIT, .arg = wait };
+		if (first == UINT32_MAX) {
+			first = (uint32_t)i;
+			gate = wait;
+		} else {
+			wakes++;
+		}
+	}
+	for (i = prev; i < from; i++)
+		if (wake_at_end(&m->tasks[i], first, gate) < 0)
+			return -1;
+	if (make_room(&m->tasks[first], wakes) < 0)
+		return -1;
+	m->tasks[first].ops[0] = m->tasks[first].ops[wakes];
+	for (wakes = 0, i = first + 1; i < to; i++)
+		if (m->tasks[i].parent == UINT32_MAX)
+			m->tasks[first].ops[++wakes] = (struct sr_op){ .kind = SR_OP_WAKE,
+								       .arg = (uint32_t)i,
+								       .value = m->tasks[i].ops[0].arg };
+	return 0;
+}
+
+int sr_model_loop(struct sr_model *m, size_t times, struct sr_error *err)
+{
+	struct sr_model *once, *copy;
+	uint64_t length = m->end_ns - m->start_ns;
+	size_t k, i, n = m->ntasks, first = 0;
+	int ret = 0;
+
+	if (times < 2)
+		return 0;
+	once = copy_model(m);
+	if (!once)
+		return oom(err);
+	for (k = 1; k < times && ret == 0; k++) {
+		copy = copy_model(once);
+		for (i = 0; copy && i < n; i++)
+			move_numbers(&copy->tasks[i], 0, 0, 0, plus(0, length * k));
+		if (!copy) {
+			ret = oom(err);
+		} else if (sr_model_join(m, copy, 0, 0, err) < 0) {
+			sr_model_free(copy);
+			ret = -1;
+		} else if (chain(m, (k - 1) * n, k * n, (k + 1) * n) < 0) {
+			ret = oom(err);
+		}
+	}
+	for (i = 0; i < n; i++)
+		first += once->tasks[i].parent == UINT32_MAX;
+	m->max_alive = once->max_alive + (times - 1) * first;
+	sr_model_free(once);
+	m->end_ns = plus(m->start_ns, length * times);
+	return ret;
+}
