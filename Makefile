@@ -39,7 +39,7 @@ UNIT_SRC := $(wildcard tests/unit/test_*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o)
 CMD_OBJ  := $(CMD_SRC:%.c=$(B)/%.o)
-UNIT     := $(UNIT_SRC:%.c=$(B)/%) $(FUZZ_SRC:%.c=$(B)/%) $(B)/tests/real/round_trip
+UNIT     := $(UNIT_SRC:%.c=$(B)/%) $(FUZZ_SRC:%.c=$(B)/%) $(B)/tests/real/round_trip $(B)/tests/real/thin
 BENCH    := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*_bench.c))
 C_FILES   = $(wildcard *.[ch] $(FOLDERS:%=%/*.[ch]) tests/*/*.[ch] tests/bench/programs/*.c)
 SCRIPTS   = $(wildcard .ci/run tests/deps tests/demo tests/*.sh tests/*/*.sh tests/bench/programs/*.sh)

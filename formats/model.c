@@ -19,10 +19,13 @@ struct build_task {
 	uint64_t in_ns, block_ns;
 	uint64_t pending_ns; /* CPU time not yet in a RUN */
 	uint64_t events;     /* recorded in its context since the last RUN: each cost the task tracepoint_ns */
-	uint64_t last_wake_ns, last_in_ns;
-	int waker_cpu;      /* of the last wake by a replayed task, -1: by another */
-	size_t wait_op;     /* op of the open or last wait, SIZE_MAX: none */
-	bool in_after_wake; /* the last switch-in followed a wake, not a preemption */
+	uint64_t last_wake_ns, last_in_ns, last_out_ns;
+	uint64_t seen_ns;        /* when an event last showed it running */
+	uint64_t ran_ns, bursts; /* from switch to switch, both recorded */
+	int waker_cpu;           /* of the last wake by a replayed task, -1: by another */
+	size_t wait_op;          /* op of the open or last wait, SIZE_MAX: none */
+	bool in_after_wake;      /* the last switch-in followed a wake, not a preemption */
+	bool out_repaired;       /* its last switch-out was put in: nobody knows whether it slept */
 	bool disk;
 	int16_t prio;       /* the kernel's, as seen last; NO_PRIO: not yet */
 	uint8_t normal, rt; /* its policy whenever its priority is a normal one, and when it is a real-time one */
@@ -292,6 +295,14 @@ static void drop_early(struct build *b, struct build_task *t)
 	t->early = false;
 }
 
+/* A sleep whose beginning is not in the recording. */
+static int reopen_wait(struct build *b, uint32_t i, uint64_t now)
+{
+	b->m->counts.sleeps_proved++;
+	b->bt[i].disk = false;
+	return open_wait(b, i, now);
+}
+
 /* A wake of task i at ev. */
 static int on_wake(struct build *b, const struct sr_event *ev, uint32_t i)
 {
@@ -301,6 +312,10 @@ static int on_wake(struct build *b, const struct sr_event *ev, uint32_t i)
 	uint32_t waker = UINT32_MAX;
 	size_t op = SIZE_MAX;
 
+	/* The kernel wakes nobody who runs or waits for a cpu, but for who was preempted just before it would sleep. */
+	if (t->state == RUNNABLE && ev->kind == SR_EV_WAKING && (t->in_after_wake || t->out_repaired) &&
+	    reopen_wait(b, i, t->in_after_wake ? t->last_wake_ns : t->last_out_ns) < 0)
+		return -1;
 	if (t->state != BLOCKED && t->state != RUNNING)
 		return 0;
 	if (!(ev->flags & SR_EV_INTERRUPT) || softirq)
@@ -344,11 +359,32 @@ static int on_wake(struct build *b, const struct sr_event *ev, uint32_t i)
 	return 0;
 }
 
+/* When did the task leave the cpu? Of a switch to idle that is missing only the next event there tells, which may come long
+ * after: it is taken to have run as long as it mostly does, and at least until it was last seen. */
+static uint64_t left_at(struct build_task *t, const struct sr_event *ev)
+{
+	uint64_t end = t->last_in_ns + (t->bursts ? t->ran_ns / t->bursts : 0);
+
+	if (!(ev->flags & SR_EV_REPAIRED)) {
+		if (ev->time_ns > t->last_in_ns && t->last_in_ns) {
+			t->ran_ns += ev->time_ns - t->last_in_ns;
+			t->bursts++;
+		}
+		return ev->time_ns;
+	}
+	if (ev->u.sw.next)
+		return ev->time_ns;
+	if (end < t->seen_ns)
+		end = t->seen_ns;
+	return end < ev->time_ns ? end : ev->time_ns;
+}
+
 static int on_switch_out(struct build *b, const struct sr_event *ev, uint32_t i)
 {
 	struct build_task *t = &b->bt[i];
 	struct sr_program *p = &b->m->tasks[i];
 	unsigned state = ev->u.sw.prev_state;
+	uint64_t now;
 
 	if (t->state == DEAD)
 		return 0;
@@ -356,11 +392,14 @@ static int on_switch_out(struct build *b, const struct sr_event *ev, uint32_t i)
 		t->in_ns = b->m->start_ns;
 	if (t->state != RUNNING && t->state != NEW)
 		t->in_ns = ev->time_ns;
+	now = t->state == RUNNING ? left_at(t, ev) : ev->time_ns;
+	t->last_out_ns = now;
+	t->out_repaired = ev->flags & SR_EV_REPAIRED;
 	t->state = RUNNING;
 	t->last_cpu = ev->cpu;
 	if (state == SR_STATE_DEAD || state == SR_STATE_ZOMBIE) {
 		drop_early(b, t);
-		if (flush_run(b, i, ev->time_ns) < 0)
+		if (flush_run(b, i, now) < 0)
 			return -1;
 		t->state = DEAD;
 		b->alive--;
@@ -369,10 +408,13 @@ static int on_switch_out(struct build *b, const struct sr_event *ev, uint32_t i)
 	if (sr_state_sleeps(state)) {
 		b->m->counts.voluntary++;
 		t->disk = state == SR_STATE_DISK;
-		return open_wait(b, i, ev->time_ns);
+		return open_wait(b, i, now);
 	}
+	/* A switch that was put in tells no state; a wake that was there already says that it was a sleep. */
+	if (ev->flags & SR_EV_REPAIRED && t->early)
+		return reopen_wait(b, i, now);
 	b->m->counts.preempted++;
-	t->pending_ns += ev->time_ns > t->in_ns ? ev->time_ns - t->in_ns : 0;
+	t->pending_ns += now > t->in_ns ? now - t->in_ns : 0;
 	t->state = RUNNABLE;
 	t->in_after_wake = false;
 	return 0;
@@ -618,6 +660,7 @@ static int on_event(struct build *b, const struct sr_event *ev)
 			return -1;
 		if (ctx != UINT32_MAX) {
 			runs_unseen(b, ctx, ev);
+			b->bt[ctx].seen_ns = ev->time_ns;
 			b->bt[ctx].events++;
 		}
 	}

@@ -134,6 +134,7 @@ struct sr_model_counts {
 	uint64_t wakes_early;     /* stamped before the sleeper's switch */
 	uint64_t wakes_unmatched; /* dropped: their sleeper never slept */
 	uint64_t wakes_missing;   /* sleeps that ended without a wake in the recording: timed */
+	uint64_t sleeps_proved;   /* sleeps of which only the wake is in the recording */
 	uint64_t check_timed;     /* waits that sr_model_check made timed */
 	uint64_t order[5];        /* wakes by enum sr_order */
 	uint64_t order_answers;   /* of them with SR_WAKE_ANSWERS */

@@ -32,6 +32,7 @@ static const struct {
 	ROW("wakes_early", wakes_early),
 	ROW("wakes_unmatched", wakes_unmatched),
 	ROW("wakes_missing", wakes_missing),
+	ROW("sleeps_proved", sleeps_proved),
 	ROW("check_timed", check_timed),
 	ROW("order_none", order[SR_ORDER_NONE]),
 	ROW("order_folded", order[SR_ORDER_FOLDED]),
@@ -122,6 +123,7 @@ void replay_model_print(const struct sr_model *m)
 		{ c->lost, "events were lost" },
 		{ c->repaired, "switches put in" },
 		{ c->wakes_missing, "wakes missing (their sleeps are timed)" },
+		{ c->sleeps_proved, "sleeps known by their wakes only" },
 		{ c->check_timed, "waits without a wake made timed" },
 		{ c->wakes_unmatched, "wakes of tasks that did not sleep dropped" },
 	};
