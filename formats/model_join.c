@@ -61,7 +61,8 @@ static int begin_at(struct sr_program *p, uint64_t offset_ns)
 	if (!offset_ns || p->parent != UINT32_MAX || !p->nops || p->ops[0].kind == SR_OP_SLEEP ||
 	    p->ops[0].kind == SR_OP_WAIT)
 		return 0;
-	if (add_wait(p, (struct sr_wait){ .wake_ns = offset_ns }, &wait) < 0 || make_room(p, 1) < 0)
+	/* Its time is moved by the offset with all the others. */
+	if (add_wait(p, (struct sr_wait){ 0 }, &wait) < 0 || make_room(p, 1) < 0)
 		return -1;
 	p->ops[0] = (struct sr_op){ .kind = SR_OP_SLEEP, .flags = SR_SLEEP_OUTSIDE, .arg = wait, .value = offset_ns };
 	return 0;

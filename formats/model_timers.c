@@ -19,12 +19,12 @@
 #define MOST_PERIOD_NS 10000000000u
 #define LAGS 3         /* wakes between which distances are taken */
 #define WINDOW 0.04    /* width of the distances that are one period, in parts of it */
-#define TOLERANCE 0.04 /* how far off its grid point a wake of a chain may be, in parts of the period */
+#define TOLERANCE 0.04 /* of a wake from its grid point, in parts of the period; twice as much of short ones */
 #define TOLERANCE_NS 50000.0
 #define MOST_MISSED 16 /* periods without a wake in a chain: longer ones end it */
 #define MOST_LOOKS 64  /* wakes without a place in a chain before it ends */
 #define LEAST_WAKES 6  /* of a chain */
-#define LEAST_HITS 0.4 /* of the grid's points that have a wake */
+#define LEAST_HITS 0.5 /* of the grid's points that have a wake */
 #define SURE_WAKES 16  /* a shorter chain must be twice as good */
 #define MOST_TRIES 12  /* periods tried for one task */
 #define LEAST_ALIKE 4  /* sleeps of one length that are a relative timer */
@@ -110,11 +110,17 @@ static bool is_taken(const struct finder *f, const struct sleep *s)
 	return s->settled || s->tried == f->ntried;
 }
 
+/* How far off its grid point a wake of a chain may be. */
+static double tolerance_of(double period)
+{
+	return fmax(period * TOLERANCE, fmin(TOLERANCE_NS, period * TOLERANCE * 2));
+}
+
 /* The chain that begins at open[first], following slow drifts of phase and period. Returns the points of its grid. */
 static int64_t follow(struct finder *f, size_t first, double period)
 {
 	double at = (double)f->v[f->open[first]].wake_ns, p = period;
-	double tolerance = fmax(period * TOLERANCE, fmin(TOLERANCE_NS, period / 4));
+	double tolerance = tolerance_of(period);
 	int64_t point = 0;
 	size_t k, looks = 0;
 
@@ -211,6 +217,9 @@ static bool is_absolute(struct finder *f, double phase, double period)
 		f->scratch[i] = off_grid(f, i, phase, period);
 	qsort(f->scratch, f->nchain, sizeof(*f->scratch), double_cmp);
 	wakes = at_part(f, 0.9) - at_part(f, 0.1);
+	/* Random wakes that were taken because they are near scatter evenly over 1.6 tolerances. */
+	if (wakes > tolerance_of(period))
+		return false;
 	return f->nchain < SURE_WAKES ? wakes * 2 < lengths : wakes < lengths;
 }
 
