@@ -228,6 +228,7 @@ static void close_wait(struct build *b, uint32_t i, uint32_t waker, enum sr_slee
 		op->kind = SR_OP_WAIT;
 		w->needs++;
 		w->waker = waker;
+		b->m->counts.waits_disk += t->disk;
 	}
 	t->last_wake_ns = now;
 	t->waker_cpu = -1;

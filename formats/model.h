@@ -128,8 +128,7 @@ struct sr_program {
 struct sr_model_counts {
 	uint64_t tasks, tasks_outside;
 	uint64_t waits_task, waits_softirq;
-	uint64_t waits_kthread; /* through a kernel thread that a replayed task had woken */
-	uint64_t waits_disk;    /* of the waits: in state D */
+	uint64_t waits_disk; /* of the waits: in state D */
 	uint64_t sleeps_timer /* woken from an interrupt */, sleeps_outside /* by a task not replayed */;
 	uint64_t wakes_early;     /* stamped before the sleeper's switch */
 	uint64_t wakes_unmatched; /* dropped: their sleeper never slept */

@@ -182,13 +182,12 @@ static int prepare(struct replay_job *j, struct sr_error *err)
 	s->timing = o->timing;
 	s->no_stall = o->no_stall;
 	s->loop = o->loop;
-	s->window = o->from || o->to;
 	uname(&j->uts);
 	if (open_recorder(j, err) < 0 || replay_load(j, err) < 0)
 		return -1;
 	if (o->db) {
 		j->db = ana_db_open(o->db, true, err);
-		if (!j->db || (s->compared && replay_store(j, NULL, 0, 0, &s->recorded, err) < 0))
+		if (!j->db || (s->compared && !o->from && !o->to && replay_store(j, NULL, 0, 0, &s->recorded, err) < 0))
 			return -1;
 	}
 	if (!o->output) {

@@ -50,7 +50,6 @@ struct replay_series {
 	bool self; /* the replay recorded itself without the kernel's events */
 	const char *self_why;
 	bool compared; /* with its recording: not when several were joined, or looped */
-	bool window;   /* --from or --to: what is compared with is still the whole recording */
 	uint64_t recording_lost;
 	char doubt[256]; /* what is doubtful about the recording; "": nothing */
 };

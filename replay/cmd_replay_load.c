@@ -184,6 +184,8 @@ static int load_all(struct replay_job *j, struct sr_error *err)
 
 int replay_load(struct replay_job *j, struct sr_error *err)
 {
+	const struct ana_window window = { .from_ns = j->o->from, .to_ns = j->o->to };
+
 	if (j->o->to && j->o->to <= j->o->from)
 		return sr_fail(err, SR_USAGE, "--to must be later than --from");
 	j->machine = sr_machine_load("this", err);
@@ -197,7 +199,9 @@ int replay_load(struct replay_job *j, struct sr_error *err)
 	j->series.trace = j->trace_name;
 	j->series.model = j->model;
 	j->series.compared = j->nsources == 1 && j->o->loop == 1;
-	return j->series.compared ? ana_file(j->sources[0].path, ANA_TREE, &j->series.recorded, err) : 0;
+	if (!j->series.compared)
+		return 0;
+	return ana_file_part(j->sources[0].path, ANA_TREE, NULL, &window, &j->series.recorded, err);
 }
 
 void replay_unload(struct replay_job *j)

@@ -16,7 +16,6 @@ static const struct {
 	ROW("tasks_outside", tasks_outside),
 	ROW("waits_task", waits_task),
 	ROW("waits_softirq", waits_softirq),
-	ROW("waits_kthread", waits_kthread),
 	ROW("waits_disk", waits_disk),
 	ROW("sleeps_timer", sleeps_timer),
 	ROW("sleeps_outside", sleeps_outside),
@@ -111,7 +110,6 @@ void replay_model_print(const struct sr_model *m)
 	const struct part ends[] = {
 		{ c->waits_task, "by tasks" },
 		{ c->waits_softirq, "through sockets" },
-		{ c->waits_kthread, "through kernel threads" },
 		{ c->sleeps[SR_SLEEP_PERIODIC], "by periodic timers" },
 		{ c->sleeps[SR_SLEEP_RELATIVE], "by other timers" },
 		{ c->sleeps[SR_SLEEP_INTERRUPT], "by interrupts" },

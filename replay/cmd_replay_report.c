@@ -311,8 +311,6 @@ void replay_report_warnings(const struct replay_series *s)
 		cmd_warn("the replay recorded itself (%s): no preemptions, slices or migrations", s->self_why);
 	if (!s->compared)
 		cmd_warn("several recordings or loops are one load: there is no recorded column and no fidelity");
-	else if (s->window)
-		cmd_warn("only a part was replayed: the recorded column and the fidelity are of the whole recording");
 	if (s->recording_lost)
 		cmd_warn("events of the recording were lost in %llu places", (unsigned long long)s->recording_lost);
 	if (s->model->counts.masks_unmapped)
@@ -324,6 +322,6 @@ void replay_report_warnings(const struct replay_series *s)
 		if (n)
 			cmd_warn("%llu %s", (unsigned long long)n, count[i].text);
 	}
-	if (!s->self && !s->window && !s->no_stall && s->compared)
+	if (!s->self && !s->no_stall && s->compared)
 		warn_poor(s);
 }

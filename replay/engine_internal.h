@@ -68,7 +68,6 @@ struct rthread {
 	uint64_t guard_cpu_ns, guard_busy_ns; /* the watchdog's: its CPU clock at the last look, time without a pause */
 	bool stopped;
 	int64_t owed_ns;                    /* cumulative CPU time the program owes (work time) */
-	double timer_offset[SR_TIMERS];     /* of each periodic timer: its deadlines' times here - as recorded */
 	double owed_loops;                  /* loops still owed, may be negative (work instructions) */
 	uint64_t base_cpu_ns;               /* its CPU clock when the program began */
 	uint64_t sync_cpu_ns, sync_mono_ns; /* a reading of its CPU clock and when it was made */
