@@ -201,7 +201,7 @@ int replay_load(struct replay_job *j, struct sr_error *err)
 	j->series.compared = j->nsources == 1 && j->o->loop == 1;
 	if (!j->series.compared)
 		return 0;
-	return ana_file_part(j->sources[0].path, ANA_TREE, NULL, &window, &j->series.recorded, err);
+	return ana_file_part(j->sources[0].path, ANA_REPLAYABLE, NULL, &window, &j->series.recorded, err);
 }
 
 void replay_unload(struct replay_job *j)
