@@ -337,6 +337,12 @@ static int put_first(struct merge *m, const struct part *p, struct sr_error *err
 static int put_last(struct merge *m, const struct part *p, struct sr_error *err)
 {
 	static const char *const the_lasts[] = { "record.end", "command.status", "cpus.changes" };
+	size_t len;
+	const void *attrs = srz_get_section(p->r, SRZ_SEC_ATTRIBUTES,
+					    &len); /* those of a later part are all of the recording's */
+
+	if (attrs && srz_put_section(m->w, SRZ_SEC_ATTRIBUTES, attrs, len, err))
+		return -1;
 
 	for (size_t i = 0; i < sizeof(the_lasts) / sizeof(*the_lasts); i++) {
 		const char *v = srz_get_meta(p->r, the_lasts[i]);

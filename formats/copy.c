@@ -111,10 +111,16 @@ int sr_copy_meta(struct srz_writer *w, const struct srz_reader *r, const char *c
 
 int sr_copy_sections(struct srz_writer *w, const struct srz_reader *r, struct sr_error *err)
 {
-	size_t len;
-	const void *p = srz_get_section(r, SRZ_SEC_MACHINE, &len);
+	static const uint32_t kept[] = { SRZ_SEC_MACHINE, SRZ_SEC_ATTRIBUTES };
+	size_t i, len;
 
-	return p ? srz_put_section(w, SRZ_SEC_MACHINE, p, len, err) : 0;
+	for (i = 0; i < sizeof(kept) / sizeof(*kept); i++) {
+		const void *p = srz_get_section(r, kept[i], &len);
+
+		if (p && srz_put_section(w, kept[i], p, len, err))
+			return -1;
+	}
+	return 0;
 }
 
 uint32_t sr_copy_unit(const struct srz_reader *r)

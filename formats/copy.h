@@ -35,7 +35,8 @@ int sr_copy_flush(struct sr_copy *c, struct sr_error *err); /* what was copied i
 
 /* All meta values but those whose key is in the list (NULL at its end; "a.*": every key that begins with "a."). */
 int sr_copy_meta(struct srz_writer *w, const struct srz_reader *r, const char *const *but, struct sr_error *err);
-/* The sections that are true of any part of a recording: the machine's description. Those that a reader does not know
+/* The sections that are true of any part of a recording: the machine's description, and attributes, which
+ * are told by absolute time. Those that a reader does not know
  * may speak of events by number or time, and are left out. */
 int sr_copy_sections(struct srz_writer *w, const struct srz_reader *r, struct sr_error *err);
 

@@ -27,7 +27,8 @@ struct build_task {
 	bool in_after_wake;      /* the last switch-in followed a wake, not a preemption */
 	bool out_repaired;       /* its last switch-out was put in: nobody knows whether it slept */
 	bool disk;
-	int16_t prio;       /* the kernel's, as seen last; NO_PRIO: not yet */
+	int16_t prio;                  /* the kernel's, as seen last; NO_PRIO: not yet */
+	const struct sr_cpumask *mask; /* as of now; NULL: not known */
 	uint8_t normal, rt; /* its policy whenever its priority is a normal one, and when it is a real-time one */
 	uint16_t last_cpu;
 	char comm[SR_COMM_LEN];
@@ -178,6 +179,7 @@ static int model_task(struct build *b, int32_t tid, uint32_t *index)
 	p->tgid = task->tgid;
 	p->parent = UINT32_MAX;
 	p->first_cpu = -1;
+	p->group = SR_ATTR_NONE;
 	memcpy(p->comm, task->comm, SR_COMM_LEN);
 	memset(&b->bt[m->ntasks], 0, sizeof(*b->bt));
 	b->bt[m->ntasks].wait_op = b->bt[m->ntasks].fork_op = SIZE_MAX;
@@ -542,7 +544,7 @@ static void start_values(struct build *b, uint32_t i, const struct sr_task *task
 	p->nice = s->nice;
 	p->tgid = s->tgid;
 	if (s->allowed < b->m->starts.nmasks)
-		p->allowed = &b->m->starts.masks[s->allowed];
+		t->mask = &b->m->starts.masks[s->allowed];
 	if (s->policy == SR_SCHED_FIFO || s->policy == SR_SCHED_RR) {
 		t->rt = s->policy;
 		t->prio = (int16_t)(99 - s->rt_prio);
@@ -554,9 +556,63 @@ static void start_values(struct build *b, uint32_t i, const struct sr_task *task
 	}
 }
 
+/* What was read of task i, of which the priorities in events do not tell. */
+static void take_attr(struct build *b, uint32_t i, const struct sr_attr *attr)
+{
+	struct build_task *t = &b->bt[i];
+	struct sr_program *p = &b->m->tasks[i];
+
+	if (!attr)
+		return;
+	if (attr->mask < b->m->attrs.nmasks)
+		t->mask = &b->m->attrs.masks[attr->mask];
+	if (attr->group < b->m->attrs.ngroups)
+		p->group = attr->group;
+	if (attr->session)
+		p->session = attr->session;
+	if (attr->policy == SR_SCHED_FIFO || attr->policy == SR_SCHED_RR) {
+		t->rt = attr->policy;
+	} else if (attr->policy == SR_SCHED_DEADLINE) {
+		p->dl_runtime_ns = attr->runtime_ns;
+		p->dl_deadline_ns = attr->deadline_ns;
+		p->dl_period_ns = attr->period_ns;
+	} else {
+		t->normal = attr->policy;
+		p->slice_ns = attr->runtime_ns;
+		if ((t->prio >= 100 || t->prio == NO_PRIO) && p->first_cpu < 0)
+			p->policy = attr->policy;
+	}
+}
+
+static bool same_mask(const struct sr_cpumask *x, const struct sr_cpumask *y)
+{
+	return x == y || (x && y && !memcmp(x, y, sizeof(*x)));
+}
+
+/* At an exec shows what its task changed before: chrt, taskset and the like. */
+static int on_exec(struct build *b, const struct sr_event *ev, uint32_t i)
+{
+	const struct sr_attr *attr = sr_attrs_at(&b->m->attrs, ev->time_ns, ev->u.exec.tid);
+	struct build_task *t = &b->bt[i];
+	struct sr_program *p = &b->m->tasks[i];
+	const struct sr_cpumask *mask = t->mask;
+	uint8_t normal = t->normal;
+
+	if (flush_run(b, i, ev->time_ns) < 0)
+		return -1;
+	take_attr(b, i, attr);
+	if (normal != t->normal && t->prio >= 100 &&
+	    add_op(b, p, (struct sr_op){ .kind = SR_OP_CLASS, .flags = t->normal, .arg = (uint32_t)t->prio - 100 }) < 0)
+		return -1;
+	if (attr && !same_mask(mask, t->mask) &&
+	    add_op(b, p, (struct sr_op){ .kind = SR_OP_MASK, .arg = attr->mask }) < 0)
+		return -1;
+	return add_op(b, p, (struct sr_op){ .kind = SR_OP_EXEC });
+}
+
 /* A child has its parent's class of that moment, but that of a DEADLINE task is normal. What the reset-on-fork flag makes
  * of it shows when the child first runs. */
-static void inherit_class(struct build *b, uint32_t parent, uint32_t child)
+static void inherit(struct build *b, uint32_t parent, uint32_t child)
 {
 	const struct build_task *from = &b->bt[parent];
 	struct build_task *to = &b->bt[child];
@@ -565,6 +621,13 @@ static void inherit_class(struct build *b, uint32_t parent, uint32_t child)
 
 	to->normal = from->normal;
 	to->rt = from->rt;
+	to->mask = from->mask;
+	c->dl_runtime_ns = p->dl_runtime_ns;
+	c->dl_deadline_ns = p->dl_deadline_ns;
+	c->dl_period_ns = p->dl_period_ns;
+	c->slice_ns = p->slice_ns;
+	c->group = p->group;
+	c->session = p->session;
 	to->prio = from->prio == -1 ? 120 : from->prio;
 	c->nice = to->prio >= 100 ? (int8_t)(to->prio - 120) : p->nice;
 	if (!class_of(to, to->prio, &c->policy, &c->rt_prio)) {
@@ -594,8 +657,9 @@ static int on_fork(struct build *b, const struct sr_event *ev)
 	}
 	p = &b->m->tasks[parent];
 	c->parent = parent;
-	inherit_class(b, parent, child);
-	c->allowed = p->allowed;
+	inherit(b, parent, child);
+	take_attr(b, child, sr_attrs_at(&b->m->attrs, ev->time_ns, ev->u.fork.child));
+	c->allowed = b->bt[child].mask;
 	memcpy(c->comm, b->bt[parent].comm, SR_COMM_LEN);
 	memcpy(b->bt[child].comm, c->comm, SR_COMM_LEN);
 	if (flush_run(b, parent, ev->time_ns) < 0)
@@ -693,9 +757,7 @@ static int on_event(struct build *b, const struct sr_event *ev)
 			return -1;
 		if (i == UINT32_MAX || b->bt[i].state != RUNNING)
 			return 0;
-		if (flush_run(b, i, ev->time_ns) < 0)
-			return -1;
-		return add_op(b, &b->m->tasks[i], (struct sr_op){ .kind = SR_OP_EXEC });
+		return on_exec(b, ev, i);
 	case SR_EV_RENAME:
 	case SR_EV_COMM:
 		return on_name(b, ev);
@@ -708,7 +770,31 @@ static int on_event(struct build *b, const struct sr_event *ev)
 }
 
 /* Tasks alive at the start: asleep ones begin in a wait of which nobody saw the beginning. */
-static int add_starts(struct build *b)
+/* The last entry of each tid up to the start, as its index + 1. */
+static int find_start_attrs(const struct build *b, struct sr_tidmap *last)
+{
+	const struct sr_attrs *a = &b->m->attrs;
+	size_t i;
+
+	for (i = 0; i < a->nentries && a->entries[i].time_ns <= b->from; i++)
+		if (sr_tidmap_put(last, a->entries[i].tid, (uint32_t)i + 1) < 0)
+			return oom(b->err);
+	return 0;
+}
+
+/* What a task of the start has. */
+static void set_start(struct build *b, uint32_t i, const struct sr_task *task, const struct sr_tidmap *last)
+{
+	const struct sr_attrs *a = &b->m->attrs;
+	uint32_t entry = sr_tidmap_get(last, task->tid);
+
+	start_values(b, i, task);
+	if (entry)
+		take_attr(b, i, &a->v[a->entries[entry - 1].attr]);
+	b->m->tasks[i].allowed = b->bt[i].mask;
+}
+
+static int add_starts_from(struct build *b, const struct sr_tidmap *last)
 {
 	size_t k;
 	uint32_t i;
@@ -724,7 +810,7 @@ static int add_starts(struct build *b)
 			return -1;
 		if (i == UINT32_MAX)
 			continue;
-		start_values(b, i, &b->table.v[k]);
+		set_start(b, i, task, last);
 		state = b->m->starts.v[task->start - 1].state;
 		if (state == 'R' || b->cut) /* then its first event tells */
 			continue;
@@ -733,6 +819,15 @@ static int add_starts(struct build *b)
 		b->bt[i].disk = state == 'D';
 	}
 	return 0;
+}
+
+static int add_starts(struct build *b)
+{
+	struct sr_tidmap last = { 0 };
+	int ret = find_start_attrs(b, &last) < 0 ? -1 : add_starts_from(b, &last);
+
+	sr_tidmap_release(&last);
+	return ret;
 }
 
 static int finish(struct build *b)
@@ -859,7 +954,7 @@ struct sr_model *sr_model_build(struct srz_reader *r, const struct sr_model_opti
 	b.m->cpus = info->cpus;
 	b.repair = sr_repair_new(!b.whole_system, err);
 	if (!b.repair || copy_starts(&b.m->starts, srz_get_tasks(r), err) < 0 ||
-	    sr_task_table_init(&b.table, &b.m->starts, err) < 0)
+	    sr_attrs_get(r, &b.m->attrs, err) < 0 || sr_task_table_init(&b.table, &b.m->starts, err) < 0)
 		goto out;
 	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): b.m is freed below, or returned. */
 	if ((o->tasks && name_all(&b) < 0) || build_all(&b) < 0 || finish(&b) < 0)
@@ -911,5 +1006,6 @@ void sr_model_free(struct sr_model *m)
 	for (i = 0; i < m->njoined; i++)
 		sr_task_starts_release(&m->joined[i]);
 	free(m->joined);
+	sr_attrs_release(&m->attrs);
 	free(m);
 }

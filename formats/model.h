@@ -40,6 +40,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "formats/attr.h"
 #include "formats/error.h"
 #include "formats/srz.h"
 #include "formats/task.h"
@@ -56,6 +57,7 @@ enum sr_op_kind {
 	SR_OP_NAME,  /* arg: index into names: the new comm */
 	SR_OP_NICE,  /* arg: nice + 20 */
 	SR_OP_CLASS, /* flags: policy of sched(7); arg: rt_prio of FIFO and RR, of normal ones nice + 20 */
+	SR_OP_MASK,  /* arg: index into attrs.masks: the CPUs it may use from here on */
 	SR_OP_END,   /* the program is over; flags bit 0: the task exited, else the recording ended first */
 };
 
@@ -115,8 +117,10 @@ struct sr_program {
 	int8_t nice;                                          /* at its start */
 	uint64_t dl_runtime_ns, dl_deadline_ns, dl_period_ns; /* of DEADLINE; 0: not known */
 	uint64_t slice_ns;                                    /* asked for by a normal task; 0: the kernel's own */
-	int first_cpu;                                        /* where it ran first, -1: never */
-	const struct sr_cpumask *allowed;                     /* NULL: everywhere, or not known */
+	uint32_t group;                   /* index into attrs.groups, SR_ATTR_NONE: none, or not known */
+	uint32_t session;                 /* number of its autogroup, 0: none, or not known */
+	int first_cpu;                    /* where it ran first, -1: never */
+	const struct sr_cpumask *allowed; /* NULL: everywhere, or not known */
 	struct sr_op *ops;
 	size_t nops, ops_cap;
 	struct sr_wait *waits;
@@ -154,6 +158,7 @@ struct sr_model {
 	uint64_t run_ns;               /* all RUNs */
 	unsigned cpus;                 /* the recording's */
 	size_t max_alive;              /* most tasks alive at one time */
+	struct sr_attrs attrs;         /* owns masks too, and the groups that programs name */
 	struct sr_task_starts starts;  /* owns the masks that programs point to */
 	struct sr_task_starts *joined; /* those of models joined to this one */
 	size_t njoined, joined_cap;

@@ -90,6 +90,9 @@ void sr_model_map_cpus(struct sr_model *m, const struct sr_cpu_map *map)
 	for (i = 0; i < m->starts.nmasks; i++)
 		if (!map_mask(&m->starts.masks[i], map, m->cpus))
 			memset(&m->starts.masks[i], 0, sizeof(m->starts.masks[i]));
+	for (i = 0; i < m->attrs.nmasks; i++)
+		if (!map_mask(&m->attrs.masks[i], map, m->cpus))
+			memset(&m->attrs.masks[i], 0, sizeof(m->attrs.masks[i]));
 	for (i = 0; i < m->ntasks; i++) {
 		struct sr_program *p = &m->tasks[i];
 

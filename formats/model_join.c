@@ -113,6 +113,54 @@ static void add_counts(struct sr_model_counts *to, const struct sr_model_counts 
 		((uint64_t *)to)[i] += ((const uint64_t *)from)[i];
 }
 
+/* A mask of one table, where it stands in another. */
+static void move_mask(const struct sr_cpumask **mask, const struct sr_attrs *from, const struct sr_cpumask *to,
+		      const uint32_t *map)
+{
+	if (*mask >= from->masks && *mask < from->masks + from->nmasks) {
+		size_t i = (size_t)(*mask - from->masks);
+
+		*mask = &to[map ? map[i] : i];
+	}
+}
+
+static void move_attrs(struct sr_program *p, const struct sr_attrs *from, const struct sr_attrs *to,
+		       const uint32_t *masks, const uint32_t *groups)
+{
+	size_t i;
+
+	if (p->allowed)
+		move_mask(&p->allowed, from, to->masks, masks);
+	if (p->group < from->ngroups)
+		p->group = groups[p->group];
+	for (i = 0; i < p->nops; i++)
+		if (p->ops[i].kind == SR_OP_MASK)
+			p->ops[i].arg = masks[p->ops[i].arg];
+}
+
+/* The masks and groups of from become into's. A copy for a loop has none: its tasks use into's as they are. */
+static int join_attrs(struct sr_model *into, struct sr_model *from)
+{
+	struct sr_attrs *a = &from->attrs, old = into->attrs;
+	uint32_t *masks = calloc(a->nmasks + 1, sizeof(*masks)), *groups = calloc(a->ngroups + 1, sizeof(*groups));
+	bool full = !masks || !groups;
+	size_t i;
+
+	for (i = 0; !full && i < a->nmasks; i++)
+		full = (masks[i] = sr_attrs_mask(&into->attrs, &a->masks[i])) == SR_ATTR_NONE;
+	for (i = 0; !full && i < a->ngroups; i++)
+		full = (groups[i] = sr_attrs_group(&into->attrs, &a->groups[i])) == SR_ATTR_NONE;
+	/* The table may have moved as it grew; the address of what it was is only compared with. */
+	for (i = 0; i < into->ntasks; i++)
+		if (into->tasks[i].allowed)
+			move_mask(&into->tasks[i].allowed, &old, into->attrs.masks, NULL);
+	for (i = 0; !full && (a->nmasks || a->ngroups) && i < from->ntasks; i++)
+		move_attrs(&from->tasks[i], a, &into->attrs, masks, groups);
+	free(masks);
+	free(groups);
+	return full ? -1 : 0;
+}
+
 static int keep_starts(struct sr_model *into, struct sr_model *from)
 {
 	size_t i;
@@ -143,7 +191,7 @@ int sr_model_join(struct sr_model *into, struct sr_model *from, uint64_t offset_
 	for (i = 0; i < from->ntasks; i++)
 		if (begin_at(&from->tasks[i], offset_ns) < 0)
 			return oom(err);
-	if (keep_starts(into, from) < 0)
+	if (join_attrs(into, from) < 0 || keep_starts(into, from) < 0)
 		return oom(err);
 	into->parts++;
 	for (i = 0; i < from->ntasks; i++) {
@@ -190,6 +238,7 @@ static struct sr_model *copy_model(const struct sr_model *m)
 		return NULL;
 	*c = *m;
 	memset(&c->starts, 0, sizeof(c->starts));
+	memset(&c->attrs, 0, sizeof(c->attrs));
 	c->joined = NULL;
 	c->njoined = c->joined_cap = c->nnames = 0;
 	c->tasks = copy_of(m->tasks, m->ntasks, sizeof(*m->tasks));

@@ -24,9 +24,10 @@
 
 /* Sections other than event chunks, meta and names, by id. The must-understand bit is SRZ_MUST. */
 enum srz_section_id {
-	SRZ_SEC_TASKS = 16,   /* start state: written with srz_put_tasks */
-	SRZ_SEC_MACHINE = 17, /* hwloc XML of the machine, UTF-8 */
-	SRZ_SEC_WORK = 18,    /* instructions / task-clock ratios by task, reserved */
+	SRZ_SEC_TASKS = 16,      /* start state: written with srz_put_tasks */
+	SRZ_SEC_MACHINE = 17,    /* hwloc XML of the machine, UTF-8 */
+	SRZ_SEC_WORK = 18,       /* instructions / task-clock ratios by task, reserved */
+	SRZ_SEC_ATTRIBUTES = 19, /* scheduling attributes by task and time: attr.h */
 };
 #define SRZ_MUST 0x80000000u
 

@@ -154,6 +154,8 @@ const char *srz_section_name(uint32_t id)
 		return "machine";
 	case SRZ_SEC_WORK:
 		return "work";
+	case SRZ_SEC_ATTRIBUTES:
+		return "attributes";
 	}
 	return "unknown";
 }

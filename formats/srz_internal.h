@@ -197,6 +197,8 @@ const char *srz_chunk_decode(struct srz_codec *c, const uint8_t *p, size_t len, 
 const char *srz_chunk_columns(const uint8_t *p, size_t len, uint32_t *stored);
 
 /* The tasks section. */
+void srz_mask_encode(const struct sr_cpumask *m, struct srz_buf *out);
+void srz_mask_decode(struct srz_view *v, struct sr_cpumask *m); /* m was zeroed */
 int srz_tasks_encode(const struct sr_task_starts *t, struct srz_buf *out, struct sr_error *err);
 const char *srz_tasks_decode(const uint8_t *p, size_t len,
 			     struct sr_task_starts *t); /* t as in a failed state: release it */
@@ -259,7 +261,7 @@ struct srz_reader {
 		uint32_t id;
 		void *p;
 		size_t len;
-	} kept[2];
+	} kept[3];
 	struct srz_buf stored, raw;
 	z_stream z;
 	bool z_open;

@@ -261,7 +261,7 @@ static const char *take_section(struct srz_reader *r, uint32_t id, const uint8_t
 static bool known_section(uint32_t id)
 {
 	id &= ~SRZ_MUST;
-	return (id >= SRZ_SEC_META && id <= SRZ_SEC_END) || (id >= SRZ_SEC_TASKS && id <= SRZ_SEC_WORK);
+	return (id >= SRZ_SEC_META && id <= SRZ_SEC_END) || (id >= SRZ_SEC_TASKS && id <= SRZ_SEC_ATTRIBUTES);
 }
 
 /* Sections of the body, so not index and end. Unknown ones that may be skipped are, but their sums must be right. */

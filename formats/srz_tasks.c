@@ -10,7 +10,7 @@ static bool mask_isset(const struct sr_cpumask *m, unsigned cpu)
 }
 
 /* Runs of set cpus, each as the gap before it and its length - 1. */
-static void mask_encode(const struct sr_cpumask *m, struct srz_buf *out)
+void srz_mask_encode(const struct sr_cpumask *m, struct srz_buf *out)
 {
 	struct srz_buf runs = { 0 };
 	unsigned nruns = 0, cpu = 0, last = 0, start;
@@ -33,7 +33,7 @@ static void mask_encode(const struct sr_cpumask *m, struct srz_buf *out)
 	srz_buf_release(&runs);
 }
 
-static void mask_decode(struct srz_view *v, struct sr_cpumask *m)
+void srz_mask_decode(struct srz_view *v, struct sr_cpumask *m)
 {
 	uint64_t nruns = srz_take_max(v, SR_MAX_CPUS / 2, "has a mask of too many runs"), cpu = 0, end;
 
@@ -60,7 +60,7 @@ int srz_tasks_encode(const struct sr_task_starts *t, struct srz_buf *out, struct
 			       t->nmasks, SRZ_MAX_MASKS);
 	srz_put_varint(out, t->nmasks);
 	for (i = 0; i < t->nmasks; i++)
-		mask_encode(&t->masks[i], out);
+		srz_mask_encode(&t->masks[i], out);
 	srz_put_varint(out, t->n);
 	for (i = 0; i < t->n; i++) {
 		const struct sr_task_start *s = &t->v[i];
@@ -135,7 +135,7 @@ const char *srz_tasks_decode(const uint8_t *p, size_t len, struct sr_task_starts
 		return SRZ_NO_MEMORY;
 	t->nmasks = t->masks_cap = n;
 	for (i = 0; i < n && !v.bad; i++)
-		mask_decode(&v, &t->masks[i]);
+		srz_mask_decode(&v, &t->masks[i]);
 	n = srz_take_max(&v, SRZ_MAX_TASKS, "has too many tasks");
 	/* a task takes eleven bytes at least: what is not there needs no memory */
 	if (n > (size_t)(v.end - v.p) / 11)

@@ -364,9 +364,25 @@ static int final_status(const struct job *j)
 	return j->reaped ? record_shell_status(j->wait_status) : SR_OK;
 }
 
+static uint32_t sink_name(void *arg, const char *name, struct sr_error *err)
+{
+	const struct job *j = arg;
+
+	return rec_output_name(j->out, name, err);
+}
+
+static int sink_events(void *arg, const struct sr_event *ev, size_t n, struct sr_error *err)
+{
+	struct job *j = arg;
+
+	if (j->attrs)
+		rec_attrs_events(j->attrs, ev, n);
+	return rec_output_events(j->out, ev, n, err);
+}
+
 static int begin(struct job *j, struct sr_error *err)
 {
-	struct rec_sink sink = { .arg = j->out, .name = rec_output_name, .events = rec_output_events };
+	struct rec_sink sink = { .arg = j, .name = sink_name, .events = sink_events };
 	pid_t root = j->argv ? j->child.global_tid : (pid_t)j->o->pid;
 	struct sr_task_starts starts = { 0 };
 	int status, rc;
@@ -377,6 +393,12 @@ static int begin(struct job *j, struct sr_error *err)
 	for (size_t i = 0; i < starts.n; i++)
 		if (starts.v[i].tgid == getpid()) /* the thread that closes files too */
 			starts.v[i].flags |= SR_TASK_RECORDER;
+	if (!rc && !rec_foreign_ns(j->session)) {
+		j->attrs = rec_attrs_new(j->o->time_unit_ns, err);
+		rc = j->attrs ? 0 : -1;
+	}
+	if (!rc && j->attrs)
+		rec_attrs_start(j->attrs, &starts);
 	if (!rc)
 		rc = rec_output_begin(j->out, &starts, j->start_ns, err);
 	sr_task_starts_release(&starts);

@@ -26,6 +26,7 @@ struct job {
 	struct rec_session *session;
 	struct rec_child child;
 	struct rec_output *out;
+	struct rec_attrs *attrs; /* NULL: not in a foreign pid namespace */
 	struct rec_tunables tunables;
 	char *machine; /* hwloc XML, NULL: not known */
 	char id[33];   /* of the recording, the same in all its files */

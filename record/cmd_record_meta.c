@@ -71,6 +71,8 @@ int record_meta_load(struct job *j, struct sr_error *err)
 void record_meta_release(struct job *j)
 {
 	free(j->machine);
+	rec_attrs_free(j->attrs);
+	j->attrs = NULL;
 	j->machine = NULL;
 	rec_tunables_release(&j->tunables);
 }
@@ -196,6 +198,8 @@ int record_meta_tail(void *arg, struct srz_writer *w, const struct rec_part *par
 
 	if (part->last && j->reaped &&
 	    srz_put_meta_u64(w, "command.status", (uint64_t)record_shell_status(j->wait_status), err))
+		return -1;
+	if (j->attrs && sr_attrs_put(w, rec_attrs_get(j->attrs), err))
 		return -1;
 	if (*j->cpu_changes && srz_put_meta(w, "cpus.changes", j->cpu_changes, err))
 		return -1;

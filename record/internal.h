@@ -169,11 +169,19 @@ int rec_merge_emit(struct rec_merge *m, uint64_t before_ns, struct sr_error *err
 int rec_proc_task(struct sr_task_starts *out, int tgid, int tid, unsigned flags, struct sr_error *err);
 /* The text of a stat file; 0, or -1 when it is not one. comm: unescaped and cut as the kernel's events have it. */
 int rec_proc_parse_stat(const char *text, size_t len, struct sr_task_start *out, uint64_t *start_ticks);
+/* sched_getaffinity on a kernel of any size; -1: the task is gone. */
+int rec_proc_allowed(int tid, struct sr_cpumask *mask);
 uint64_t rec_proc_start_ticks(int pid); /* 0: no such process */
 /* The threads of a process; *n of them, the caller frees. NULL with *err when it is gone. */
 int *rec_proc_threads(int tgid, size_t *n, struct sr_error *err);
 int rec_proc_all(struct sr_task_starts *out, const int *recorder, size_t nrecorder, const pid_t *roots, size_t nroots,
 		 struct sr_error *err);
+
+/* ---- attr.c ---- */
+
+/* The text of /proc/PID/cgroup, which is cut up: the version of the hierarchy that has the cpu controller (2 also where it
+ * may not be on), and the path in it; 0: none. */
+int rec_attrs_parse_cgroup(char *text, const char **path);
 
 /* ---- janitor.c ---- */
 

@@ -104,8 +104,7 @@ uint64_t rec_proc_start_ticks(int pid)
 	return rec_proc_parse_stat(text, len, &ignored, &ticks) ? 0 : ticks;
 }
 
-/* sched_getaffinity on a kernel of any size; -1: the task is gone. */
-static int allowed_cpus(int tid, struct sr_cpumask *mask)
+int rec_proc_allowed(int tid, struct sr_cpumask *mask)
 {
 	cpu_set_t *set = CPU_ALLOC(SR_MAX_CPUS * 2);
 	size_t size = CPU_ALLOC_SIZE(SR_MAX_CPUS * 2);
@@ -131,7 +130,7 @@ int rec_proc_task(struct sr_task_starts *out, int tgid, int tid, unsigned flags,
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", tgid, tid);
 	len = read_small(path, text, sizeof(text));
-	if (rec_proc_parse_stat(text, len, &t, NULL) || allowed_cpus(tid, &allowed))
+	if (rec_proc_parse_stat(text, len, &t, NULL) || rec_proc_allowed(tid, &allowed))
 		return 0;
 	t.flags |= (uint8_t)flags;
 	return sr_task_starts_add(out, &t, &allowed, err) ? -1 : 1;

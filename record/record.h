@@ -26,6 +26,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "formats/attr.h"
 #include "formats/error.h"
 #include "formats/event.h"
 #include "formats/task.h"
@@ -81,6 +82,16 @@ const struct rec_stats *rec_get_stats(const struct rec_session *s);
  * else; then only rec_get_stats, rec_buffer_bytes and rec_close are left. */
 int rec_release(struct rec_session *s, struct sr_error *err);
 int rec_close(struct rec_session *s, struct sr_error *err); /* frees s; NULL is allowed */
+
+/* Scheduling attributes that no event tells (formats/attr.h), for tasks in this pid namespace only: of those alive at the
+ * start, then of those that are forked or exec. unit_ns: the time unit of the file. */
+struct rec_attrs;
+struct rec_attrs *rec_attrs_new(uint64_t unit_ns, struct sr_error *err);
+void rec_attrs_start(struct rec_attrs *r, const struct sr_task_starts *starts);
+void rec_attrs_events(struct rec_attrs *r, const struct sr_event *ev, size_t n);
+const struct sr_attrs *rec_attrs_get(const struct rec_attrs *r);
+void rec_attrs_free(struct rec_attrs *r);         /* NULL is allowed */
+bool rec_foreign_ns(const struct rec_session *s); /* the numbers in this /proc are not those of the events */
 
 /* The calling thread gets nice -20, as the draining and the watching thread have it between passes: among dozens of
  * runnable tasks a fair share of the CPU is too little to keep up with them. Draining itself is in the idle class as

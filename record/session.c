@@ -659,6 +659,11 @@ uint64_t rec_interval_ns(const struct rec_session *s)
 	return s->interval_ns;
 }
 
+bool rec_foreign_ns(const struct rec_session *s)
+{
+	return s->foreign_ns;
+}
+
 uint64_t rec_handed_ns(const struct rec_session *s)
 {
 	return s->handed_ns;

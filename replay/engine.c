@@ -135,6 +135,7 @@ static int set_up_threads(struct rpl_run *run)
 
 		t->run = run;
 		t->p = p;
+		t->allowed = p->allowed;
 		t->index = i;
 		t->words = word;
 		for (w = 0; w < p->nwaits; w++)

@@ -62,12 +62,14 @@ struct rthread {
 	/* Its own: */
 	int8_t nice;
 	uint8_t policy, rt_prio;              /* class that it has, as sched(7) numbers it */
+	const struct sr_cpumask *allowed;     /* recorded CPUs as of now; NULL: not known */
 	bool masked;                          /* it was given CPUs of its own */
 	uint8_t refused;                      /* kinds of classes that it was not given */
 	atomic_bool rt;                       /* it is in a real-time class, DEADLINE too */
 	uint64_t guard_cpu_ns, guard_busy_ns; /* the watchdog's: its CPU clock at the last look, time without a pause */
 	bool stopped;
 	int64_t owed_ns;                    /* cumulative CPU time the program owes (work time) */
+	double timer_offset[SR_TIMERS];     /* of each periodic timer: its deadlines' times here - as recorded */
 	double owed_loops;                  /* loops still owed, may be negative (work instructions) */
 	uint64_t base_cpu_ns;               /* its CPU clock when the program began */
 	uint64_t sync_cpu_ns, sync_mono_ns; /* a reading of its CPU clock and when it was made */
@@ -185,6 +187,7 @@ bool rpl_is_rt(int policy);                  /* FIFO, RR or DEADLINE */
 void rpl_set_up_identity(struct rthread *t); /* what a forked thread does not inherit, or a first one must be given */
 void rpl_change_nice(struct rthread *t, int nice);
 void rpl_change_class(struct rthread *t, const struct sr_op *op);
+void rpl_change_mask(struct rthread *t, const struct sr_cpumask *mask);
 void rpl_end_real_time(struct rthread *t); /* makes it normal; by any thread */
 void rpl_exec_start(struct rpl_run *run);
 void rpl_exec_stop(struct rpl_run *run);

@@ -86,6 +86,22 @@ static void set_up_affinity(struct rthread *t)
 		set_affinity(t, p->allowed);
 }
 
+/* A policy that pins asks for the mask from here on. */
+void rpl_change_mask(struct rthread *t, const struct sr_cpumask *mask)
+{
+	bool some = sr_cpumask_count(mask) > 0;
+
+	if (!t->run->cfg.keep_affinity || !some) {
+		t->counts.affinity_dropped++;
+		return;
+	}
+	t->allowed = mask;
+	if (!t->run->cfg.policy->pins) {
+		t->masked = true;
+		set_affinity(t, mask);
+	}
+}
+
 static void refuse(struct rthread *t, int policy)
 {
 	unsigned kind = policy == SCHED_DEADLINE ? REFUSED_DEADLINE : rpl_is_rt(policy) ? REFUSED_RT : REFUSED_CLASS;

@@ -201,7 +201,7 @@ static void q_task(const struct rpl_engine *e, int task, struct rpl_task_view *v
 					.last_ran_ns = t->last_ran_ns,
 					.last_queued_ns = t->last_queued_ns,
 					.running = t->queued && t->cpu >= 0 && current_of(run, t->cpu) == t->index,
-					.allowed = run->cfg.keep_affinity ? t->p->allowed : NULL };
+					.allowed = run->cfg.keep_affinity ? t->allowed : NULL };
 }
 
 static int move(struct rpl_engine *e, int task, unsigned to, enum sr_cause cause)
@@ -212,7 +212,7 @@ static int move(struct rpl_engine *e, int task, unsigned to, enum sr_cause cause
 	int from = t->cpu;
 
 	if (!t->queued || to >= run->machine.ncpus || !run->machine.v[to].online || run->nmoves == MAX_MOVES ||
-	    (run->cfg.keep_affinity && t->p->allowed && !sr_cpumask_isset(t->p->allowed, to)))
+	    (run->cfg.keep_affinity && t->allowed && !sr_cpumask_isset(t->allowed, to)))
 		return -1;
 	unlink_task(run, t);
 	if (p->dequeue)
@@ -292,7 +292,7 @@ static int ask(struct rpl_run *run, struct rthread *t, struct rpl_place *place)
 	int cpu = -1;
 
 	place->task = t->index;
-	place->allowed = run->cfg.keep_affinity ? t->p->allowed : NULL;
+	place->allowed = run->cfg.keep_affinity ? t->allowed : NULL;
 	if (p->place)
 		cpu = p->place(&run->engine, run->policy_state, place);
 	if (cpu < 0 || (unsigned)cpu >= run->machine.ncpus || !run->machine.v[cpu].online)

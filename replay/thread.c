@@ -290,6 +290,9 @@ void rpl_simple_op(struct rthread *t, const struct sr_op *op)
 	case SR_OP_CLASS:
 		rpl_change_class(t, op);
 		break;
+	case SR_OP_MASK:
+		rpl_change_mask(t, &t->run->m->attrs.masks[op->arg]);
+		break;
 	default:
 		break;
 	}
