@@ -589,6 +589,15 @@ static bool same_mask(const struct sr_cpumask *x, const struct sr_cpumask *y)
 	return x == y || (x && y && !memcmp(x, y, sizeof(*x)));
 }
 
+static int16_t prio_of(const struct sr_attr *attr)
+{
+	if (attr->policy == SR_SCHED_DEADLINE)
+		return -1;
+	if (attr->policy == SR_SCHED_FIFO || attr->policy == SR_SCHED_RR)
+		return (int16_t)(99 - attr->rt_prio);
+	return (int16_t)(120 + attr->nice);
+}
+
 /* At an exec shows what its task changed before: chrt, taskset and the like. */
 static int on_exec(struct build *b, const struct sr_event *ev, uint32_t i)
 {
@@ -600,7 +609,11 @@ static int on_exec(struct build *b, const struct sr_event *ev, uint32_t i)
 
 	if (flush_run(b, i, ev->time_ns) < 0)
 		return -1;
-	take_attr(b, i, attr);
+	if (attr) {
+		take_attr(b, i, attr);
+		if (on_prio(b, i, prio_of(attr), ev->time_ns) < 0)
+			return -1;
+	}
 	if (normal != t->normal && t->prio >= 100 &&
 	    add_op(b, p, (struct sr_op){ .kind = SR_OP_CLASS, .flags = t->normal, .arg = (uint32_t)t->prio - 100 }) < 0)
 		return -1;

@@ -250,6 +250,8 @@ static void look(struct rec_attrs *r, uint64_t time_ns, int tid, uint32_t before
 		attr = r->a.v[before - 1];
 	if (!read_class(r, tid, &attr) && !before)
 		return;
+	/* Read late, the exec before may show it already; priorities in events then show that it was too early. */
+	tell |= !born && attr.policy != SR_SCHED_OTHER;
 	set = sr_attrs_set(&r->a, &attr);
 	if (set == SR_ATTR_NONE)
 		return;
