@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "formats/attr.h"
 #include "formats/copy.h"
 #include "formats/cost.h"
 #include "formats/event.h"
@@ -42,7 +43,8 @@ struct facts {
 	uint64_t first_ns, last_ns, duration_ns, repaired;
 	size_t tasks, in_tree, kthreads;
 	unsigned online; /* CPUs */
-	char *machine;   /* NULL: not described */
+	size_t groups, attributes;
+	char *machine; /* NULL: not described */
 	struct place place[PLACES];
 	size_t places;
 	struct sr_cost_count count;
@@ -108,6 +110,18 @@ static void describe_machine(struct facts *f)
 	sr_machine_free(m);
 }
 
+static void describe_groups(struct facts *f)
+{
+	struct sr_attrs a;
+	struct sr_error why;
+
+	if (sr_attrs_get(f->r, &a, &why) < 0)
+		return;
+	f->groups = a.ngroups;
+	f->attributes = a.nentries;
+	sr_attrs_release(&a);
+}
+
 static void work_out(struct facts *f)
 {
 	sr_cost_of(f->r, &f->count, &f->cost);
@@ -116,6 +130,7 @@ static void work_out(struct facts *f)
 	if (!srz_get_meta(f->r, "duration_ns"))
 		f->duration_ns = f->last_ns - f->first_ns;
 	describe_machine(f);
+	describe_groups(f);
 }
 
 /* ---- text ---- */
@@ -212,6 +227,9 @@ static void print_events(const struct facts *f)
 	printf(" (%s in the tree", sr_format_count(text, sizeof(text), f->in_tree));
 	printf(", %s kernel threads", sr_format_count(text, sizeof(text), f->kthreads));
 	printf("; %s alive at the start)\n", sr_format_count(text, sizeof(text), srz_get_tasks(f->r)->n));
+	if (f->attributes)
+		printf("%-11s%zu readings of class, affinity and group; %zu control groups\n", "", f->attributes,
+		       f->groups);
 	printf("%-11s%s", "events", sr_format_count(text, sizeof(text), f->info->events));
 	if (f->info->events)
 		printf(", %.2f bytes each, everything included", (double)f->info->bytes / (double)f->info->events);
@@ -325,6 +343,35 @@ static void json_known(struct cmd_json *j, const char *key, double value)
 		cmd_json_real(j, key, value);
 }
 
+static void json_attributes(struct cmd_json *j, const struct srz_reader *r)
+{
+	struct sr_attrs a;
+	struct sr_error why;
+	size_t i;
+
+	if (sr_attrs_get(r, &a, &why) < 0) {
+		cmd_json_str(j, "attributes_damaged", why.text);
+		return;
+	}
+	cmd_json_open(j, "attributes", '{');
+	cmd_json_u64(j, "entries", a.nentries);
+	cmd_json_u64(j, "sets", a.n);
+	cmd_json_open(j, "groups", '[');
+	for (i = 0; i < a.ngroups; i++) {
+		cmd_json_open(j, NULL, '{');
+		cmd_json_str(j, "path", a.groups[i].path);
+		cmd_json_u64(j, "version", a.groups[i].version);
+		cmd_json_u64(j, "weight", a.groups[i].weight);
+		cmd_json_u64(j, "quota_us", a.groups[i].quota_us);
+		cmd_json_u64(j, "period_us", a.groups[i].period_us);
+		cmd_json_bool(j, "idle", a.groups[i].idle);
+		cmd_json_close(j, '}');
+	}
+	cmd_json_close(j, ']');
+	cmd_json_close(j, '}');
+	sr_attrs_release(&a);
+}
+
 static void json_cost(struct cmd_json *j, const struct sr_cost *c)
 {
 	char doubt[256];
@@ -398,6 +445,7 @@ static void print_json(const struct facts *f)
 	cmd_json_str(&j, "command", srz_get_meta(f->r, "command"));
 	if (sr_meta_u64(f->r, "command.status", &v))
 		cmd_json_u64(&j, "status", v);
+	json_attributes(&j, f->r);
 	json_cost(&j, &f->cost);
 	cmd_json_open(&j, "meta", '{');
 	for (i = 0; i < srz_meta_count(f->r); i++) {

@@ -63,6 +63,7 @@ struct rthread {
 	int8_t nice;
 	uint8_t policy, rt_prio;              /* class that it has, as sched(7) numbers it */
 	const struct sr_cpumask *allowed;     /* recorded CPUs as of now; NULL: not known */
+	uint64_t slice_ns;                    /* asked for with a normal class; 0: the kernel's own */
 	bool masked;                          /* it was given CPUs of its own */
 	uint8_t refused;                      /* kinds of classes that it was not given */
 	atomic_bool rt;                       /* it is in a real-time class, DEADLINE too */

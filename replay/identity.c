@@ -132,7 +132,7 @@ static int set_attr(const struct rthread *t, int policy, int rt_prio)
 		a.priority = (uint32_t)rt_prio;
 	} else {
 		a.nice = t->nice;
-		a.runtime = p->slice_ns;
+		a.runtime = t->slice_ns;
 	}
 	return (int)syscall(SYS_sched_setattr, 0, &a, 0);
 }
@@ -224,6 +224,16 @@ static void take_inherited_class(struct rthread *t)
 	}
 }
 
+/* A slice other than the kernel gives here was asked for, where the recording is of this machine. */
+static void find_slice(struct rthread *t)
+{
+	struct attr now = { 0 };
+
+	if (t->p->slice_ns && t->run->cfg.keep_affinity && !rpl_is_rt(t->policy) &&
+	    !syscall(SYS_sched_getattr, 0, &now, sizeof(now), 0) && now.runtime && now.runtime != t->p->slice_ns)
+		t->slice_ns = t->p->slice_ns;
+}
+
 void rpl_set_up_identity(struct rthread *t)
 {
 	const struct sr_program *p = t->p;
@@ -235,7 +245,10 @@ void rpl_set_up_identity(struct rthread *t)
 	}
 	take_inherited_class(t);
 	set_up_affinity(t);
+	find_slice(t);
 	set_class(t, p->policy, p->rt_prio);
+	if (t->slice_ns && !rpl_is_rt(t->policy) && set_attr(t, t->policy, 0) < 0)
+		refuse(t, t->policy);
 	rpl_change_nice(t, p->nice);
 }
 
