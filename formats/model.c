@@ -362,7 +362,7 @@ static int on_wake(struct build *b, const struct sr_event *ev, uint32_t i)
 	return 0;
 }
 
-/* When did the task leave the cpu? Of a switch to idle that is missing only the next event there tells, which may come long
+/* When did the task leave the cpu? Of a switch that is missing only the next event there tells, which on an idle cpu may come long
  * after: it is taken to have run as long as it mostly does, and at least until it was last seen. */
 static uint64_t left_at(struct build_task *t, const struct sr_event *ev)
 {
@@ -375,7 +375,7 @@ static uint64_t left_at(struct build_task *t, const struct sr_event *ev)
 		}
 		return ev->time_ns;
 	}
-	if (ev->u.sw.next)
+	if (!t->bursts && ev->u.sw.next) /* nothing is known of it, and the cpu was busy at the end */
 		return ev->time_ns;
 	if (end < t->seen_ns)
 		end = t->seen_ns;
