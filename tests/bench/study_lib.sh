@@ -45,8 +45,10 @@ program_setup() {
 database() {
 	rm -rf "$TMP/pg/data"
 	cp -a "$TMP/data" "$TMP/pg/data"
-	CMD=(setpriv --reuid "$PG_USER" --regid "$(id -g "$PG_USER")" --clear-groups
-		tests/bench/programs/database.sh "$(pg_bin)" "$TMP/pg" "$1" 1000)
+	CMD=(tests/bench/programs/database.sh "$(pg_bin)" "$TMP/pg" "$1" 1000)
+	# Under sudo the recorder runs CMD as the invoking user, who owns the data then.
+	[ "$PG_USER" = "${SUDO_USER:-}" ] ||
+		CMD=(setpriv --reuid "$PG_USER" --regid "$(id -g "$PG_USER")" --clear-groups "${CMD[@]}")
 }
 
 # Sets CMD, and clears what an earlier run left behind.
