@@ -113,7 +113,7 @@ predict_program() {
 		run_apps "$w" || return
 	else
 		for c in plain "${CHANGES[@]}"; do
-			if ! cp "$PREDICT_FROM/$w/$c"/app-*.json "$d/$c"; then
+			if ! cp "$PREDICT_FROM/$w/$c"/app-* "$d/$c"; then
 				note "$w is left out: there are no runs of it in $PREDICT_FROM"
 				return 1
 			fi

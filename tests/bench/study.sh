@@ -32,7 +32,7 @@ recordings() {
 	local w=$1 i
 
 	if [ -n "${STUDY_FROM:-}" ]; then
-		cp "$STUDY_FROM/$w"/app-*.{srz,json} "$d" && return
+		cp "$STUDY_FROM/$w"/app-* "$d" && return
 		note "$w is left out: there are no recordings of it in $STUDY_FROM"
 		return 1
 	fi
@@ -42,7 +42,7 @@ recordings() {
 		run_app "$w" "$d/app-$i.srz" || return
 	done
 	rm -f "$d"/app-0.*
-	[ -z "${STUDY_KEEP:-}" ] || { mkdir -p "$STUDY_KEEP/$w" && cp "$d"/app-*.{srz,json} "$STUDY_KEEP/$w"; }
+	[ -z "${STUDY_KEEP:-}" ] || { mkdir -p "$STUDY_KEEP/$w" && cp "$d"/app-* "$STUDY_KEEP/$w"; }
 }
 
 study_program() {

@@ -36,7 +36,7 @@ program_setup() {
 		[ -d "$TMP/data" ] && return
 		pg_start && pg_stop fast && mv "$TMP/pg/data" "$TMP/data"
 		;;
-	periodic) "${CC:-cc}" -O2 -Wall -Wextra -o "$TMP/periodic" tests/bench/programs/periodic.c -lpthread ;;
+	periodic) "${CC:-cc}" -O2 -o "$TMP/periodic" tests/bench/programs/periodic.c -lpthread ;;
 	browser | pool | idle | shell) ;;
 	*) workload_setup "$1" ;;
 	esac
@@ -93,7 +93,7 @@ run_app() {
 		note "$1: recording failed: $(tail -n 1 "$TMP/log" | cut -c1-200)"
 		return 1
 	fi
-	hog_count "${file%.srz}.hog"
+	counts "${file%.srz}"
 }
 
 # run_replay PROGRAM FILE.srz OUT.json OPTION...: replays it.
@@ -107,20 +107,21 @@ run_replay() {
 		return 1
 	fi
 	mv "$out.part" "$out"
-	hog_count "${out%.json}.hog"
+	counts "${out%.json}"
 }
 
 run() {
-	rm -f "$TMP/hog.count"
-	if [ ${#HOG[@]} -gt 0 ]; then
-		"${RUN_UNDER[@]}" tests/bench/programs/beside.sh "$TMP/hog" "$TMP/hog.count" "${HOG[@]}" -- "$@"
-	else
-		"${RUN_UNDER[@]}" "$@"
-	fi
+	rm -f "$TMP/hog.count" "$TMP/speed.count"
+	"${RUN_UNDER[@]}" tests/bench/programs/around.sh "$TMP" "${HOG[@]}" -- "$@"
 }
 
-hog_count() {
-	[ ! -e "$TMP/hog.count" ] || mv "$TMP/hog.count" "$1"
+# counts FILE: what was measured around the last run becomes FILE.speed and FILE.hog.
+counts() {
+	local kind
+
+	for kind in speed hog; do
+		[ ! -e "$TMP/$kind.count" ] || mv "$TMP/$kind.count" "$1.$kind"
+	done
 }
 
 # ---- the whole ----
@@ -156,8 +157,10 @@ study_begin() {
 	TMP=$(mktemp -d "$OUT/tmp.XXXXXX") || exit 3
 	# Programs may run as another user.
 	chmod 777 "$TMP"
-	"${CC:-cc}" -O2 -Wall -Wextra -Wno-unused-parameter -o "$TMP/hog" tests/bench/programs/hog.c ||
-		die 3 "cannot compile tests/bench/programs/hog.c"
+	for w in hog speed; do
+		"${CC:-cc}" -O2 -D_GNU_SOURCE -o "$TMP/$w" "tests/bench/programs/$w.c" -lpthread ||
+			die 3 "cannot compile tests/bench/programs/$w.c"
+	done
 	PROGRAMS=()
 	for w in "$@"; do
 		lacks=$(program_lacks "$w")

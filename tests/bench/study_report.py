@@ -44,6 +44,12 @@ def spread(values):
     return (max(values) - min(values)) / 2 / m if m else 0
 
 
+def deviation(values):
+    """The median absolute deviation, relative to the median."""
+    m = median(values)
+    return median([abs(v - m) for v in values]) / m if m else 0
+
+
 def value_text(metric, value):
     if '_ns' not in metric:
         return f'{value:,.0f}'
@@ -67,9 +73,23 @@ def read_json(path):
 def metrics_of(path):
     """The metrics of a run of the application, or of a replay; with the counts of a replay."""
     j = read_json(path)
-    if isinstance(j, list):
-        return j[0]['metrics'], {}
-    return j['runs'][0]['metrics'], j['runs'][0]['counts']
+    metrics, counts = (j[0]['metrics'], {}) if isinstance(j, list) else (j['runs'][0]['metrics'], j['runs'][0]['counts'])
+    # What a fixed piece of work took before and after the run.
+    speed = numbers(path, 'speed')
+    if speed:
+        metrics['speed_ns'] = sum(speed) / len(speed)
+    hog = numbers(path, 'hog')
+    if len(hog) == 2 and hog[0]:
+        metrics['hog_share'] = hog[1] / hog[0]
+    return metrics, counts
+
+
+def numbers(path, kind):
+    try:
+        with open(re.sub('json$', kind, path), encoding='utf-8') as f:
+            return [float(x) for x in f.read().split()]
+    except FileNotFoundError:
+        return []
 
 
 def read_runs(folder):
@@ -100,6 +120,17 @@ def typical(paths):
     print(paths[min(range(len(paths)), key=lambda i: distance(runs[i]))])
 
 
+def speed_line(arms):
+    """How the machine's speed moved between the runs of each arm."""
+    parts = []
+    for arm, runs in arms.items():
+        v = values(runs, 'speed_ns')
+        if v:
+            parts.append(f'{arm} {min(v) / 1e6:.1f}-{max(v) / 1e6:.1f} ms')
+    if parts:
+        print('  a fixed piece of work took: ' + ', '.join(parts))
+
+
 def replayed_modes(path):
     """The name of the run that was replayed, and the modes in their order; None where there was no replay."""
     try:
@@ -127,9 +158,11 @@ def study_program(arms, replayed, modes):
         if not recorded:
             continue
         own = spread(values(app, metric))
+        strict = max(aim, deviation(values(app, metric)))
         errors = {m: median(values(arms[m], metric)) / recorded - 1 for m in modes if values(arms[m], metric)}
         row = study_row(metric, own, max(aim, own), errors)
         row['recorded'] = recorded
+        row['strict_target'] = strict
         row['replay_spread'] = {m: spread(values(arms[m], metric)) for m in errors}
         rows.append(row)
     for metric, _ in EDGES:
@@ -169,12 +202,13 @@ def study_table(program, arms, rows, modes, replayed_name):
         print(line.rstrip())
     for m in modes:
         print(count_line(m, arms[m]))
+    speed_line({a: arms[a] for a in ['app', *modes]})
 
 
 def study(folder, programs):
     result = {'programs': [], 'notes': notes(folder)}
     misses = []
-    hits = {}
+    hits, strict = {}, {}
     print('Error of the median replay against the recording that was replayed, +- half the range of the replays;')
     print('own: half the range of the recordings. A metric\'s target is never below own; * misses it.')
     for program in programs:
@@ -190,13 +224,14 @@ def study(folder, programs):
         for r in rows:
             for m, hit in r['hit'].items():
                 hits.setdefault(m, []).append(hit)
+                strict.setdefault(m, []).append(abs(r['error'][m]) <= r.get('strict_target', r['target']))
                 if not hit:
                     misses.append((abs(r['error'][m]) / r['target'], program, r['metric'], m, r['error'][m]))
         result['programs'].append({'program': program, 'replayed': name, 'rows': rows, 'samples': {
             arm: [m | {'counts': c} for m, c in runs] for arm, runs in arms.items()}})
     print()
     for m, h in hits.items():
-        print(f'{m}: {sum(h)} of {len(h)} targets met')
+        print(f'{m}: {sum(h)} of {len(h)} targets met; {sum(strict[m])} with the median absolute deviation as own spread')
     if misses:
         print('misses, by how many times the target:')
     for size, program, metric, m, error in sorted(misses, reverse=True):
@@ -265,8 +300,9 @@ def predict_row(change, metric, plain, changed, modes):
     return row
 
 
-def predict_table(program, plain, rows, modes):
+def predict_table(program, conditions, rows, modes):
     titles = dict(PREDICTED)
+    plain = conditions['plain']
     print(f'\n{program}: {len(plain["app"])} runs; ' + ', '.join(f'{len(plain.get(m, []))} replays {m}' for m in modes))
     print(f'  {"":10}{"":10}{"real":>9}{"":2}{"p":>6}{"allowed":>9}' + ''.join(f'{m:>17}' for m in modes))
     last = None
@@ -279,6 +315,7 @@ def predict_table(program, plain, rows, modes):
             sign = '' if not x or x['sign_right'] or not r['significant'] else '!'
             line += f'{percent(x["change"]):>10}{sign:1}{x["error_in_allowed"]:6.1f}' if x else f'{"-":>17}'
         print(line)
+    speed_line({a: [r for arms in conditions.values() for r in arms.get(a, [])] for a in ['app', *modes]})
 
 
 def predict_summary(title, rows, modes):
@@ -308,7 +345,7 @@ def predict(folder, programs):
         rows = [predict_row(c, metric, plain, arms, modes)
                 for c, arms in conditions.items() if 'app' in arms for metric, _ in PREDICTED]
         rows = [r for r in rows if r]
-        predict_table(program, plain, rows, modes)
+        predict_table(program, {'plain': plain} | conditions, rows, modes)
         everything += [(program, r) for r in rows]
         all_modes += [m for m in modes if m not in all_modes]
         result['programs'].append({'program': program, 'replayed': name, 'rows': rows, 'samples': {
