@@ -131,6 +131,17 @@ def speed_line(arms):
         print('  a fixed piece of work took: ' + ', '.join(parts))
 
 
+def hog_line(conditions, modes):
+    """What the program that computes beside the others got: the same beside the application and beside its replays?"""
+    parts = []
+    for c, arms in conditions.items():
+        shares = [(a, values(arms.get(a, []), 'hog_share')) for a in ['app', *modes]]
+        if shares[0][1]:
+            parts.append(c + ''.join(f' {a} {median(v):.2f}' for a, v in shares if v))
+    if parts:
+        print('  of a CPU the hog got: ' + '; '.join(parts))
+
+
 def replayed_modes(path):
     """The name of the run that was replayed, and the modes in their order; None where there was no replay."""
     try:
@@ -186,7 +197,7 @@ def study_table(program, arms, rows, modes, replayed_name):
     titles = {m: t for m, t, _ in METRICS} | dict(EDGES)
     print(f'\n{program}: {len(arms["app"])} recordings; of {replayed_name} ' +
           ', '.join(f'{len(arms[m])} replays {m}' for m in modes))
-    print(f'  {"":16}{"recorded":>11}{"own":>8}{"target":>8}' + ''.join(f'{m:>19}' for m in modes))
+    print(f'  {"":16}{"recorded":>11}{"own":>8}{"target":>8}' + ''.join(f'{m:>18}' for m in modes))
     for r in rows:
         edges = 'found' in r
         line = f'  {titles[r["metric"]]:16}' + (f'{"":11}{"":8}{EDGES_TARGET:>8.0%}' if edges else
@@ -194,11 +205,11 @@ def study_table(program, arms, rows, modes, replayed_name):
             f'{percent(r["target"], False):>8}')
         for m in modes:
             if m not in r['error']:
-                line += f'{"-":>19}'
+                line += f'{"-":>18}'
                 continue
             error = f'{r["found"][m]:.1%}' if edges else percent(r['error'][m])
             off = '' if edges else '+-' + percent(r['replay_spread'][m], False)
-            line += f'{error:>9} {off:<8}{" " if r["hit"][m] else "*"}'
+            line += f'{error:>8} {off:<8}{" " if r["hit"][m] else "*"}'
         print(line.rstrip())
     for m in modes:
         print(count_line(m, arms[m]))
@@ -278,8 +289,13 @@ def change_of(plain, changed, metric):
     return median(b) / median(a) - 1 if a and b and median(a) else None
 
 
-def predict_row(change, metric, plain, changed, modes):
-    """plain, changed: the runs by arm."""
+def judge(predicted, real, allowed):
+    return {'change': predicted, 'sign_right': (predicted > 0) == (real > 0),
+            'error_in_allowed': abs(predicted - real) / allowed if allowed else 0}
+
+
+def predict_row(change, metric, plain, changed, modes, recorded):
+    """plain, changed: the runs by arm; recorded: the metrics of the run that was replayed."""
     real = change_of(plain['app'], changed['app'], metric)
     if real is None:
         return None
@@ -293,10 +309,10 @@ def predict_row(change, metric, plain, changed, modes):
         predicted = change_of(plain.get(m, []), changed.get(m, []), metric)
         if predicted is None:
             continue
-        row['predicted'][m] = {
-            'change': predicted, 'from_recording': change_of(plain['app'], changed[m], metric),
-            'sign_right': (predicted > 0) == (real > 0), 'error': predicted - real,
-            'error_in_allowed': abs(predicted - real) / row['allowed'] if row['allowed'] else 0}
+        row['predicted'][m] = judge(predicted, real, row['allowed'])
+        if recorded.get(metric):
+            from_recording = median(values(changed[m], metric)) / recorded[metric] - 1
+            row['predicted'][m]['from_recording'] = judge(from_recording, real, row['allowed'])
     return row
 
 
@@ -316,11 +332,14 @@ def predict_table(program, conditions, rows, modes):
             line += f'{percent(x["change"]):>10}{sign:1}{x["error_in_allowed"]:6.1f}' if x else f'{"-":>17}'
         print(line)
     speed_line({a: [r for arms in conditions.values() for r in arms.get(a, [])] for a in ['app', *modes]})
+    hog_line(conditions, modes)
 
 
-def predict_summary(title, rows, modes):
+def predict_summary(title, rows, modes, recording=False):
     for m in modes:
         judged = [r['predicted'][m] for r in rows if r['significant'] and m in r['predicted']]
+        if recording:
+            judged = [x['from_recording'] for x in judged if 'from_recording' in x]
         if judged:
             right = sum(x['sign_right'] for x in judged)
             within = sum(x['error_in_allowed'] <= 1 for x in judged)
@@ -342,7 +361,8 @@ def predict(folder, programs):
         plain = conditions.pop('plain', {})
         if 'app' not in plain or not modes:
             continue
-        rows = [predict_row(c, metric, plain, arms, modes)
+        recorded = next(iter(with_switches({'': [metrics_of(f'{path}/plain/{name}.json')]}).values()))[0][0]
+        rows = [predict_row(c, metric, plain, arms, modes, recorded)
                 for c, arms in conditions.items() if 'app' in arms for metric, _ in PREDICTED]
         rows = [r for r in rows if r]
         predict_table(program, {'plain': plain} | conditions, rows, modes)
@@ -353,10 +373,12 @@ def predict(folder, programs):
             for c, arms in ({'plain': plain} | conditions).items()}})
     print(f'\n  {"significant":14}{"":14}{"":>5}{"sign right":>13}{"median err":>10}{"within":>8}')
     predict_summary('all', [r for _, r in everything], all_modes)
+    predict_summary('  against A*', [r for _, r in everything], all_modes, True)
     for c in CHANGES:
         predict_summary(c, [r for _, r in everything if r['change'] == c], all_modes)
     for metric, title in PREDICTED:
         predict_summary(title, [r for _, r in everything if r['metric'] == metric], all_modes)
+    print('  * the replays under the change against the recording instead of against their own replays as it was')
     misses = [(x['error_in_allowed'], program, r, m) for program, r in everything if r['significant']
               for m, x in r['predicted'].items() if x['error_in_allowed'] > 1]
     if misses:
