@@ -56,10 +56,10 @@ pg_start() {
 		"$bin/pgbench" -h "$TMP" -U bench -i -s 8 -q bench >>"$TMP/pg.log" 2>&1
 }
 
-# pg_stop [HOW]: HOW is pg_ctl's.
+# PG_STOP: pg_ctl's way to stop it.
 pg_stop() {
 	[ -n "$PG_PID" ] || return 0
-	pg_run "$(pg_bin)/pg_ctl" -D "$TMP/pg/data" -m "${1:-immediate}" stop >/dev/null 2>&1 </dev/null
+	pg_run "$(pg_bin)/pg_ctl" -D "$TMP/pg/data" -m "${PG_STOP:-immediate}" stop >/dev/null 2>&1 </dev/null
 	wait "$PG_PID"
 	PG_PID=
 }

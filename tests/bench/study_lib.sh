@@ -34,7 +34,7 @@ program_setup() {
 	# Its data are made once, by a server that the bench's functions start, and copied for each run.
 	database | database-tcp)
 		[ -d "$TMP/data" ] && return
-		pg_start && pg_stop fast && mv "$TMP/pg/data" "$TMP/data"
+		pg_start && PG_STOP=fast pg_stop && mv "$TMP/pg/data" "$TMP/data"
 		;;
 	periodic) "${CC:-cc}" -O2 -o "$TMP/periodic" tests/bench/programs/periodic.c -lpthread ;;
 	browser | pool | idle | shell) ;;
