@@ -49,6 +49,10 @@ static const struct sr_option rows[] = {
 	{ "task", 0, SR_OPT_STRING, offsetof(struct replay_options, task), "GLOB[,GLOB...]", 0, 0, NULL, NULL,
 	  "replay only tasks whose last name matches (!GLOB leaves out, the last match decides); the others' "
 	  "wakes become timed" },
+	{ "nice-offset", 0, SR_OPT_UINT, offsetof(struct replay_options, nice_offset), "N", 0, 39, NULL, "0",
+	  "added to all nice values: the same load, but nicer" },
+	{ "class", 0, SR_OPT_CHOICE, offsetof(struct replay_options, class), "CLASS", 0, 0, "batch|idle", NULL,
+	  "run the tasks of the normal class in this one" },
 	{ "allow-rt", 0, SR_OPT_FLAG, offsetof(struct replay_options, allow_rt), NULL, 0, 0, NULL, NULL,
 	  "run FIFO, RR and DEADLINE tasks as such, under a watchdog; under sudo also keeps the right to set negative "
 	  "nice values" },

@@ -203,6 +203,10 @@ static int replay_once(struct replay_job *j, struct replay_arm *arm, size_t roun
 		.cpus = j->use_cpus ? &j->cpus : NULL,
 		.keep_affinity = j->keep_affinity,
 		.allow_rt = o->allow_rt,
+		.nice_offset = (int)o->nice_offset,
+		.normal_class = !o->class                ? SCHED_OTHER :
+				strcmp(o->class, "idle") ? SCHED_BATCH :
+							   SCHED_IDLE,
 		.rt_limit_ns = o->rt_limit,
 		.self_record = !j->session,
 		.order = !strcmp(o->order, "causal") ? RPL_ORDER_CAUSAL :

@@ -45,6 +45,8 @@ struct rpl_config {
 	const struct sr_machine *machine;
 	const struct sr_cpumask *cpus; /* CPUs to use; NULL: all that this process may */
 	bool keep_affinity;            /* the recorded masks apply: same machine, same CPUs */
+	int nice_offset;               /* added to all nice values */
+	int normal_class;              /* of SCHED_OTHER tasks: SCHED_OTHER, SCHED_BATCH or SCHED_IDLE */
 	bool allow_rt;                 /* FIFO, RR and DEADLINE tasks run as such */
 	uint64_t rt_limit_ns;          /* with allow_rt: longest time on a CPU without a pause */
 	bool self_record;

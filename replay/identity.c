@@ -150,6 +150,8 @@ static void set_class(struct rthread *t, int policy, int rt_prio)
 	struct rpl_run *run = t->run;
 	bool rt = rpl_is_rt(policy);
 
+	if (policy == SCHED_OTHER)
+		policy = run->cfg.normal_class;
 	if (policy == t->policy && (!rt || policy == SCHED_DEADLINE || rt_prio == t->rt_prio))
 		return;
 	if (rt && atomic_load(&run->rt_ended))
@@ -188,6 +190,9 @@ void rpl_end_real_time(struct rthread *t)
 
 void rpl_change_nice(struct rthread *t, int nice)
 {
+	nice += t->run->cfg.nice_offset;
+	if (nice > 19)
+		nice = 19;
 	if (nice == t->nice)
 		return;
 	if (setpriority(PRIO_PROCESS, (id_t)t->tid, nice) < 0)

@@ -8,8 +8,8 @@
 #	one-cpu     the program on CPU 0 only (taskset; --cpus 0)
 #	hog         beside a program that computes without end, in a session (and so an autogroup) of its own
 #	hog-cpu0    the same, bound to CPU 0
-#	nice        at nice 10 beside one that computes in the same session, at nice 0
-#	batch       under SCHED_BATCH
+#	nice        at nice 10 (replay: --nice-offset 10) beside one that computes in the same session, at nice 0
+#	batch       under SCHED_BATCH (replay: --class batch)
 #
 # By the environment:
 #
@@ -39,7 +39,7 @@ RUN_UNDER=${PREDICT_RUN_UNDER:-}
 
 # condition NAME: what runs and replays are done under from now on.
 condition() {
-	HOG=() APP_UNDER=() REPLAY_UNDER=() REPLAY_OPTIONS=()
+	HOG=() APP_UNDER=() REPLAY_OPTIONS=()
 	case $1 in
 	plain) ;;
 	one-cpu)
@@ -51,12 +51,11 @@ condition() {
 	nice)
 		HOG=(nice -n 0)
 		APP_UNDER=(nice -n 10)
-		# A replay's threads begin with the replay's own nice value and class.
-		REPLAY_UNDER=(nice -n 10)
+		REPLAY_OPTIONS=(--nice-offset 10)
 		;;
 	batch)
 		APP_UNDER=(chrt -b 0)
-		REPLAY_UNDER=(chrt -b 0)
+		REPLAY_OPTIONS=(--class batch)
 		;;
 	esac
 }

@@ -81,7 +81,7 @@ program() {
 # ---- runs ----
 
 # What a run is done under; set by condition.
-HOG=() APP_UNDER=() REPLAY_UNDER=() REPLAY_OPTIONS=()
+HOG=() APP_UNDER=() REPLAY_OPTIONS=()
 
 # run_app PROGRAM FILE.srz: records a run, leaves FILE.json. $TMP/log has what it said.
 run_app() {
@@ -101,7 +101,7 @@ run_replay() {
 	local w=$1 file=$2 out=$3
 	shift 3
 
-	if ! run "${REPLAY_UNDER[@]}" "$SCHEDREC" replay -q --policy kernel --json "${REPLAY_OPTIONS[@]}" "$@" "$file" \
+	if ! run "$SCHEDREC" replay -q --policy kernel --json "${REPLAY_OPTIONS[@]}" "$@" "$file" \
 		>"$out.part" 2>"$TMP/log" </dev/null; then
 		note "$w: replay $* failed: $(tail -n 1 "$TMP/log" | cut -c1-200)"
 		return 1
