@@ -668,7 +668,6 @@ static int on_fork(struct build *b, const struct sr_event *ev)
 		b->m->counts.sleeps_outside++;
 		return 0;
 	}
-	p = &b->m->tasks[parent];
 	c->parent = parent;
 	inherit(b, parent, child);
 	take_attr(b, child, sr_attrs_at(&b->m->attrs, ev->time_ns, ev->u.fork.child));

@@ -131,7 +131,7 @@ static int set_attr(const struct rthread *t, int policy, int rt_prio)
 	} else if (rpl_is_rt(policy)) {
 		a.priority = (uint32_t)rt_prio;
 	} else {
-		a.nice = t->nice;
+		a.nice = (int)t->nice; /* NOLINT(bugprone-signed-char-misuse): it is a number */
 		a.runtime = t->slice_ns;
 	}
 	return (int)syscall(SYS_sched_setattr, 0, &a, 0);
@@ -312,6 +312,7 @@ static bool has_exec(const struct sr_model *m)
 }
 
 #define EXEC_TRIES 15
+#define EXEC_MEDIAN 7
 
 void rpl_exec_start(struct rpl_run *run)
 {
@@ -337,7 +338,7 @@ void rpl_exec_start(struct rpl_run *run)
 			cost[k] = cost[k - 1];
 		cost[k] = ns;
 	}
-	run->costs.exec_ns = (double)cost[EXEC_TRIES / 2];
+	run->costs.exec_ns = (double)cost[EXEC_MEDIAN];
 }
 
 void rpl_exec_stop(struct rpl_run *run)
