@@ -27,8 +27,10 @@
  * often as the other way), the waker ends a third of the target's waits or more, the target is no event loop, and between its last two waits it did not wake the waker. Else
  * the wake would also have been sent to a target that was not yet asleep, and would have saved it the sleep.
  *
- * A task is an event loop (sr_program.loop) when, of 16 waits or more, it answers at least half by waking the task that
- * had woken it before it sleeps again, and has two such partners at least.
+ * A task waits for any (sr_program.any) when it has 16 waits or more and no other task ends nine tenths of them.
+ *
+ * It is an event loop (sr_program.loop) when it also answers at least half of them by waking the task that had woken it
+ * before it sleeps again, and has two such partners at least.
  *
  * sr_model_check plays the model untimed; what could not be matched becomes timed and is counted, so that a
  * model that was built always runs to its end.
@@ -126,7 +128,8 @@ struct sr_program {
 	struct sr_wait *waits;
 	size_t nwaits, waits_cap;
 	uint64_t cpu_ns; /* sum of its RUNs */
-	bool loop;       /* an event loop: whoever wakes it, it can go on with what that one's wake led to */
+	bool any;        /* different tasks wake it: it goes on with what has come, whoever's turn it was */
+	bool loop;       /* an event loop, which answers those who wake it */
 };
 
 struct sr_model_counts {
@@ -141,7 +144,7 @@ struct sr_model_counts {
 	uint64_t check_timed;     /* waits that sr_model_check made timed */
 	uint64_t order[5];        /* wakes by enum sr_order */
 	uint64_t order_answers;   /* of them with SR_WAKE_ANSWERS */
-	uint64_t loops;           /* tasks that are event loops */
+	uint64_t loops, any;      /* tasks that are event loops; that wait for any */
 	uint64_t voluntary, preempted, repaired, lost;
 	uint64_t sleeps[SR_SLEEPS]; /* by enum sr_sleep, as the programs have them */
 	uint64_t timers_periodic;   /* periodic timers, anew after each pause */

@@ -12,6 +12,8 @@
 /* An event loop: so many waits, ended by different partners, after half of which it woke the one that had woken it. */
 #define LOOP_WAITS 16
 #define LOOP_PARTNERS 2
+/* Waits for any: all but one in so many of its waits may be ended by the same task. */
+#define ANY 10
 
 struct wakes {
 	uint64_t *pair; /* waker << 32 | target, sorted */
@@ -26,6 +28,13 @@ static uint64_t pair_of(uint32_t waker, uint32_t target)
 static int by_value(const void *a, const void *b)
 {
 	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	const uint32_t *x = a, *y = b;
 
 	return *x < *y ? -1 : *x > *y;
 }
@@ -99,6 +108,45 @@ static bool is_loop(const struct sr_program *p)
 		}
 	}
 	return waits >= LOOP_WAITS && answered * 2 >= waits && partners == LOOP_PARTNERS;
+}
+
+/* The most waits that one task ends. */
+static size_t most(const struct sr_program *p, uint32_t *wakers)
+{
+	size_t k, n = 0, run = 0, best = 0;
+
+	for (k = 0; k < p->nwaits; k++)
+		if (p->waits[k].waker != UINT32_MAX)
+			wakers[n++] = p->waits[k].waker;
+	qsort(wakers, n, sizeof(*wakers), by_number);
+	for (k = 0; k < n; k++) {
+		run = k && wakers[k] == wakers[k - 1] ? run + 1 : 1;
+		best = run > best ? run : best;
+	}
+	return best;
+}
+
+static int find_any(struct sr_model *m)
+{
+	size_t i, k, longest = 0;
+	uint32_t *wakers;
+
+	for (i = 0; i < m->ntasks; i++)
+		longest = m->tasks[i].nwaits > longest ? m->tasks[i].nwaits : longest;
+	wakers = calloc(longest + 1, sizeof(*wakers));
+	if (!wakers)
+		return -1;
+	for (i = 0; i < m->ntasks; i++) {
+		struct sr_program *p = &m->tasks[i];
+		size_t waits = 0;
+
+		for (k = 0; k < p->nwaits; k++)
+			waits += p->waits[k].waker != UINT32_MAX;
+		p->any = waits >= LOOP_WAITS && most(p, wakers) * ANY < waits * (ANY - 1);
+		m->counts.any += p->any;
+	}
+	free(wakers);
+	return 0;
 }
 
 /* Where each wait of p stands in its ops, to be freed. */
@@ -178,8 +226,10 @@ int sr_model_find_causes(struct sr_model *m, struct sr_error *err)
 	size_t i;
 	int ret = -1;
 
+	if (find_any(m) < 0)
+		return sr_fail(err, SR_ENVIRONMENT, "out of memory for the workload model");
 	for (i = 0; i < m->ntasks; i++) {
-		m->tasks[i].loop = is_loop(&m->tasks[i]);
+		m->tasks[i].loop = m->tasks[i].any && is_loop(&m->tasks[i]);
 		m->counts.loops += m->tasks[i].loop;
 	}
 	if (count_wakes(m, &wakes) == 0 && judge_targets(m, &wakes) == 0) {

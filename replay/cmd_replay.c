@@ -26,8 +26,10 @@ static const struct sr_option rows[] = {
 	  "sleeps without a waker: periodic timers keep their deadlines and all others their length (auto), all keep "
 	  "their "
 	  "length (closed), or what comes from outside comes at its recorded time (open)" },
-	{ "order", 0, SR_OPT_CHOICE, offsetof(struct replay_options, order), "MODE", 0, 0, "causal|keep|free", "keep",
-	  "keep: a wake waits, at most 20 ms, until its target sleeps as it did when it was recorded" },
+	{ "order", 0, SR_OPT_CHOICE, offsetof(struct replay_options, order), "MODE", 0, 0, "causal|keep|free", "causal",
+	  "causal: a wake waits until its target sleeps only where the waker must have had its answer, and tasks that "
+	  "wait for several others go on with what comes first; keep: each wake waits, at most 20 ms, until its target "
+	  "sleeps as it did when it was recorded; free: none waits" },
 	{ "time-scale", 0, SR_OPT_REAL, offsetof(struct replay_options, time_scale), "X", 0.001, 1000, NULL, "1",
 	  "factor on all sleeps without a waker and on the periods of timers; work stays as it is" },
 	{ "from", 0, SR_OPT_TIME, offsetof(struct replay_options, from), "T", 0, 0, NULL, NULL,

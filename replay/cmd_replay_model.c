@@ -40,6 +40,7 @@ static const struct {
 	ROW("order_concurrent", order[SR_ORDER_CONCURRENT]),
 	ROW("order_answers", order_answers),
 	ROW("event_loops", loops),
+	ROW("any_waiters", any),
 	ROW("repaired", repaired),
 	ROW("lost", lost),
 #undef ROW

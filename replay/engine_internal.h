@@ -199,13 +199,14 @@ void rpl_guard_start(struct rpl_run *run); /* allow_rt becomes false where there
 void rpl_guard_stop(struct rpl_run *run);
 
 /* The steps of thread.c that loop.c needs too. */
+void rpl_arrive(struct rthread *t, const struct sr_op *wait); /* tells whoever waits for that */
 void rpl_simple_op(struct rthread *t, const struct sr_op *op);
 void rpl_release_wait(struct rthread *by, uint32_t task, uint64_t wait);
 void rpl_wake_up(struct rthread *by, struct rthread *t, _Atomic uint32_t *word); /* that it sleeps on */
 void rpl_sleep_on(struct rthread *t, _Atomic uint32_t *word, uint32_t v, uint32_t bits, uint64_t until);
 void rpl_keep_order(struct rthread *t, const struct sr_op *op);
 
-/* loop.c: event loops, with RPL_ORDER_CAUSAL */
+/* loop.c: tasks that wait for any, with RPL_ORDER_CAUSAL */
 int rpl_loops_start(struct rpl_run *run);
 void rpl_loop_main(struct rthread *t);
 void rpl_loop_ring(struct rthread *by, struct rthread *t); /* something that t waits for has come */

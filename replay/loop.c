@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Programs that are event loops (sr_program.loop), under RPL_ORDER_CAUSAL.
+ * Programs that wait for any of several tasks (sr_program.any), under RPL_ORDER_CAUSAL.
  *
- * An event loop sleeps until anything comes, and what came decides what it does. So its program is no list but a set of
+ * Such a task sleeps until anything comes, and what came decides what it does. So its program is no list but a set of
  * pieces, each with the one thing that it needs: what follows a wait needs the wait's wake; of that, what leads to a wake
  * that answers (SR_WAKE_ANSWERS) needs that its target sleeps. The thread does the pieces in the recorded order
  * as far as they can be done; when the next one cannot, it does what can, out of turn; when nothing can, it sleeps. So
@@ -55,6 +55,11 @@ static bool movable(const struct sr_op *op)
 	return true;
 }
 
+static bool is_loop(const struct sr_program *p)
+{
+	return p->any && p->nops < OUT_OF_TURN;
+}
+
 int rpl_loops_start(struct rpl_run *run)
 {
 	const struct sr_model *m = run->m;
@@ -65,7 +70,7 @@ int rpl_loops_start(struct rpl_run *run)
 	if (run->cfg.order != RPL_ORDER_CAUSAL)
 		return 0;
 	for (i = 0; i < m->ntasks; i++)
-		if (m->tasks[i].loop && m->tasks[i].nops < OUT_OF_TURN) {
+		if (is_loop(&m->tasks[i])) {
 			n++;
 			nwaits += m->tasks[i].nwaits;
 		}
@@ -76,7 +81,7 @@ int rpl_loops_start(struct rpl_run *run)
 	for (i = 0; i < m->ntasks; i++) {
 		const struct sr_program *p = &m->tasks[i];
 
-		if (!p->loop || p->nops >= OUT_OF_TURN)
+		if (!is_loop(p))
 			continue;
 		for (k = 0; k < p->nops; k++)
 			if (p->ops[k].kind == SR_OP_WAIT || p->ops[k].kind == SR_OP_SLEEP)
@@ -198,6 +203,8 @@ static void do_piece(struct rthread *t, const struct sr_op *op, bool in_turn)
 	if (in_turn) {
 		l->main = op;
 		l->until = 0;
+		if (op->kind == SR_OP_WAIT)
+			rpl_arrive(t, op);
 	}
 }
 
@@ -272,6 +279,8 @@ static bool do_main(struct rthread *t, bool force)
 	}
 	if (op->kind == SR_OP_WAIT && atomic_load(&t->words[op->arg]) & W_DONE) {
 		l->main = end_of_piece(op + 1);
+		if (l->main->kind == SR_OP_WAIT)
+			rpl_arrive(t, l->main);
 		return true;
 	}
 	if (op->kind == SR_OP_WAIT ? !released(t, op->arg) && !force : l->until && mono_ns() < l->until)

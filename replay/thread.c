@@ -103,9 +103,9 @@ static bool runs_elsewhere(struct rthread *t)
 	return at && !(atomic_load(at) & W_COUNT);
 }
 
-static bool asleep_on(struct rthread *t, const _Atomic uint32_t *word)
+static bool asleep_on(struct rthread *t, _Atomic uint32_t *word)
 {
-	return atomic_load(&t->at) == word;
+	return t->loop ? atomic_load(&t->at) && atomic_load(word) & W_ARRIVED : atomic_load(&t->at) == word;
 }
 
 static void yield_cpu(struct rthread *t)
@@ -115,7 +115,7 @@ static void yield_cpu(struct rthread *t)
 	rpl_slept(t);
 }
 
-static void spin_for(struct rthread *t, struct rthread *target, const _Atomic uint32_t *word)
+static void spin_for(struct rthread *t, struct rthread *target, _Atomic uint32_t *word)
 {
 	uint64_t from = mono_ns();
 
@@ -186,10 +186,14 @@ static void timed_sleep(struct rthread *t, _Atomic uint32_t *word, uint64_t unti
 	atomic_fetch_sub(&t->run->timed, 1);
 }
 
-static void tell_watcher(struct rthread *t, const struct sr_wait *w, _Atomic uint32_t *word)
+void rpl_arrive(struct rthread *t, const struct sr_op *op)
 {
+	const struct sr_wait *w = &t->p->waits[op->arg];
 	struct rthread *watcher = w->waker == UINT32_MAX ? NULL : &t->run->threads[w->waker];
+	_Atomic uint32_t *word = &t->words[op->arg];
 
+	if (!(atomic_fetch_or(word, W_ARRIVED) & W_WATCHED))
+		return;
 	if (watcher && watcher->loop)
 		rpl_loop_ring(t, watcher);
 	rpl_futex_wake(word, INT_MAX, BIT_WATCHER);
@@ -201,10 +205,9 @@ static void do_wait(struct rthread *t, const struct sr_op *op)
 	_Atomic uint32_t *word = &t->words[op->arg];
 	uint64_t until = op->kind == SR_OP_SLEEP ? rpl_sleep_until(t, op) : 0;
 	bool left = false, placed = false, timed = false;
-	uint32_t v = atomic_fetch_or(word, W_ARRIVED);
+	uint32_t v;
 
-	if (v & W_WATCHED)
-		tell_watcher(t, w, word);
+	rpl_arrive(t, op);
 	if (w->watch_task != UINT32_MAX && t->run->cfg.order != RPL_ORDER_CAUSAL)
 		rpl_release_wait(t, w->watch_task, w->watch_wait);
 	if (until) {
