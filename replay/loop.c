@@ -154,26 +154,29 @@ static void piece_begins(struct rthread *t, const struct sr_op *wait)
 	l->slept = false;
 }
 
-/* The wake that what begins at op leads to, if it answers; NULL: none, or one that does not. */
+/* The wake that what begins at op leads to, if it answers; NULL: none, or one that does not. Only work leads to a wake:
+ * before its target is forked nothing can be said of it. */
 static const struct sr_op *answer_after(const struct sr_op *op)
 {
-	while (!ends_piece(op) && op->kind != SR_OP_WAKE)
+	while (op->kind == SR_OP_RUN || op->kind == SR_OP_NOP)
 		op++;
 	return op->kind == SR_OP_WAKE && op->flags & SR_WAKE_ANSWERS ? op : NULL;
 }
 
-/* What begins at op up to its wake, and the wake. Returns what comes next. */
-static const struct sr_op *do_answer(struct rthread *t, const struct sr_op *op)
+/* What begins at op up to the next that is not work, with it. Returns what comes then. */
+static const struct sr_op *do_step(struct rthread *t, const struct sr_op *op)
 {
-	for (; !ends_piece(op); op++) {
+	bool work = true;
+
+	for (; work && !ends_piece(op); op++) {
 		t->pc = (uint32_t)(op - t->p->ops);
-		if (op->kind != SR_OP_WAKE) {
+		work = op->kind == SR_OP_RUN || op->kind == SR_OP_NOP;
+		if (op->kind == SR_OP_WAKE) {
+			t->counts.wakes++;
+			rpl_release_wait(t, op->arg, op->value);
+		} else {
 			rpl_simple_op(t, op);
-			continue;
 		}
-		t->counts.wakes++;
-		rpl_release_wait(t, op->arg, op->value);
-		return op + 1;
 	}
 	return op;
 }
@@ -198,7 +201,7 @@ static void do_piece(struct rthread *t, const struct sr_op *op, bool in_turn)
 				continue;
 			}
 		}
-		op = do_answer(t, op);
+		op = do_step(t, op);
 	}
 	if (in_turn) {
 		l->main = op;
@@ -230,7 +233,7 @@ static bool do_held(struct rthread *t, bool force)
 			t->counts.order_blocks++;
 			piece_begins(t, NULL);
 		}
-		do_answer(t, op);
+		do_step(t, op);
 		return true;
 	}
 	return false;
@@ -274,7 +277,7 @@ static bool do_main(struct rthread *t, bool force)
 		if (wake && !force && !target_sleeps(t, wake) && (l->nheld == HELD || !movable(op)))
 			return false;
 		l->slept = false;
-		do_piece(t, force ? do_answer(t, op) : op, true);
+		do_piece(t, force ? do_step(t, op) : op, true);
 		return true;
 	}
 	if (op->kind == SR_OP_WAIT && atomic_load(&t->words[op->arg]) & W_DONE) {
