@@ -543,6 +543,7 @@ static void start_values(struct build *b, uint32_t i, const struct sr_task *task
 	p->rt_prio = s->rt_prio;
 	p->nice = s->nice;
 	p->tgid = s->tgid;
+	p->ppid = s->ppid;
 	if (s->allowed < b->m->starts.nmasks)
 		t->mask = &b->m->starts.masks[s->allowed];
 	if (s->policy == SR_SCHED_FIFO || s->policy == SR_SCHED_RR) {
@@ -842,6 +843,11 @@ static int add_starts(struct build *b)
 	return ret;
 }
 
+static uint8_t fork_flags(uint64_t clone_flags)
+{
+	return (clone_flags & 0x100 ? SR_FORK_VM : 0) | (clone_flags & 0x10000 ? SR_FORK_THREAD : 0);
+}
+
 static int finish(struct build *b)
 {
 	struct sr_model *m = b->m;
@@ -852,8 +858,8 @@ static int finish(struct build *b)
 		struct sr_program *p = &m->tasks[i];
 
 		drop_early(b, t);
-		if (t->fork_op != SIZE_MAX && b->table.v[p->source].clone_flags & 0x100)
-			m->tasks[p->parent].ops[t->fork_op].flags = 1;
+		if (t->fork_op != SIZE_MAX)
+			m->tasks[p->parent].ops[t->fork_op].flags = fork_flags(b->table.v[p->source].clone_flags);
 		if (t->state == DEAD)
 			continue;
 		if (t->state == BLOCKED) {

@@ -54,13 +54,19 @@ enum sr_op_kind {
 	SR_OP_WAIT,  /* arg: number of the wait; value: recorded ns from block to wake; cpu: where it ran next;
 	              * flags: SR_WAIT_REMOTE */
 	SR_OP_SLEEP, /* the same, ended by the clock; flags: enum sr_sleep */
-	SR_OP_FORK,  /* arg: task (its program starts); flags bit 0: it shares the parent's memory (CLONE_VM) */
+	SR_OP_FORK,  /* arg: task (its program starts); flags: SR_FORK_* */
 	SR_OP_EXEC,  /* the comm that comes with it is a NAME */
 	SR_OP_NAME,  /* arg: index into names: the new comm */
 	SR_OP_NICE,  /* arg: nice + 20 */
 	SR_OP_CLASS, /* flags: policy of sched(7); arg: rt_prio of FIFO and RR, of normal ones nice + 20 */
 	SR_OP_MASK,  /* arg: index into attrs.masks: the CPUs it may use from here on */
 	SR_OP_END,   /* the program is over; flags bit 0: the task exited, else the recording ended first */
+};
+
+/* sr_op.flags of a FORK */
+enum {
+	SR_FORK_VM = 1,     /* it shares the parent's memory (CLONE_VM) */
+	SR_FORK_THREAD = 2, /* it is a thread of the parent's process (CLONE_THREAD) */
 };
 
 /* sr_op.flags of a WAIT: the task was woken from another CPU and ran at once on one that had been idle. */
@@ -113,6 +119,7 @@ struct sr_wait {
 struct sr_program {
 	uint32_t source;        /* index in the recording's sr_task_table */
 	int32_t tid, tgid;      /* as recorded */
+	int32_t ppid;           /* alive at the start: parent of its process; 0: not known */
 	uint32_t parent;        /* model task that forks it; UINT32_MAX: alive at the start */
 	char comm[SR_COMM_LEN]; /* at its start */
 	uint8_t policy, rt_prio;

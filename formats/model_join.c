@@ -200,6 +200,8 @@ int sr_model_join(struct sr_model *into, struct sr_model *from, uint64_t offset_
 		move_numbers(p, (uint32_t)tasks, (uint32_t)names, source, offset_ns);
 		if (p->tgid > 0 && p->tgid < INT32_MAX - (int32_t)into->parts * TGIDS)
 			p->tgid += (int32_t)into->parts * TGIDS;
+		if (p->ppid > 0 && p->ppid < INT32_MAX - (int32_t)into->parts * TGIDS)
+			p->ppid += (int32_t)into->parts * TGIDS;
 		into->tasks[into->ntasks++] = *p;
 	}
 	for (i = 0; i < from->nnames; i++)

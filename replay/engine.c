@@ -114,17 +114,14 @@ static int set_up_threads(struct rpl_run *run)
 		words += m->tasks[i].nwaits;
 		logs += room[i];
 	}
-	run->threads = aligned_alloc(64, m->ntasks * sizeof(*run->threads));
-	run->words = calloc(words + 1, sizeof(*run->words));
-	run->log_entries = calloc(logs + BALANCER_LOG, sizeof(*run->log_entries));
-	run->groups = calloc(m->ntasks, sizeof(*run->groups));
-	if (!run->threads || !run->words || !run->log_entries || !run->groups) {
+	run->threads = rpl_alloc(&run->arena, m->ntasks, sizeof(*run->threads));
+	word = rpl_alloc(&run->arena, words + 1, sizeof(*word));
+	log = rpl_alloc(&run->arena, logs + BALANCER_LOG, sizeof(*log));
+	run->groups = rpl_alloc(&run->arena, m->ntasks, sizeof(*run->groups));
+	if (!run->threads || !word || !log || !run->groups) {
 		free(room);
 		return -1;
 	}
-	memset(run->threads, 0, m->ntasks * sizeof(*run->threads));
-	word = run->words;
-	log = run->log_entries;
 	run->balancer_log.v = log;
 	run->balancer_log.cap = BALANCER_LOG;
 	log += BALANCER_LOG;
@@ -148,7 +145,7 @@ static int set_up_threads(struct rpl_run *run)
 		atomic_store(&t->on_cpu, -1);
 		t->cpu = -1;
 		t->recorded_cpu = -1;
-		t->next = t->prev = UINT32_MAX;
+		t->next = t->prev = t->mate = UINT32_MAX;
 		t->prio = 120 + p->nice; /* until it has been given another class */
 		t->weight = 1024;
 	}
@@ -162,6 +159,7 @@ static int set_up_groups(struct rpl_run *run)
 	const struct sr_model *m = run->m;
 	struct sr_tidmap first = { 0 }; /* tgid -> its first task + 1 */
 	size_t i, k;
+	int ret = 0;
 
 	for (i = 0; i < m->ntasks; i++) {
 		const struct sr_program *p = &m->tasks[i];
@@ -173,15 +171,17 @@ static int set_up_groups(struct rpl_run *run)
 			return -1;
 		}
 	}
-	sr_tidmap_release(&first);
 	for (i = 0; i < m->ntasks; i++)
 		for (k = 0; k < m->tasks[i].nops; k++) {
 			const struct sr_op *op = &m->tasks[i].ops[k];
 
-			if (op->kind == SR_OP_FORK && op->flags & 1)
+			if (op->kind == SR_OP_FORK && op->flags & SR_FORK_THREAD)
 				run->threads[op->arg].group = run->threads[i].group;
 		}
-	return 0;
+	if (run->cfg.processes)
+		ret = rpl_tree_set_up(run, &first);
+	sr_tidmap_release(&first);
+	return ret;
 }
 
 static int set_up_cpus(struct rpl_run *run, struct sr_error *err)
@@ -192,8 +192,8 @@ static int set_up_cpus(struct rpl_run *run, struct sr_error *err)
 	if (sched_getaffinity(0, sizeof(run->old_mask), &run->old_mask) < 0)
 		return sr_fail_errno(err, SR_ENVIRONMENT, "cannot read this process's CPUs");
 	run->machine = *m;
-	run->machine.v = calloc(m->ncpus, sizeof(*m->v));
-	run->cpu = calloc(m->ncpus, sizeof(*run->cpu));
+	run->machine.v = rpl_alloc(&run->arena, m->ncpus, sizeof(*m->v));
+	run->cpu = rpl_alloc(&run->arena, m->ncpus, sizeof(*run->cpu));
 	if (!run->machine.v || !run->cpu)
 		return sr_fail(err, SR_ENVIRONMENT, "out of memory for the replay");
 	memcpy(run->machine.v, m->v, m->ncpus * sizeof(*m->v));
@@ -240,18 +240,20 @@ static int create_first(struct rpl_run *run, struct sr_error *err)
 
 		if (ready == made)
 			return 0;
-		rpl_futex_wait(&run->ready, ready, BIT_OWNER, 0);
+		rpl_futex_wait(run, &run->ready, ready, BIT_OWNER, 0);
 	}
 }
 
 struct rpl_run *rpl_prepare(const struct sr_model *m, const struct rpl_config *cfg, struct sr_error *err)
 {
-	struct rpl_run *run = calloc(1, sizeof(*run));
+	struct rpl_arena arena = { .shared = cfg->processes };
+	struct rpl_run *run = rpl_alloc(&arena, 1, sizeof(*run));
 
 	if (!run) {
 		sr_fail(err, SR_ENVIRONMENT, "out of memory for the replay");
 		return NULL;
 	}
+	run->arena = arena;
 	run->m = m;
 	run->cfg = *cfg;
 	run->exec_fd = -1;
@@ -261,7 +263,8 @@ struct rpl_run *rpl_prepare(const struct sr_model *m, const struct rpl_config *c
 		goto fail;
 	rpl_calibrate(&run->costs, &run->old_mask);
 	rpl_exec_start(run);
-	if (set_up_threads(run) < 0 || set_up_groups(run) < 0 || rpl_loops_start(run) < 0) {
+	if ((cfg->processes && rpl_share_model(run) < 0) || set_up_threads(run) < 0 || set_up_groups(run) < 0 ||
+	    rpl_loops_start(run) < 0) {
 		sr_fail(err, SR_ENVIRONMENT, "out of memory for a replay of %zu tasks", m->ntasks);
 		goto fail;
 	}
@@ -272,7 +275,7 @@ struct rpl_run *rpl_prepare(const struct sr_model *m, const struct rpl_config *c
 	if (pthread_attr_setstacksize(&run->attr, STACK_BYTES))
 		pthread_attr_setstacksize(&run->attr, PTHREAD_STACK_MIN + STACK_BYTES);
 	rpl_guard_start(run);
-	if (rpl_policy_start(run, err) < 0 || create_first(run, err) < 0)
+	if (rpl_policy_start(run, err) < 0 || (cfg->processes ? rpl_tree_start : create_first)(run, err) < 0)
 		goto fail;
 	run->counts.tasks = m->ntasks;
 	return run;
@@ -292,7 +295,7 @@ static void force(struct rpl_run *run)
 		if (!word)
 			continue;
 		atomic_store(word, W_ARRIVED);
-		rpl_futex_wake(word, INT_MAX, BIT_OWNER | BIT_WATCHER);
+		rpl_futex_wake(run, word, INT_MAX, BIT_OWNER | BIT_WATCHER);
 		run->counts.forced++;
 	}
 }
@@ -315,9 +318,11 @@ static void watch(struct rpl_run *run)
 	while ((alive = atomic_load(&run->alive))) {
 		uint64_t done;
 
-		rpl_futex_wait(&run->alive, alive, BIT_OWNER, mono_ns() + LOOK_NS);
+		rpl_futex_wait(run, &run->alive, alive, BIT_OWNER, mono_ns() + LOOK_NS);
 		if ((run->cfg.stop && *run->cfg.stop) || atomic_load(&run->stopping))
 			rpl_release_all(run);
+		if (rpl_tree_broken(run))
+			return;
 		done = atomic_load(&run->progress_ns);
 		atomic_store(&run->looked_ns, mono_ns());
 		if (done != last || atomic_load(&run->timed) || !all_blocked(run)) {
@@ -352,7 +357,7 @@ int rpl_execute(struct rpl_run *run, struct sr_error *err)
 	/* Late enough that the tasks which are asleep at the start are so by then. */
 	run->start_ns = mono_ns() + 2000000 + 30000 * (uint64_t)atomic_load(&run->alive);
 	atomic_store(&run->gate, 1);
-	rpl_futex_wake(&run->gate, INT_MAX, BIT_OWNER);
+	rpl_futex_wake(run, &run->gate, INT_MAX, BIT_OWNER);
 	if (p->ticks && p->tick) {
 		ret = pthread_create(&run->balancer, NULL, rpl_balancer_main, run);
 		if (ret) {
@@ -365,19 +370,22 @@ int rpl_execute(struct rpl_run *run, struct sr_error *err)
 	watch(run);
 	run->end_ns = mono_ns();
 	atomic_store(&run->over, 1);
-	rpl_futex_wake(&run->over, 1, BIT_OWNER);
+	rpl_futex_wake(run, &run->over, 1, BIT_OWNER);
+	ret = rpl_tree_stop(run, false, err);
 	if (run->balancer_runs)
 		pthread_join(run->balancer, NULL);
 	if (p->ticks && p->tick && !run->balancer_runs)
 		return -1;
 	run->balancer_runs = false;
+	if (ret < 0)
+		return -1;
 	for (i = 0; i < run->m->ntasks; i++)
 		add_counts(&run->counts, &run->threads[i].counts);
 	run->counts.rt_demoted = atomic_load(&run->rt_demoted);
 	errno = atomic_load(&run->failed);
 	if (errno)
 		return sr_fail_errno(err, SR_ENVIRONMENT,
-				     "cannot create a thread of the replay (%zu alive at a time in the recording)",
+				     "cannot create a task of the replay (%zu alive at a time in the recording)",
 				     run->m->max_alive);
 	return 0;
 }
@@ -479,12 +487,16 @@ int rpl_collect(struct rpl_run *run, const struct sr_event **events, size_t *n, 
 
 void rpl_free(struct rpl_run *run)
 {
+	struct rpl_arena arena;
+
 	if (!run)
 		return;
-	if (atomic_load(&run->alive)) { /* never executed: from the gate to the end without a step */
+	if (run->procs) {
+		rpl_tree_stop(run, true, NULL);
+	} else if (atomic_load(&run->alive)) { /* never executed: from the gate to the end without a step */
 		atomic_store(&run->stopping, 1);
 		atomic_store(&run->gate, 1);
-		rpl_futex_wake(&run->gate, INT_MAX, BIT_OWNER);
+		rpl_futex_wake(run, &run->gate, INT_MAX, BIT_OWNER);
 		watch(run);
 	}
 	if (CPU_COUNT(&run->old_mask))
@@ -494,14 +506,7 @@ void rpl_free(struct rpl_run *run)
 	rpl_exec_stop(run);
 	if (run->attr_ok)
 		pthread_attr_destroy(&run->attr);
-	free(run->threads);
-	free(run->words);
-	free(run->loops);
-	free(run->loop_waits);
-	free(run->log_entries);
-	free(run->groups);
-	free(run->machine.v);
-	free(run->cpu);
 	free(run->events);
-	free(run);
+	arena = run->arena;
+	rpl_arena_release(&arena);
 }

@@ -11,6 +11,10 @@
  *
  * A recorder may be attached between prepare and execute: from then on no thread of the replay does anything before
  * the gate opens. Needs no privilege; what may not be set (negative nice, real-time classes) is counted.
+ * With processes, those of the recording's start are forked at prepare, from a process of the engine's own (the root of
+ * their tree), and recorded forks fork. None outlives the run, whoever dies: they have a process group of their own, which
+ * is killed when this process ends, and a run of which one dies ends with SR_ENVIRONMENT.
+ *
  * One run at a time in a process; the model must outlive the run and is not changed.
  */
 #ifndef SCHEDREC_REPLAY_ENGINE_H
@@ -50,8 +54,9 @@ struct rpl_config {
 	bool allow_rt;                 /* FIFO, RR and DEADLINE tasks run as such */
 	uint64_t rt_limit_ns;          /* with allow_rt: longest time on a CPU without a pause */
 	bool self_record;
-	unsigned order;                            /* RPL_ORDER_*: how recorded orders are kept */
-	const volatile int *stop;                  /* not 0: end early; NULL: never */
+	bool processes;           /* recorded processes become processes; else all tasks are threads of this one */
+	unsigned order;           /* RPL_ORDER_*: how recorded orders are kept */
+	const volatile int *stop; /* not 0: end early; NULL: never */
 	void (*progress)(void *arg, double share); /* about 5 times a second, from the calling thread; NULL: none */
 	void *progress_arg;
 };
@@ -65,10 +70,11 @@ enum {
 
 /* Costs measured at prepare, ns; with --work instructions they are taken out of the bursts. */
 struct rpl_costs {
-	double loops_per_ns;      /* of the work loop, at the median of short tries */
-	double cputime_read_ns;   /* CLOCK_THREAD_CPUTIME_ID */
-	struct sr_wake_cost wake; /* of this machine */
-	double exec_ns;           /* of having the kernel balance an exec; 0: it does not */
+	double loops_per_ns;       /* of the work loop, at the median of short tries */
+	double cputime_read_ns;    /* CLOCK_THREAD_CPUTIME_ID */
+	struct sr_wake_cost wake;  /* of this machine */
+	uint64_t fork_ns, exit_ns; /* of processes: CPU time in the parent, and in who ends */
+	double exec_ns;            /* of having the kernel balance an exec; 0: it does not */
 };
 
 struct rpl_counts {
@@ -76,7 +82,8 @@ struct rpl_counts {
 	uint64_t sleeps, sleeps_late;                     /* sleeps_late: their time had passed (open timing) */
 	uint64_t out_of_turn;                             /* pieces of event loops */
 	uint64_t order_waits, order_yields, order_spins, order_blocks, order_expired, order_wait_ns;
-	uint64_t forced; /* waits ended by the watchdog: a defect when not 0 */
+	uint64_t forced;             /* waits ended by the watchdog: a defect when not 0 */
+	uint64_t processes, orphans; /* made; of the start without a replayed parent: children of the root */
 	uint64_t nice_refused, affinity_dropped;
 	/* Tasks that ran as normal ones: real-time, deadline, other classes (BATCH, IDLE, ...). */
 	uint64_t rt_refused, deadline_refused, policy_refused;

@@ -3,10 +3,13 @@
 #define SCHEDREC_REPLAY_ENGINE_INTERNAL_H
 
 #include <pthread.h>
+#include <setjmp.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
 #include <time.h>
 
+#include "formats/tidmap.h"
+#include "replay/arena.h"
 #include "replay/engine.h"
 
 /*
@@ -42,6 +45,12 @@ struct log {
 	size_t n, cap;
 };
 
+/* Where a thread begins, on its stack: what a fork in it makes begins there too, as another task. */
+struct rpl_home {
+	jmp_buf begin;
+	struct rthread *volatile task;
+};
+
 struct rthread {
 	struct rpl_run *run;
 	const struct sr_program *p;
@@ -58,7 +67,9 @@ struct rthread {
 	uint32_t next, prev; /* run queue in order of arrival, UINT32_MAX: end */
 	int recorded_cpu;    /* of its next burst, -1: not known */
 	uint64_t last_ran_ns, last_queued_ns;
-	uint32_t group; /* index of its process in run->groups */
+	uint32_t group; /* its process: index of that one's first task */
+	uint32_t mate;  /* the next task of the start in its process, UINT32_MAX: none */
+	struct rpl_home *home;
 	/* Its own: */
 	int8_t nice;
 	uint8_t policy, rt_prio;              /* class that it has, as sched(7) numbers it */
@@ -92,6 +103,15 @@ struct rcpu {
 	uint64_t last_tick_ns;
 };
 
+/* One process of the replay, at the index of its first task. The links are those of the tree at the start. */
+struct rproc {
+	atomic_int pid;        /* 0: not made yet */
+	_Atomic uint32_t live; /* its tasks that have not ended */
+	uint32_t leader;       /* task of its main thread; UINT32_MAX: not replayed */
+	uint32_t first;        /* of its tasks at the start, UINT32_MAX: none */
+	uint32_t parent, child, sibling;
+};
+
 struct pending_move {
 	uint32_t task;
 	int from, to;
@@ -101,16 +121,13 @@ struct pending_move {
 #define MAX_MOVES 64
 
 struct rpl_run {
+	struct rpl_arena arena; /* all that tasks write, this struct too */
 	const struct sr_model *m;
 	struct rpl_config cfg;
 	struct rpl_costs costs;
 	struct rpl_counts counts;
 	struct rthread *threads;
-	uint32_t *groups; /* live threads of each process, by group */
-	_Atomic uint32_t *words;
-	struct rloop *loops;
-	uint32_t *loop_waits;
-	struct log_entry *log_entries;
+	uint32_t *groups; /* live threads of each process as the policy sees them, by group */
 	pthread_attr_t attr;
 	bool attr_ok;
 	cpu_set_t cpus, old_mask;
@@ -135,10 +152,19 @@ struct rpl_run {
 	_Atomic uint32_t over;  /* the run has ended: the balancer leaves */
 	_Atomic uint64_t progress_ns;
 	_Atomic uint32_t timed;  /* threads in a timed sleep */
-	_Atomic uint32_t failed; /* a thread could not be created: errno */
+	_Atomic uint32_t failed; /* a thread or process could not be created: errno */
 	_Atomic uint32_t stopping;
 	uint64_t start_ns, end_ns;
-	int exec_fd; /* what the kernel will not execute (identity.c); -1: none */
+	/* processes; NULL: all are threads of this one */
+	struct rproc *procs;
+	const struct sr_model *original; /* of which m is a copy in shared memory */
+	uint32_t tree;                   /* the root's first child */
+	uint64_t child_ns;               /* CPU time of a child when it was about to exit */
+	int leash;                       /* writing end of a pipe, whose end kills the processes */
+	int root;                        /* pid; 0: there is none */
+	atomic_int group;                /* the process group of all others, 0: none yet */
+	uint32_t broken;                 /* the process that died before its time + 1, UINT32_MAX: the root */
+	int exec_fd;                     /* what the kernel will not execute (identity.c); -1: none */
 	/* The watchdog over real-time threads. */
 	pthread_t guard;
 	bool guard_runs, rttime_set;
@@ -165,8 +191,8 @@ static inline uint64_t mono_ns(void)
 }
 
 /* futex.c; timeouts are absolute CLOCK_MONOTONIC ns, 0: none */
-int rpl_futex_wait(_Atomic uint32_t *word, uint32_t value, uint32_t bits, uint64_t until_ns);
-void rpl_futex_wake(_Atomic uint32_t *word, int n, uint32_t bits);
+int rpl_futex_wait(const struct rpl_run *run, _Atomic uint32_t *word, uint32_t value, uint32_t bits, uint64_t until_ns);
+void rpl_futex_wake(const struct rpl_run *run, _Atomic uint32_t *word, int n, uint32_t bits);
 
 /* work.c */
 void rpl_calibrate(struct rpl_costs *costs, const cpu_set_t *cpus);
@@ -177,6 +203,16 @@ void rpl_settle_wake(struct rthread *t, const struct sr_op *wait, bool slept);
 
 /* timer.c: when a SLEEP ends, CLOCK_MONOTONIC ns; 0: at once. Sets the clock of a periodic timer at its first one. */
 uint64_t rpl_sleep_until(struct rthread *t, const struct sr_op *op);
+
+/* fork.c: threads and processes, how they begin and end */
+int rpl_share_model(struct rpl_run *run); /* run->m becomes a copy in shared memory */
+int rpl_tree_set_up(struct rpl_run *run, const struct sr_tidmap *process_of);
+int rpl_tree_start(struct rpl_run *run, struct sr_error *err);
+bool rpl_tree_broken(struct rpl_run *run);                              /* has a process died? Then all are killed. */
+int rpl_tree_stop(struct rpl_run *run, bool now, struct sr_error *err); /* err NULL: whatever happened was said */
+void rpl_fork(struct rthread *t, const struct sr_op *op); /* a new process does not come back: see rpl_home */
+/* The last thing a task of a replay with processes does; returns when its thread is to end as any other. */
+void rpl_leave_process(struct rthread *t);
 
 /* thread.c */
 void *rpl_thread_main(void *arg);

@@ -74,8 +74,8 @@ int rpl_loops_start(struct rpl_run *run)
 			n++;
 			nwaits += m->tasks[i].nwaits;
 		}
-	run->loops = l = calloc(n + 1, sizeof(*l));
-	run->loop_waits = waits = calloc(nwaits + 1, sizeof(*waits));
+	l = rpl_alloc(&run->arena, n + 1, sizeof(*l));
+	waits = rpl_alloc(&run->arena, nwaits + 1, sizeof(*waits));
 	if (!l || !waits)
 		return -1;
 	for (i = 0; i < m->ntasks; i++) {

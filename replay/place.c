@@ -36,13 +36,13 @@ static void lock(struct rpl_run *run)
 			return;
 	}
 	while (atomic_exchange(&run->lock, 2))
-		rpl_futex_wait(&run->lock, 2, BIT_OWNER, 0);
+		rpl_futex_wait(run, &run->lock, 2, BIT_OWNER, 0);
 }
 
 static void unlock(struct rpl_run *run)
 {
 	if (atomic_exchange(&run->lock, 0) == 2)
-		rpl_futex_wake(&run->lock, 1, BIT_OWNER);
+		rpl_futex_wake(run, &run->lock, 1, BIT_OWNER);
 }
 
 static bool pins(const struct rpl_run *run)
@@ -222,6 +222,11 @@ static int move(struct rpl_engine *e, int task, unsigned to, enum sr_cause cause
 		p->enqueue(e, run->policy_state, to, task);
 	run->moves[run->nmoves++] = (struct pending_move){ .task = task, .from = from, .to = to, .cause = cause };
 	return 0;
+}
+
+static void *q_alloc(struct rpl_engine *e, size_t n, size_t size)
+{
+	return rpl_alloc(&((struct rpl_run *)e->impl)->arena, n, size);
 }
 
 static int q_idle(struct rpl_engine *e, unsigned cpu, bool on)
@@ -488,7 +493,7 @@ void *rpl_balancer_main(void *arg)
 		uint64_t now = mono_ns();
 
 		if (now < next) {
-			rpl_futex_wait(&run->over, 0, BIT_OWNER, next);
+			rpl_futex_wait(run, &run->over, 0, BIT_OWNER, next);
 			continue;
 		}
 		for (i = 0; i < run->machine.ncpus; i++) {
@@ -497,6 +502,11 @@ void *rpl_balancer_main(void *arg)
 			if (!run->machine.v[i].online)
 				continue;
 			lock(run);
+			/* It may have been freed for a process of the replay that was killed: see rpl_tree_stop. */
+			if (atomic_load(&run->over)) {
+				unlock(run);
+				break;
+			}
 			run->cpu[i].last_tick_ns = from;
 			p->tick(&run->engine, run->policy_state, i);
 			unlock_and_move(run, NULL, from);
@@ -535,6 +545,7 @@ int rpl_policy_start(struct rpl_run *run, struct sr_error *err)
 					   .current = q_current,
 					   .queue = q_queue,
 					   .task = q_task,
+					   .alloc = q_alloc,
 					   .migrate = move,
 					   .push = move,
 					   .idle = q_idle };

@@ -4,8 +4,9 @@
  * in the live engine and in the simulator and cannot tell which.
  *
  * Concurrency: an engine makes every call into a policy under one lock of its own, so a policy needs none and
- * may keep plain state. A policy must not block, print or allocate outside init. Every query and action below is
- * valid only inside a call made by the engine. cpu numbers are 0..ncpus-1 of the engine's machine, not holes:
+ * may keep plain state, but only in memory of rpl_engine.alloc: calls may come from several processes, which share
+ * nothing else that is written. A policy must not block, print or allocate outside init. Every query and action below
+ * is valid only inside a call made by the engine. cpu numbers are 0..ncpus-1 of the engine's machine, not holes:
  * the engine never names a cpu whose machine->v[].online is 0, and a policy never chooses one.
  *
  * Any function of a policy may be NULL: the engine then does not call it (place NULL or -1: where it was). init
@@ -70,6 +71,8 @@ struct rpl_engine {
 	 * at most max. */
 	unsigned (*queue)(const struct rpl_engine *e, unsigned cpu, int *tasks, unsigned max);
 	void (*task)(const struct rpl_engine *e, int task, struct rpl_task_view *view);
+	/* Zeroed memory that lasts until the run is freed, after fini; NULL: there is none. In init only. */
+	void *(*alloc)(struct rpl_engine *e, size_t n, size_t size);
 	/* Actions. 0, or -1: refused (not allowed there, gone, running). The cause is stored with the decision. */
 	int (*migrate)(struct rpl_engine *e, int task, unsigned to, enum sr_cause cause); /* a queued task */
 	int (*push)(struct rpl_engine *e, int task, unsigned to, enum sr_cause cause);    /* a running task */

@@ -64,10 +64,10 @@ static void list_to_tail(struct list *l, unsigned c)
 	list_insert(l, l->link[l->anchor].prev, c);
 }
 
-static int list_init(struct list *l, const struct rpl_engine *e)
+static int list_init(struct list *l, struct rpl_engine *e)
 {
 	l->anchor = e->ncpus;
-	l->link = calloc(e->ncpus + 1u, sizeof(*l->link));
+	l->link = e->alloc(e, e->ncpus + 1u, sizeof(*l->link));
 	if (!l->link)
 		return -1;
 	l->link[l->anchor] = (struct link){ l->anchor, l->anchor };
@@ -112,23 +112,9 @@ static void find_base_levels(const struct rpl_engine *e, struct bld *b, unsigned
 	}
 }
 
-static void bld_fini(struct rpl_engine *e, void *state)
-{
-	struct bld *b = state;
-
-	if (!b)
-		return;
-	free(b->fair.link);
-	free(b->rt.link);
-	free(b->pos);
-	free(b->lowbit);
-	free(b->base_level);
-	free(b);
-}
-
 static int bld_init(struct rpl_engine *e, const char *options, void **state, struct sr_error *err)
 {
-	struct bld *b = calloc(1, sizeof(*b));
+	struct bld *b = e->alloc(e, 1, sizeof(*b));
 	unsigned *count = calloc(e->ncpus * 2u, sizeof(*count));
 	struct rpl_option o;
 	int rc = -1;
@@ -146,9 +132,9 @@ static int bld_init(struct rpl_engine *e, const char *options, void **state, str
 	}
 	if (rc)
 		goto out;
-	b->pos = calloc(e->ncpus, sizeof(*b->pos));
-	b->lowbit = calloc(e->ncpus, sizeof(*b->lowbit));
-	b->base_level = calloc(e->ncpus, sizeof(*b->base_level));
+	b->pos = e->alloc(e, e->ncpus, sizeof(*b->pos));
+	b->lowbit = e->alloc(e, e->ncpus, sizeof(*b->lowbit));
+	b->base_level = e->alloc(e, e->ncpus, sizeof(*b->base_level));
 	if (!b->pos || !b->lowbit || !b->base_level || list_init(&b->fair, e) || list_init(&b->rt, e))
 		goto no_memory;
 	for (unsigned i = 0; i < e->ncpus; i++)
@@ -161,7 +147,6 @@ no_memory:
 	rc = sr_fail(err, SR_ENVIRONMENT, "policy bld: out of memory");
 out:
 	free(count);
-	bld_fini(e, b);
 	return rc;
 }
 
@@ -321,7 +306,6 @@ const struct rpl_policy rpl_policy_bld = {
 		"affinity=fallback|respect (fallback: the head is taken whatever the task's affinity, then corrected)",
 	.pins = true,
 	.init = bld_init,
-	.fini = bld_fini,
 	.place = bld_place,
 	.enqueue = bld_enqueue,
 	.dequeue = bld_dequeue,
@@ -435,11 +419,11 @@ static int heap_first(const struct heap *h, unsigned slot, const struct rpl_engi
 	return before(h, (unsigned)a, (unsigned)b) ? a : b;
 }
 
-static int heap_init(struct heap *h, const struct rpl_engine *e)
+static int heap_init(struct heap *h, struct rpl_engine *e)
 {
-	h->cpu = calloc(e->ncpus, sizeof(*h->cpu));
-	h->slot = calloc(e->ncpus, sizeof(*h->slot));
-	h->key = calloc(e->ncpus, sizeof(*h->key));
+	h->cpu = e->alloc(e, e->ncpus, sizeof(*h->cpu));
+	h->slot = e->alloc(e, e->ncpus, sizeof(*h->slot));
+	h->key = e->alloc(e, e->ncpus, sizeof(*h->key));
 	if (!h->cpu || !h->slot || !h->key)
 		return -1;
 	for (unsigned i = 0; i < e->ncpus; i++) {
@@ -451,35 +435,15 @@ static int heap_init(struct heap *h, const struct rpl_engine *e)
 	return 0;
 }
 
-static void heap_release(struct heap *h)
-{
-	free(h->cpu);
-	free(h->slot);
-	free(h->key);
-}
-
-static void fixed_fini(struct rpl_engine *e, void *state)
-{
-	struct fixed *f = state;
-
-	if (!f)
-		return;
-	heap_release(&f->fair);
-	heap_release(&f->rt);
-	free(f);
-}
-
 static int fixed_init(struct rpl_engine *e, const char *options, void **state, struct sr_error *err)
 {
 	struct fixed *f;
 
 	if (rpl_option_none("bld-fixed", options, err))
 		return -1;
-	f = calloc(1, sizeof(*f));
-	if (!f || heap_init(&f->fair, e) || heap_init(&f->rt, e)) {
-		fixed_fini(e, f);
+	f = e->alloc(e, 1, sizeof(*f));
+	if (!f || heap_init(&f->fair, e) || heap_init(&f->rt, e))
 		return sr_fail(err, SR_ENVIRONMENT, "policy bld-fixed: out of memory");
-	}
 	f->stamp = e->ncpus;
 	*state = f;
 	return 0;
@@ -522,7 +486,6 @@ const struct rpl_policy rpl_policy_bld_fixed = {
 	.summary = "BLD's idea carried out: always the least loaded cpu, from an ordered heap, affinity respected",
 	.pins = true,
 	.init = fixed_init,
-	.fini = fixed_fini,
 	.place = fixed_place,
 	.enqueue = fixed_enqueue,
 	.dequeue = fixed_dequeue,

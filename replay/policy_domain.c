@@ -570,15 +570,15 @@ static unsigned group_power(const struct rpl_engine *e, struct builder *b, const
 	return power ? power : 1;
 }
 
-static int build_level(const struct rpl_engine *e, struct domain *d, struct builder *b, unsigned at, int level)
+static int build_level(struct rpl_engine *e, struct domain *d, struct builder *b, unsigned at, int level)
 {
 	struct level *l = &d->level[at];
 	unsigned nspans, used = 0;
 
-	l->span_cpus = calloc(b->n, sizeof(*l->span_cpus));
-	l->group_cpus = calloc(b->n, sizeof(*l->group_cpus));
-	l->span = calloc(b->n, sizeof(*l->span));
-	l->group = calloc(b->n, sizeof(*l->group));
+	l->span_cpus = e->alloc(e, b->n, sizeof(*l->span_cpus));
+	l->group_cpus = e->alloc(e, b->n, sizeof(*l->group_cpus));
+	l->span = e->alloc(e, b->n, sizeof(*l->span));
+	l->group = e->alloc(e, b->n, sizeof(*l->group));
 	if (!l->span_cpus || !l->group_cpus || !l->span || !l->group)
 		return -1;
 	nspans = part(e, b, b->online, b->n, level, l->span_cpus, b->spans);
@@ -605,7 +605,7 @@ static int build_level(const struct rpl_engine *e, struct domain *d, struct buil
 	return 0;
 }
 
-static int build(const struct rpl_engine *e, struct domain *d)
+static int build(struct rpl_engine *e, struct domain *d)
 {
 	struct builder b = { .online = calloc(e->ncpus, sizeof(*b.online)),
 			     .run_of_key = calloc(e->ncpus, sizeof(*b.run_of_key)),
@@ -628,7 +628,7 @@ static int build(const struct rpl_engine *e, struct domain *d)
 	}
 	memset(b.threads, 0, e->ncpus * sizeof(*b.threads));
 	d->nlevels = 1u + smt + numa;
-	d->sd = calloc((size_t)e->ncpus * d->nlevels, sizeof(*d->sd));
+	d->sd = e->alloc(e, (size_t)e->ncpus * d->nlevels, sizeof(*d->sd));
 	if (!d->sd || !b.n || (smt && build_level(e, d, &b, 0, SIBLING)) || build_level(e, d, &b, smt, CPU) ||
 	    (numa && build_level(e, d, &b, smt + 1u, NODE)))
 		goto out;
@@ -684,29 +684,9 @@ static int set_option(struct rpl_engine *e, struct domain *d, const struct rpl_o
 	return 0;
 }
 
-static void domain_fini(struct rpl_engine *e, void *state)
-{
-	struct domain *d = state;
-
-	if (!d)
-		return;
-	for (unsigned l = 0; l < LEVELS; l++) {
-		free(d->level[l].span_cpus);
-		free(d->level[l].group_cpus);
-		free(d->level[l].span);
-		free(d->level[l].group);
-	}
-	free(d->sd);
-	free(d->cpu_load);
-	free(d->ticked);
-	free(d->queue);
-	free(d->prio);
-	free(d);
-}
-
 static int domain_init(struct rpl_engine *e, const char *options, void **state, struct sr_error *err)
 {
-	struct domain *d = calloc(1, sizeof(*d));
+	struct domain *d = e->alloc(e, 1, sizeof(*d));
 	struct rpl_option o;
 	int rc;
 
@@ -721,20 +701,15 @@ static int domain_init(struct rpl_engine *e, const char *options, void **state, 
 			break;
 	}
 	if (rc)
-		goto fail;
-	d->cpu_load = calloc(e->ncpus, sizeof(*d->cpu_load));
-	d->ticked = calloc(e->ncpus, sizeof(*d->ticked));
-	d->queue = calloc(MAX_QUEUE, sizeof(*d->queue));
-	d->prio = calloc(MAX_QUEUE, sizeof(*d->prio));
-	if (!d->cpu_load || !d->ticked || !d->queue || !d->prio || build(e, d)) {
-		sr_fail(err, SR_ENVIRONMENT, "policy domain: out of memory");
-		goto fail;
-	}
+		return -1;
+	d->cpu_load = e->alloc(e, e->ncpus, sizeof(*d->cpu_load));
+	d->ticked = e->alloc(e, e->ncpus, sizeof(*d->ticked));
+	d->queue = e->alloc(e, MAX_QUEUE, sizeof(*d->queue));
+	d->prio = e->alloc(e, MAX_QUEUE, sizeof(*d->prio));
+	if (!d->cpu_load || !d->ticked || !d->queue || !d->prio || build(e, d))
+		return sr_fail(err, SR_ENVIRONMENT, "policy domain: out of memory");
 	*state = d;
 	return 0;
-fail:
-	domain_fini(e, d);
-	return -1;
 }
 
 const struct rpl_policy rpl_policy_domain = {
@@ -748,7 +723,6 @@ const struct rpl_policy rpl_policy_domain = {
 	.ticks = true,
 	.tick_ns = NS_PER_MS,
 	.init = domain_init,
-	.fini = domain_fini,
 	.place = domain_place,
 	.tick = domain_tick,
 	.newidle = domain_newidle,

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include <stdlib.h>
-
 #include "replay/policy.h"
 #include "replay/policy_util.h"
 
@@ -24,17 +22,12 @@ static int random_init(struct rpl_engine *e, const char *options, void **state, 
 
 	if (rpl_option_none("random", options, err))
 		return -1;
-	r = malloc(sizeof(*r));
+	r = e->alloc(e, 1, sizeof(*r));
 	if (!r)
 		return sr_fail(err, SR_ENVIRONMENT, "policy random: out of memory");
 	r->s = e->seed;
 	*state = r;
 	return 0;
-}
-
-static void random_fini(struct rpl_engine *e, void *state)
-{
-	free(state);
 }
 
 static int random_place(struct rpl_engine *e, void *state, const struct rpl_place *p)
@@ -58,6 +51,5 @@ const struct rpl_policy rpl_policy_random = {
 	.summary = "any allowed cpu with the same chance, from the run's seed: what no policy at all would do",
 	.pins = true,
 	.init = random_init,
-	.fini = random_fini,
 	.place = random_place,
 };

@@ -18,19 +18,21 @@
 /* Of a period's time: the kernel stops real time for 50 ms in each second. */
 #define BUSY_SHARE 0.4
 
-/* Linux: the CPU clock of a thread of this process, by its tid. */
-static uint64_t cpu_time_of(int tid)
+/* Linux: the CPU clock of a thread of this process, by its tid; of another process' only all of its threads' has one. */
+static uint64_t cpu_time_of(const struct rthread *t)
 {
+	const struct rproc *procs = t->run->procs;
+	unsigned tid = (unsigned)atomic_load(procs ? &procs[t->group].pid : &t->tid);
 	struct timespec ts;
 
-	if (clock_gettime((clockid_t)(~(unsigned)tid << 3 | 6), &ts) < 0)
+	if (clock_gettime((clockid_t)(~tid << 3 | (procs ? 2 : 6)), &ts) < 0)
 		return 0;
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
 static bool busy_too_long(struct rthread *t, uint64_t period_ns, uint64_t limit_ns)
 {
-	uint64_t now_ns = cpu_time_of(atomic_load(&t->tid));
+	uint64_t now_ns = cpu_time_of(t);
 	bool busy = now_ns && t->guard_cpu_ns && (double)(now_ns - t->guard_cpu_ns) > BUSY_SHARE * (double)period_ns;
 
 	t->guard_busy_ns = busy ? t->guard_busy_ns + period_ns : 0;
@@ -73,7 +75,7 @@ static void *guard_main(void *arg)
 	while (!atomic_load(&run->guard_over) && !atomic_load(&run->rt_ended)) {
 		uint64_t now_ns;
 
-		rpl_futex_wait(&run->guard_over, 0, BIT_OWNER, mono_ns() + PERIOD_NS);
+		rpl_futex_wait(run, &run->guard_over, 0, BIT_OWNER, mono_ns() + PERIOD_NS);
 		now_ns = mono_ns();
 		/* The process was stopped and goes on: nobody could look. */
 		if (now_ns - last_ns > 3 * (uint64_t)PERIOD_NS)
@@ -138,7 +140,7 @@ void rpl_guard_stop(struct rpl_run *run)
 	if (!run->guard_runs)
 		return;
 	atomic_store(&run->guard_over, 1);
-	rpl_futex_wake(&run->guard_over, 1, BIT_OWNER);
+	rpl_futex_wake(run, &run->guard_over, 1, BIT_OWNER);
 	pthread_join(run->guard, NULL);
 	run->guard_runs = false;
 	if (run->rttime_set)

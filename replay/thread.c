@@ -41,7 +41,7 @@ void rpl_wake_up(struct rthread *by, struct rthread *t, _Atomic uint32_t *word)
 	rpl_log(by, LOG_WAKING, 0, t->index, 0);
 	atomic_store_explicit(&t->woken_from, sched_getcpu(), memory_order_relaxed);
 	atomic_store_explicit(&t->woken_ns, mono_ns(), memory_order_relaxed);
-	rpl_futex_wake(word, 1, BIT_OWNER);
+	rpl_futex_wake(by->run, word, 1, BIT_OWNER);
 }
 
 /* One of the things that a wait needs has come; the last one ends it. */
@@ -86,7 +86,7 @@ void rpl_sleep_on(struct rthread *t, _Atomic uint32_t *word, uint32_t v, uint32_
 	atomic_store(&t->at, word);
 	atomic_store_explicit(&t->on_cpu, -1, memory_order_relaxed);
 	if (!atomic_load(&t->run->stopping))
-		rpl_futex_wait(word, v, bits, until);
+		rpl_futex_wait(t->run, word, v, bits, until);
 	atomic_store_explicit(&t->on_cpu, sched_getcpu(), memory_order_relaxed);
 	atomic_store(&t->at, NULL);
 	rpl_slept(t);
@@ -196,7 +196,7 @@ void rpl_arrive(struct rthread *t, const struct sr_op *op)
 		return;
 	if (watcher && watcher->loop)
 		rpl_loop_ring(t, watcher);
-	rpl_futex_wake(word, INT_MAX, BIT_WATCHER);
+	rpl_futex_wake(t->run, word, INT_MAX, BIT_WATCHER);
 }
 
 static void do_wait(struct rthread *t, const struct sr_op *op)
@@ -251,27 +251,6 @@ static void do_wait(struct rthread *t, const struct sr_op *op)
 	rpl_log(t, LOG_IN, 0, 0, 0);
 }
 
-static void fork_child(struct rthread *t, const struct sr_op *op)
-{
-	struct rpl_run *run = t->run;
-	struct rthread *child = &run->threads[op->arg];
-	pthread_t id;
-	int ret;
-
-	rpl_log(t, LOG_BIND, 0, op->arg, 0);
-	child->nice = t->nice;
-	rpl_place_fork(t, child, op->flags & 1);
-	atomic_fetch_add(&run->alive, 1);
-	ret = pthread_create(&id, &run->attr, rpl_thread_main, child);
-	if (ret) {
-		atomic_store(&run->failed, ret);
-		atomic_store(&run->stopping, 1);
-		atomic_fetch_sub(&run->alive, 1);
-		return;
-	}
-	rpl_log(t, LOG_FORK, 0, op->arg, 0);
-}
-
 void rpl_simple_op(struct rthread *t, const struct sr_op *op)
 {
 	switch (op->kind) {
@@ -279,7 +258,7 @@ void rpl_simple_op(struct rthread *t, const struct sr_op *op)
 		rpl_burn(t, op->value);
 		break;
 	case SR_OP_FORK:
-		fork_child(t, op);
+		rpl_fork(t, op);
 		break;
 	case SR_OP_EXEC:
 		rpl_exec(t);
@@ -343,20 +322,27 @@ static void run_program(struct rthread *t)
 
 void *rpl_thread_main(void *arg)
 {
-	struct rthread *t = arg;
-	struct rpl_run *run = t->run;
+	struct rpl_home home = { .task = arg };
+	struct rthread *t;
+	struct rpl_run *run;
+	bool processes;
 
+	setjmp(home.begin);
+	t = home.task;
+	t->home = &home;
+	run = t->run;
+	processes = run->cfg.processes;
 	rpl_set_up_identity(t);
 	if (t->p->parent == UINT32_MAX) {
 		atomic_fetch_add(&run->ready, 1);
-		rpl_futex_wake(&run->ready, 1, BIT_OWNER);
+		rpl_futex_wake(run, &run->ready, 1, BIT_OWNER);
 		while (!atomic_load(&run->gate))
-			rpl_futex_wait(&run->gate, 0, BIT_OWNER, 0);
+			rpl_futex_wait(run, &run->gate, 0, BIT_OWNER, 0);
 		rpl_log(t, LOG_BIND, run->start_ns, t->index, 0);
 		/* Who was asleep at the start goes to that wait at once; the others begin together. */
 		if (t->p->ops->kind != SR_OP_WAIT && t->p->ops->kind != SR_OP_SLEEP)
 			while (mono_ns() < run->start_ns && !atomic_load(&run->stopping))
-				rpl_futex_wait(&run->gate, 1, BIT_OWNER, run->start_ns);
+				rpl_futex_wait(run, &run->gate, 1, BIT_OWNER, run->start_ns);
 		t->base_cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	}
 	if (t->loop)
@@ -368,7 +354,10 @@ void *rpl_thread_main(void *arg)
 	rpl_log(t, LOG_EXIT, 0, 0, SR_STATE_DEAD);
 	rpl_ended(t);
 	if (atomic_fetch_sub(&run->alive, 1) == 1)
-		rpl_futex_wake(&run->alive, 1, BIT_OWNER);
+		rpl_futex_wake(run, &run->alive, 1, BIT_OWNER);
+	/* A run of threads may be freed now. */
+	if (processes)
+		rpl_leave_process(t);
 	return NULL;
 }
 
@@ -381,6 +370,6 @@ void rpl_release_all(struct rpl_run *run)
 		_Atomic uint32_t *word = atomic_load(&run->threads[i].at);
 
 		if (word)
-			rpl_futex_wake(word, INT_MAX, BIT_OWNER | BIT_WATCHER);
+			rpl_futex_wake(run, word, INT_MAX, BIT_OWNER | BIT_WATCHER);
 	}
 }

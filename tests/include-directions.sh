@@ -29,7 +29,7 @@ SYSTEM+='|pwd|sched|semaphore|setjmp|signal|spawn|stdalign|stdarg|stdatomic|stdb
 SYSTEM+='|strings|termios|threads|time|unistd|(sys|linux|asm)/[a-z0-9_/-]+'
 
 # A library's files are silent and never exit; these run what is another process already, between fork and exec.
-PROCESSES='record/child.c record/janitor.c'
+PROCESSES='record/child.c record/janitor.c replay/fork.c replay/identity.c'
 # The option parser, and the command to run.
 ARGV='formats/option.c formats/option.h record/child.c record/record.h'
 

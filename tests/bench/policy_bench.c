@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "replay/arena.h"
 #include "replay/policy.h"
 
 #define ROUNDS 15
@@ -17,6 +18,7 @@
 
 struct engine {
 	struct rpl_engine e;
+	struct rpl_arena memory;
 	unsigned nr[SR_MAX_CPUS];
 	int at[TASKS]; /* cpu of each task, -1: none */
 };
@@ -81,6 +83,11 @@ static void q_task(const struct rpl_engine *e, int task, struct rpl_task_view *v
 	};
 }
 
+static void *allocate(struct rpl_engine *e, size_t n, size_t size)
+{
+	return rpl_alloc(&((struct engine *)e->impl)->memory, n, size);
+}
+
 static void put(struct engine *x, const struct rpl_policy *p, void *state, int task, int cpu)
 {
 	x->at[task] = cpu;
@@ -129,7 +136,8 @@ static double measure(const struct sr_machine *m, const char *spec, enum sr_caus
 				    .is_idle = q_is_idle,
 				    .current = q_current,
 				    .queue = q_queue,
-				    .task = q_task };
+				    .task = q_task,
+				    .alloc = allocate };
 	if (!p || p->init(&x->e, options, &state, &err)) {
 		fprintf(stderr, "policy_bench: %s\n", err.text);
 		exit(70);
@@ -168,6 +176,7 @@ static double measure(const struct sr_machine *m, const char *spec, enum sr_caus
 	}
 	if (p->fini)
 		p->fini(&x->e, state);
+	rpl_arena_release(&x->memory);
 	free(x);
 	qsort(ns, ROUNDS, sizeof(ns[0]), by_value);
 	return ns[ROUNDS / 2];

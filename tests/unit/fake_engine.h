@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "replay/arena.h"
 #include "replay/policy.h"
 
 #define FAKE_TASKS 256
@@ -19,6 +20,7 @@
 struct fake {
 	struct rpl_engine e;
 	struct sr_machine *m;
+	struct rpl_arena memory;
 	const struct rpl_policy *p;
 	void *state;
 	uint64_t now_ns, *last_tick_ns;
@@ -165,6 +167,11 @@ static inline int fake_idle(struct rpl_engine *e, unsigned cpu, bool on)
 	return -1;
 }
 
+static inline void *fake_alloc(struct rpl_engine *e, size_t n, size_t size)
+{
+	return rpl_alloc(&fake_of(e)->memory, n, size);
+}
+
 /* machine and policy as on the command line. 0, -1. */
 static inline int fake_open(struct fake *f, const char *machine, const char *policy, struct sr_error *err)
 {
@@ -194,6 +201,7 @@ static inline int fake_open(struct fake *f, const char *machine, const char *pol
 				    .current = fake_current,
 				    .queue = fake_queue,
 				    .task = fake_view,
+				    .alloc = fake_alloc,
 				    .migrate = fake_migrate,
 				    .push = fake_push,
 				    .idle = fake_idle };
@@ -204,6 +212,7 @@ static inline void fake_close(struct fake *f)
 {
 	if (f->p && f->p->fini)
 		f->p->fini(&f->e, f->state);
+	rpl_arena_release(&f->memory);
 	sr_machine_free(f->m);
 	free(f->cpu);
 	free(f->last_tick_ns);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The live engine on models written by hand. Bounds on elapsed time are wide: the host is shared. */
+#include <errno.h>
 #include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -455,6 +458,149 @@ static void a_sleep_beyond_the_end_of_the_clock_lasts_until_the_stop(void **stat
 	free_model(&m);
 }
 
+/* ---- processes ---- */
+
+static void no_child_is_left(void)
+{
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	assert_int_equal(errno, ECHILD);
+}
+
+/* Two processes of the start, one below the other and with a thread, which fork 100 processes and 100 threads. */
+static void a_tree(struct sr_model *m)
+{
+	for (uint32_t i = 0; i < 3; i++) {
+		struct sr_program *p = add_task(m, NONE);
+
+		p->tgid = i ? 102 : 101;
+		p->ppid = i ? 101 : 1;
+	}
+	for (uint32_t i = 3; i < 203; i++) {
+		uint32_t parent = i % 2 ? 0 : 2;
+
+		add_task(m, parent);
+		op(m, parent, SR_OP_FORK, i, 0);
+		m->tasks[parent].ops[m->tasks[parent].nops - 1].flags = i % 4 < 2 ? SR_FORK_VM | SR_FORK_THREAD : 0;
+		op(m, i, SR_OP_RUN, 0, 20000);
+		op(m, i, SR_OP_WAKE, parent, m->tasks[parent].nwaits);
+		op(m, i, SR_OP_END, 0, 0);
+		op(m, parent, SR_OP_WAIT, 0, 0);
+	}
+	op(m, 1, SR_OP_RUN, 0, 20000);
+	for (uint32_t i = 0; i < 3; i++)
+		op(m, i, SR_OP_END, 0, 0);
+}
+
+static void processes_fork_and_make_threads_under_every_policy(void **state)
+{
+	for (size_t i = 0; rpl_policies[i]; i++) {
+		struct sr_model m = { 0 };
+		struct rpl_counts c;
+		uint64_t ns;
+
+		a_tree(&m);
+		c = go(&m, (struct rpl_config){ .processes = true, .policy = rpl_policies[i] }, &ns);
+		assert_int_equal(c.processes, 102);
+		assert_int_equal(c.orphans, 1);
+		assert_int_equal(c.waits_slept + c.waits_passed, 200);
+		assert_int_equal(c.forced, 0);
+		no_child_is_left();
+		free_model(&m);
+	}
+}
+
+static void a_ping_pong_between_processes_loses_no_wake(void **state)
+{
+	struct sr_model m = { 0 };
+	struct rpl_counts c;
+	uint64_t ns;
+
+	ping_pong(&m, 2000);
+	c = go(&m, (struct rpl_config){ .processes = true, .work = RPL_WORK_INSTRUCTIONS }, &ns);
+	assert_int_equal(c.processes, 2);
+	assert_int_equal(c.waits_slept + c.waits_passed, 4000);
+	assert_int_equal(c.forced, 0);
+	free_model(&m);
+}
+
+/* A file may say so. */
+static void processes_that_are_each_others_parents_run_all_the_same(void **state)
+{
+	struct sr_model m = { 0 };
+	struct rpl_counts c;
+	uint64_t ns;
+
+	for (uint32_t i = 0; i < 5; i++) {
+		struct sr_program *p = add_task(&m, NONE);
+
+		p->tid = p->tgid = 101 + (int)i;
+		p->ppid = i < 3 ? 101 + ((int)i + 1) % 3 : p->tid;
+		op(&m, i, SR_OP_RUN, 0, MS);
+		op(&m, i, SR_OP_END, 0, 0);
+	}
+	c = go(&m, (struct rpl_config){ .processes = true }, &ns);
+	assert_int_equal(c.processes, 5);
+	assert_int_equal(c.orphans, 3);
+	free_model(&m);
+}
+
+static void a_stop_and_a_run_never_executed_leave_no_process(void **state)
+{
+	struct rpl_config cfg = { .policy = &rpl_policy_kernel, .machine = machine, .time_scale = 1, .processes = true };
+	struct sr_model m = { 0 };
+	static volatile int stop = 1;
+	struct sr_error err;
+	struct rpl_run *run;
+	uint64_t ns;
+
+	add_task(&m, NONE);
+	op(&m, 0, SR_OP_SLEEP, 0, 3600000 * MS);
+	op(&m, 0, SR_OP_END, 0, 0);
+	go(&m, (struct rpl_config){ .processes = true, .stop = &stop }, &ns);
+	no_child_is_left();
+	run = rpl_prepare(&m, &cfg, &err);
+	assert_non_null(run);
+	rpl_free(run);
+	no_child_is_left();
+	free_model(&m);
+}
+
+static int die_in_the_lock(struct rpl_engine *e, void *policy, const struct rpl_place *p)
+{
+	if (p->why == SR_CAUSE_WAKE)
+		raise(SIGKILL);
+	return -1;
+}
+
+static void never_mind(struct rpl_engine *e, void *policy, unsigned cpu)
+{
+}
+
+static void a_process_that_dies_ends_the_run_with_an_error(void **state)
+{
+	static const struct rpl_policy deadly = { .version = RPL_POLICY_VERSION,
+						  .name = "deadly",
+						  .pins = true,
+						  .ticks = true,
+						  .tick_ns = MS,
+						  .tick = never_mind,
+						  .place = die_in_the_lock };
+	struct rpl_config cfg = { .policy = &deadly, .machine = machine, .time_scale = 1, .processes = true };
+	struct sr_model m = { 0 };
+	struct sr_error err;
+	struct rpl_run *run;
+
+	ping_pong(&m, 20);
+	run = rpl_prepare(&m, &cfg, &err);
+	assert_non_null(run);
+	assert_int_equal(rpl_execute(run, &err), -1);
+	assert_int_equal(err.status, SR_ENVIRONMENT);
+	assert_non_null(strstr(err.text, "engine-test"));
+	rpl_free(run);
+	no_child_is_left();
+	free_model(&m);
+}
+
 static int set_up(void **state)
 {
 	struct sr_error err;
@@ -487,6 +633,11 @@ int main(void)
 		cmocka_unit_test(who_was_stopped_asleep_leaves_no_queue_twice),
 		cmocka_unit_test(a_sleep_beyond_the_end_of_the_clock_lasts_until_the_stop),
 		cmocka_unit_test(a_policy_decides_every_wake_and_its_decisions_are_logged),
+		cmocka_unit_test(processes_fork_and_make_threads_under_every_policy),
+		cmocka_unit_test(a_ping_pong_between_processes_loses_no_wake),
+		cmocka_unit_test(processes_that_are_each_others_parents_run_all_the_same),
+		cmocka_unit_test(a_stop_and_a_run_never_executed_leave_no_process),
+		cmocka_unit_test(a_process_that_dies_ends_the_run_with_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -175,7 +175,6 @@ static void random_repeats_with_its_seed(void **state)
 		int t, same = 0;
 
 		open_as(&f, "core-8", "random");
-		f.p->fini(&f.e, f.state);
 		f.e.seed = round == 2 ? 43 : 42;
 		assert_int_equal(f.p->init(&f.e, NULL, &f.state, &(struct sr_error){ 0 }), 0);
 		t = fake_task(&f, 120);
