@@ -64,6 +64,8 @@ static const struct sr_option rows[] = {
 	  "seed of policies that choose at random" },
 	{ "self", 0, SR_OPT_FLAG, offsetof(struct replay_options, self), NULL, 0, 0, NULL, NULL,
 	  "do not use the kernel's tracing even where it may be used: the replay writes what it sees itself" },
+	{ "processes", 0, SR_OPT_FLAG, offsetof(struct replay_options, processes), NULL, 0, 0, NULL, NULL,
+	  "recorded processes become processes, below their recorded parents; else all tasks are threads of one" },
 	{ "force", 0, SR_OPT_FLAG, offsetof(struct replay_options, force), NULL, 0, 0, NULL, NULL,
 	  "replay also a recording that lost more events than it kept" },
 	{ "json", 0, SR_OPT_FLAG, offsetof(struct replay_options, json), NULL, 0, 0, NULL, NULL,
@@ -286,6 +288,10 @@ const struct cmd cmd_replay = {
 		"replay writes down what its threads see, and metrics that need the kernel's view are absent.\n\n"
 		"The table shows the median of the rounds of each policy with half the range of the rounds in percent, "
 		"beside the recording, and how true the replay is (fidelity: errors relative to the recording).\n\n"
+		"With --processes the replay forks where the recording forked, and its processes stand in the recorded "
+		"tree. A fork costs what one of schedrec costs, more than a small program's or a vfork: for loads of "
+		"very "
+		"many short processes the replay of threads is the truer one.\n\n"
 		"Several recordings run together as one load, each with its own tasks; then there is no recorded "
 		"column and no fidelity.\n\n"
 		"Real-time and deadline tasks run as normal ones unless --allow-rt is given; negative nice values need "

@@ -21,7 +21,7 @@ struct replay_options {
 	const char *policy, *label, *db, *output, *work, *timing, *cpus, *cpu_map, *task, *order, *offset, *class;
 	uint64_t repeat, from, to, seed, rt_limit, loop, nice_offset;
 	double time_scale;
-	bool json, quiet, self, force, allow_rt, no_stall;
+	bool json, quiet, self, force, allow_rt, no_stall, processes;
 };
 
 struct replay_run {

@@ -191,6 +191,8 @@ static void json_counts(struct cmd_json *j, const struct rpl_counts *c)
 	cmd_json_u64(j, "order_expired", c->order_expired);
 	cmd_json_u64(j, "order_wait_ns", c->order_wait_ns);
 	cmd_json_u64(j, "forced", c->forced);
+	cmd_json_u64(j, "processes", c->processes);
+	cmd_json_u64(j, "orphans", c->orphans);
 	cmd_json_u64(j, "nice_refused", c->nice_refused);
 	cmd_json_u64(j, "policy_refused", c->policy_refused);
 	cmd_json_u64(j, "rt_refused", c->rt_refused);

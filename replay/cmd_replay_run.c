@@ -131,6 +131,7 @@ static int put_meta(struct replay_job *j, struct srz_writer *w, const struct rep
 		{ "replay.from_ns", o->from },
 		{ "replay.to_ns", o->to },
 		{ "replay.loop", o->loop },
+		{ "replay.processes", o->processes },
 		{ "replay.no_stall", o->no_stall },
 		{ "replay.repeat", round },
 		{ "replay.slot", slot },
@@ -150,6 +151,8 @@ static int put_meta(struct replay_job *j, struct srz_writer *w, const struct rep
 		{ "replay.count.wakes_farther", c->wakes_farther },
 		{ "replay.count.decisions", c->decisions },
 		{ "replay.count.balancer_cpu_ns", c->balancer_cpu_ns },
+		{ "replay.count.processes", c->processes },
+		{ "replay.count.orphans", c->orphans },
 		{ "replay.count.nice_refused", c->nice_refused },
 		{ "replay.count.policy_refused", c->policy_refused },
 		{ "replay.count.rt_refused", c->rt_refused },
@@ -209,6 +212,7 @@ static int replay_once(struct replay_job *j, struct replay_arm *arm, size_t roun
 							   SCHED_IDLE,
 		.rt_limit_ns = o->rt_limit,
 		.self_record = !j->session,
+		.processes = o->processes,
 		.order = !strcmp(o->order, "causal") ? RPL_ORDER_CAUSAL :
 			 !strcmp(o->order, "keep")   ? RPL_ORDER_WAIT :
 						       RPL_ORDER_OFF,
