@@ -65,7 +65,7 @@ start_long() {
 		</dev/null &
 	replay=$!
 	for _ in {1..200}; do
-		root=$(pgrep -P "$replay" -x replay-root) && group=$(pgrep -P "$root" | head -n 1) &&
+		root=$(pgrep -P "$replay" -x replay-root) && group=$(pgrep -P "$root" | head -n 1) && [ -n "$group" ] &&
 			[ "$(pgrep -cg "$group")" -ge 2 ] && return
 		sleep 0.05
 	done
@@ -119,11 +119,13 @@ if t_need_tracefs && t_need pgrep && start_long; then
 fi
 t_ok
 
+# A fork of a program under the address sanitizer costs tens of milliseconds.
+case $SCHEDREC in */san/*) many=100 ;; *) many=2000 ;; esac
 t_case "2,000 processes alive at a time"
 if t_need_tracefs && t_true "cannot build forks.c" "${CC:-cc}" -O2 -o "$T/forks" tests/real/forks.c; then
-	t_status 0 "$SCHEDREC" record -q -o "$T/many.srz" -- "$T/forks" 2000 &&
+	t_status 0 "$SCHEDREC" record -q -o "$T/many.srz" -- "$T/forks" $many &&
 		t_status 0 "$SCHEDREC" replay -q --json --processes "$T/many.srz" &&
-		t_match '"processes": 2001' "$T/out" && t_match '"forced": 0' "$T/out"
+		t_match "\"processes\": $((many + 1))" "$T/out" && t_match '"forced": 0' "$T/out"
 fi
 t_ok
 
