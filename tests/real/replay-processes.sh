@@ -41,11 +41,20 @@ recorded() {
 	[ -s "$T/load.srz" ] || t_fail "no recording to replay"
 }
 
+# On some hosts a switch is missing now and then, and with it who forked: such a recording has more than the one process
+# whose parent is not replayed.
+whole_tree() {
+	for _ in 1 2 3 4; do
+		recorded || return
+		"$SCHEDREC" replay -q --processes -o "$T/replay.srz" "$T/load.srz" >/dev/null 2>"$T/err"
+		"$SCHEDREC" info --json "$T/replay.srz" >"$T/out" && grep -q '"replay.count.orphans": "1"' "$T/out" && return
+	done
+	t_fail "no recording of a whole tree: $(cat "$T/err")"
+}
+
 t_case "the replay forks the same tree, of processes and threads as recorded"
-if t_need_tracefs && t_need make && recorded; then
-	t_status 0 "$SCHEDREC" replay -q --processes -o "$T/replay.srz" "$T/load.srz" &&
-		t_equal "$(shape "$T/load.srz")" "$(shape "$T/replay.srz")" &&
-		"$SCHEDREC" info --json "$T/replay.srz" >"$T/out" && t_match '"replay.processes": "1"' "$T/out"
+if t_need_tracefs && t_need make && whole_tree; then
+	t_match '"replay.processes": "1"' "$T/out" && t_equal "$(shape "$T/load.srz")" "$(shape "$T/replay.srz")"
 	t_status 0 "$SCHEDREC" replay -q -o "$T/replay.srz" "$T/load.srz" &&
 		t_true "a replay of threads has made processes" test "$(shape "$T/load.srz")" != "$(shape "$T/replay.srz")"
 fi
