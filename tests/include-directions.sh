@@ -28,7 +28,7 @@ SYSTEM='assert|ctype|dirent|dlfcn|elf|endian|errno|fcntl|float|fnmatch|glob|grp|
 SYSTEM+='|pwd|sched|semaphore|setjmp|signal|spawn|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string'
 SYSTEM+='|strings|termios|threads|time|unistd|(sys|linux|asm)/[a-z0-9_/-]+'
 
-# A library's files are silent and never exit; these run what is another process already, between fork and exec.
+# A library's files are silent and never exit; these run what is another process already, behind a fork.
 PROCESSES='record/child.c record/janitor.c replay/fork.c replay/identity.c'
 # The option parser, and the command to run.
 ARGV='formats/option.c formats/option.h record/child.c record/record.h'

@@ -3,7 +3,7 @@
 #include "formats/attr.h"
 #include "formats/model.h"
 #include "record/internal.h"
-#include "trace_builder.h"
+#include "tests/unit/trace_builder.h"
 
 static void parsed(const char *text, unsigned from, int to)
 {
