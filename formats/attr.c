@@ -210,6 +210,8 @@ static void take_group(struct srz_view *v, struct sr_attrs *a)
 	if (strlen(g->path) != len)
 		v->bad = "has a group's path with a NUL inside";
 	g->version = (uint8_t)srz_take_max(v, 2, "has a group of an unknown version");
+	if (!v->bad && !g->version)
+		v->bad = "has a group of an unknown version";
 	g->idle = (uint8_t)srz_take_max(v, 1, "has a group's idle out of range");
 	g->weight = (uint32_t)srz_take_max(v, UINT32_MAX, "has a weight out of range");
 	g->quota_us = srz_take_varint(v);

@@ -33,6 +33,13 @@ if t_need python3; then
 fi
 t_ok
 
+t_case "attributes, all that are there"
+if t_need python3; then
+	t_status 0 python3 $R --attributes $G/attributes.srz
+	t_true "other attributes: $(cat "$T/out")" cmp -s $G/attributes.txt "$T/out"
+fi
+t_ok
+
 t_case "the numbers of schedrec's own dump, with streams and times as they are stored"
 if t_need python3; then
 	t_status 0 python3 $R $G/two-streams.srz

@@ -3,9 +3,11 @@
 """A second reader of .srz files, written from formats/FORMAT.md alone: it proves that the text says enough.
 
     reader.py [--dump] FILE
+    reader.py --attributes FILE
     reader.py --check FILE...
 
 prints an event a line: TIME_NS STREAM CPU KIND FLAGS CTX KEY=VALUE...; with --dump as `schedrec dump --no-names` does;
+with --attributes the entries of that section: TIME_NS TID KEY=VALUE...;
 with --check for each file whether it is good, or else why not. Status 4: the file breaks a rule. An incomplete file is
 shown as far as it goes, with a line on stderr. It also checks what the text says that a reader need not.
 It follows the text word for word and is slow: nothing here is to be shared with schedrec's reader, nor to look like it.
@@ -18,7 +20,7 @@ import zlib
 MIB = 1 << 20
 U64 = (1 << 64) - 1
 NO_STATE = (1 << 32) - 1
-META, NAMES, CHUNK, INDEX, END, TASKS, MACHINE, WORK = 1, 2, 3, 4, 5, 16, 17, 18
+META, NAMES, CHUNK, INDEX, END, TASKS, MACHINE, WORK, ATTRIBUTES = 1, 2, 3, 4, 5, 16, 17, 18, 19
 KINDS = [None, "sched_switch", "sched_waking", "sched_wakeup", "sched_wakeup_new", "sched_migrate_task",
          "sched_process_fork", "sched_process_exec", "sched_process_exit", "task_rename", "task_newtask", "comm",
          "lost", "decision", "bind", "cpu_frequency", "cpu_idle"]
@@ -531,7 +533,7 @@ def read_chunk(payload):
 class File:
     def __init__(self, data):
         self.data, self.sections, self.chunks = data, [], []
-        self.meta, self.names, self.events = {}, [], []
+        self.meta, self.names, self.events, self.attributes = {}, [], [], []
         self.names_size = 0
         self.ended = None
         self.complete = self.whole(len(data) - 40) == (END, 40)
@@ -578,7 +580,7 @@ class File:
         need(self.ended is None, "a section behind the end")
         need(self.index is None or number == END, "a section behind the index")
         need(max(stored, length) <= 16 * MIB, "a section is too long")
-        known = number in (META, NAMES, CHUNK, INDEX, END, TASKS, MACHINE, WORK)
+        known = number in (META, NAMES, CHUNK, INDEX, END, TASKS, MACHINE, WORK, ATTRIBUTES)
         need(known or not must, f"section {number} is not known")
         need(zeros == b"\0\0\0", "a section header with bytes that are to be 0")
         need(must or number > TASKS, f"section {number} without its must bit")
@@ -597,6 +599,8 @@ class File:
             self.read_names(payload)
         elif number == TASKS:
             self.read_tasks(Bytes(payload, "tasks"))
+        elif number == ATTRIBUTES:
+            self.read_attributes(Bytes(payload, "attributes"))
         elif number == CHUNK:
             h, events = read_chunk(payload)
             self.chunks.append((h, events))
@@ -629,14 +633,48 @@ class File:
         src.end()
 
     @staticmethod
-    def read_tasks(src):
-        masks = src.varint(4096)
-        for _ in range(masks):
-            at = 0
+    def read_masks(src):
+        masks = []
+        for _ in range(src.varint(4096)):
+            at, ranges = 0, []
             for _ in range(src.varint(2048)):
-                at += src.varint(4096)
-                at += src.varint(4096) + 1
-                need(at <= 4096, "tasks: a CPU above 4095")
+                first = at + src.varint(4096)
+                at = first + src.varint(4096) + 1
+                need(at <= 4096, f"{src.what}: a CPU above 4095")
+                ranges.append(f"{first}-{at - 1}")
+            masks.append(",".join(ranges))
+        return masks
+
+    def read_attributes(self, src):
+        masks = [None] + self.read_masks(src)
+        groups = [None]
+        for _ in range(src.varint(4096)):
+            path, version = src.text(4095), src.varint(2)
+            need(version, "attributes: no version of a hierarchy")
+            groups.append((path, version, src.varint(1), src.varint(NO_STATE), src.varint(), src.varint()))
+        sets = [self.read_set(src, masks, groups) for _ in range(src.varint(65536))]
+        time, self.attributes = 0, []
+        for _ in range(src.varint(524288)):
+            time += src.varint()
+            need(time <= U64, "attributes: a time beyond 64 bits")
+            tid, number = src.varint((1 << 31) - 1), src.varint()
+            need(number < len(sets), "attributes: no such set")
+            self.attributes.append((time, tid, sets[number]))
+        src.end()
+
+    @staticmethod
+    def read_set(src, masks, groups):
+        fields = [("policy", src.varint(255)), ("rt_prio", src.varint(99)), ("nice", src.zigzag())]
+        fields += [(key, src.varint()) for key in ("runtime", "deadline", "period")]
+        fields += [(key, src.varint(1024)) for key in ("util_min", "util_max")]
+        fields += [("session", src.varint(NO_STATE)), ("session_nice", src.zigzag())]
+        need(all(-20 <= value <= 19 for key, value in fields if key.endswith("nice")), "attributes: nice")
+        fields += [("mask", masks[src.varint(len(masks) - 1)]), ("group", groups[src.varint(len(groups) - 1)])]
+        return fields
+
+    @staticmethod
+    def read_tasks(src):
+        masks = len(File.read_masks(src))
         tid = 0
         for _ in range(src.varint(524288)):
             tid += src.zigzag()
@@ -766,6 +804,10 @@ def show(path, how):
     except Damaged as error:
         print(f"reader.py: {path}: {error}", file=sys.stderr)
         return 4
+    if how == "--attributes":
+        for time, tid, fields in file.attributes:
+            print(time, tid, *(f"{key}={value}" for key, value in fields))
+        return 0
     known = [event for event in file.events if event[6] is not None]
     for event in known:
         print(dump_line(event, file.name, known[0][0]) if how else line(event, file.name))
@@ -773,7 +815,7 @@ def show(path, how):
 
 
 def main(args):
-    how = args.pop(0) if args and args[0] in ("--dump", "--check") else ""
+    how = args.pop(0) if args and args[0] in ("--dump", "--attributes", "--check") else ""
     if not args or (len(args) > 1 and how != "--check"):
         print(__doc__.strip(), file=sys.stderr)
         return 2

@@ -265,6 +265,13 @@ FILE_CASE(tasks_comm,
 	  forge_text_section(f, SRZ_SEC_TASKS | SRZ_MUST, "\1\0\1\2\0\0\20aaaaaaaaaaaaaaaa\0\0\0\0R\0\0", 30))
 FILE_CASE(tasks_too_many, forge_text_section(f, SRZ_SEC_TASKS | SRZ_MUST, "\0\200\200\200\1", 5))
 FILE_CASE(tasks_cut, forge_text_section(f, SRZ_SEC_TASKS | SRZ_MUST, "\1\0\1\2\0\0\1a\0\0\0\0\200\200\200", 15))
+/* masks, groups, sets, entries; a set has 12 numbers */
+FILE_CASE(attributes_group_version, forge_text_section(f, SRZ_SEC_ATTRIBUTES, "\0\1\1/\0\0\0\0\0\0\0", 11))
+FILE_CASE(attributes_clamp, forge_text_section(f, SRZ_SEC_ATTRIBUTES, "\0\0\1\0\0\0\0\0\0\0\201\10\0\0\0\0\0", 17))
+FILE_CASE(attributes_mask_index, forge_text_section(f, SRZ_SEC_ATTRIBUTES, "\0\0\1\0\0\0\0\0\0\0\0\0\0\1\0\0", 16))
+FILE_CASE(attributes_set_index, forge_text_section(f, SRZ_SEC_ATTRIBUTES, "\0\0\0\1\0\1\0", 7))
+FILE_CASE(attributes_cut, forge_text_section(f, SRZ_SEC_ATTRIBUTES, "\0\0\1\0\0\0\0\0\0\0\0\0\0\0\200", 15))
+FILE_CASE(attributes_rest, forge_text_section(f, SRZ_SEC_ATTRIBUTES, "\0\0\0\0\0", 5))
 FILE_CASE(tasks_rest, forge_text_section(f, SRZ_SEC_TASKS | SRZ_MUST, "\0\0\0", 3))
 
 /* chunks: the head */
@@ -537,6 +544,12 @@ static const struct reject {
 	R(tasks_too_many, "has too many tasks"),
 	R(tasks_cut, "ends in the middle of a number"),
 	R(tasks_rest, "has bytes behind its last task"),
+	R(attributes_group_version, "has a group of an unknown version"),
+	R(attributes_clamp, "has a clamp out of range"),
+	R(attributes_mask_index, "has an index out of range"),
+	R(attributes_set_index, "has an index out of range"),
+	R(attributes_cut, "ends in the middle of a number"),
+	R(attributes_rest, "has bytes behind its last entry"),
 	R(chunk_stream, "names a stream that is not known"),
 	R(chunk_too_many_events, "has a chunk of too many events"),
 	R(chunk_no_events, "has an empty chunk"),

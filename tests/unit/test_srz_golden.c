@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "formats/attr.h"
 #include "formats/srz.h"
 #include "tests/golden/reject.h"
 #include "tests/unit/srz_events.h"
@@ -75,6 +76,7 @@ static void forged_free(struct forged_file *f)
 static int read_file(const char *path)
 {
 	struct srz_reader *r = srz_open(path, &err);
+	struct sr_attrs attrs;
 	struct sr_event ev;
 	int ret = -1;
 
@@ -82,6 +84,10 @@ static int read_file(const char *path)
 		return -1;
 	while ((ret = srz_next(r, &ev, &err)) == 1)
 		;
+	if (!ret) {
+		ret = sr_attrs_get(r, &attrs, &err);
+		sr_attrs_release(&attrs);
+	}
 	srz_reader_free(r);
 	return ret;
 }
@@ -187,6 +193,7 @@ static const struct corner {
 	{ "late-events", 6, { .events = 600, .cpus = 5, .tasks = 20, .late = 12 }, 40, 6, 1 },
 	{ "many-cpus", 7, { .events = 500, .cpus = SR_MAX_CPUS, .tasks = 20 }, 0, 6, 1 },
 	{ "time-unit", 9, { .events = 300, .cpus = 4, .tasks = 20, .stay = 20 }, 100, 6, 1000 },
+	{ "attributes", 10, { .events = 20, .cpus = 4, .tasks = 10 }, 0, 0, 1 },
 	{ "two-streams", 8, { .events = 200, .cpus = 3, .tasks = 20, .stay = 50 }, 50, 0, 1 },
 };
 
@@ -212,6 +219,31 @@ static int compare(const void *a, const void *b)
 	return x->cpu != y->cpu ? (int)x->cpu - (int)y->cpu : x < y ? -1 : 1;
 }
 
+/* Of everything that the section has, also what is not known. */
+static void corner_attrs(struct sr_attrs *a)
+{
+	struct sr_group group = { .path = "/a b", .version = 2, .weight = 300, .quota_us = 50000, .period_us = 100000 };
+	struct sr_cpumask mask = { { 6 } };
+	struct sr_attr normal = {
+		.nice = -20, .session = 7, .session_nice = 19, .mask = SR_ATTR_NONE, .group = SR_ATTR_NONE
+	};
+	struct sr_attr deadline = { .policy = SR_SCHED_DEADLINE,
+				    .runtime_ns = 1000000,
+				    .deadline_ns = 5000000,
+				    .period_ns = 1ull << 40,
+				    .util_min = 128,
+				    .util_max = 1024 };
+	struct sr_attr rt = { .policy = SR_SCHED_RR, .rt_prio = 99, .mask = SR_ATTR_NONE };
+
+	deadline.mask = sr_attrs_mask(a, &mask);
+	deadline.group = sr_attrs_group(a, &group);
+	group = (struct sr_group){ .path = "/", .version = 1, .idle = 1 };
+	rt.group = sr_attrs_group(a, &group);
+	if (sr_attrs_add(a, 0, 3, sr_attrs_set(a, &normal)) || sr_attrs_add(a, 1000, 4, sr_attrs_set(a, &deadline)) ||
+	    sr_attrs_add(a, 1000, 3, sr_attrs_set(a, &rt)) || sr_attrs_add(a, 1ull << 50, 4, sr_attrs_set(a, &normal)))
+		fail_msg("out of memory");
+}
+
 static void write_corner(const struct corner *c, const char *path)
 {
 	struct srz_writer *w = srz_create(path, c->chunk_events, &err);
@@ -231,6 +263,14 @@ static void write_corner(const struct corner *c, const char *path)
 	srz_put_meta(w, "scope", "tree", &err);
 	srz_put_name(w, "zero", &err);
 	srz_put_name(w, "/bin/a \x1b[1m name", &err);
+	if (!strcmp(c->name, "attributes")) {
+		struct sr_attrs attrs = { 0 };
+
+		corner_attrs(&attrs);
+		if (sr_attrs_put(w, &attrs, &err))
+			fail_msg("%s", err.text);
+		sr_attrs_release(&attrs);
+	}
 	if (srz_put_tasks(w, &starts, &err) || srz_put_section(w, 5000, "for a later version", 19, &err) ||
 	    srz_put_events(w, SRZ_STREAM_KERNEL, ev, c->shape.events, &err) ||
 	    (!strcmp(c->name, "two-streams") && srz_put_events(w, SRZ_STREAM_ENGINE, ev, c->shape.events, &err)) ||
@@ -288,6 +328,33 @@ static void every_corner_is_read_as_it_was_written(void **state)
 		golden_path(path, sizeof(path), "", corners[i].name);
 		read_corner(&corners[i], path);
 	}
+}
+
+static void attributes_are_read_as_they_were_written(void **state)
+{
+	struct srz_reader *r = srz_open(DIR "attributes.srz", &err);
+	struct sr_attrs want = { 0 }, got;
+	size_t i;
+
+	corner_attrs(&want);
+	if (!r || sr_attrs_get(r, &got, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(got.nmasks, want.nmasks);
+	assert_memory_equal(got.masks, want.masks, want.nmasks * sizeof(*want.masks));
+	assert_int_equal(got.ngroups, want.ngroups);
+	for (i = 0; i < want.ngroups; i++) {
+		assert_string_equal(got.groups[i].path, want.groups[i].path);
+		got.groups[i].path = want.groups[i].path;
+		assert_memory_equal(&got.groups[i], &want.groups[i], sizeof(*want.groups));
+		got.groups[i].path = NULL;
+	}
+	assert_int_equal(got.n, want.n);
+	assert_memory_equal(got.v, want.v, want.n * sizeof(*want.v));
+	assert_int_equal(got.nentries, want.nentries);
+	assert_memory_equal(got.entries, want.entries, want.nentries * sizeof(*want.entries));
+	sr_attrs_release(&want);
+	sr_attrs_release(&got);
+	srz_reader_free(r);
 }
 
 /* What an old reader must skip: a section, a column with its own coding, and a kind of event, between known ones. */
@@ -568,6 +635,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(the_committed_files_are_what_is_forged),
 		cmocka_unit_test(a_wrong_chunk_is_refused_without_an_index_too),
 		cmocka_unit_test(every_corner_is_read_as_it_was_written),
+		cmocka_unit_test(attributes_are_read_as_they_were_written),
 		cmocka_unit_test(what_may_be_skipped_is_skipped),
 		cmocka_unit_test(version_1_stays_readable),
 		cmocka_unit_test(the_part_file_of_a_crash_is_read),
