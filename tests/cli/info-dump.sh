@@ -123,11 +123,20 @@ t_ok
 
 t_case "each file of the must-reject list ends info and dump with status 4 and one line that names the file"
 for f in "$G"/reject-*.srz; do
+	case $f in */reject-attributes-*) continue ;; esac
 	for c in info dump; do
 		t_status 4 "$SCHEDREC" $c "$f" || break 2
 		t_one_line "$T/err" || break 2
 		t_match "^schedrec $c: .*$f" "$T/err" || break 2
 	done
+done
+t_ok
+
+t_case "damaged attributes: info tells of them, dump needs none, replay refuses the file"
+for f in "$G"/reject-attributes-*.srz; do
+	t_status 0 "$SCHEDREC" info --json "$f" && t_match '"attributes_damaged": "the attributes section' "$T/out" || break
+	t_status 0 "$SCHEDREC" dump "$f" || break
+	t_status 4 "$SCHEDREC" replay "$f" && t_one_line "$T/err" && t_match 'the attributes section' "$T/err" || break
 done
 t_ok
 
