@@ -24,8 +24,9 @@
  *
  * That order is a dependency (SR_WAKE_ANSWERS) where the waker must have learnt of something that the target did before
  * it slept, though no wake shows it, because the waker was awake: the two wake each other (each at least a tenth as
- * often as the other way), the waker ends a third of the target's waits or more, the target is no event loop, and between its last two waits it did not wake the waker. Else
- * the wake would also have been sent to a target that was not yet asleep, and would have saved it the sleep.
+ * often as the other way), the waker ends a third of the target's waits or more, the target is no event loop, and
+ * between its last two waits it did not wake the waker. Else the wake would also have been sent to a target that was not
+ * yet asleep, and would have saved it the sleep.
  *
  * A task waits for any (sr_program.any) when it has 16 waits or more and no other task ends nine tenths of them.
  *

@@ -295,7 +295,8 @@ const struct cmd cmd_replay = {
 		"Several recordings run together as one load, each with its own tasks; then there is no recorded "
 		"column and no fidelity.\n\n"
 		"Real-time and deadline tasks run as normal ones unless --allow-rt is given; negative nice values need "
-		"the privilege to set them. What could not be set is counted by kind and said.",
+		"the privilege to set them. What could not be set is counted by kind and said.\n\n"
+		"The rules stand in the source's replay/REPLAY.md and replay/IDENTITY.md.",
 	.examples = examples,
 	.options = rows,
 	.options_size = sizeof(struct replay_options),
