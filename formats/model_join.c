@@ -320,11 +320,29 @@ static int chain(struct sr_model *m, size_t prev, size_t from, size_t to)
 	return 0;
 }
 
+/* One more turn behind the k that m has; its n tasks begin when all of the turn before have ended. */
+static int add_turn(struct sr_model *m, const struct sr_model *once, size_t k, uint64_t length, struct sr_error *err)
+{
+	struct sr_model *copy = copy_model(once);
+	size_t i, n = once->ntasks;
+
+	if (!copy)
+		return oom(err);
+	for (i = 0; i < n; i++)
+		move_numbers(&copy->tasks[i], 0, 0, 0, plus(0, length * k));
+	if (sr_model_join(m, copy, 0, 0, err) < 0) {
+		sr_model_free(copy);
+		return -1;
+	}
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the copy is gone, its tasks are m's. */
+	return chain(m, (k - 1) * n, k * n, (k + 1) * n) < 0 ? oom(err) : 0;
+}
+
 int sr_model_loop(struct sr_model *m, size_t times, struct sr_error *err)
 {
-	struct sr_model *once, *copy;
+	struct sr_model *once;
 	uint64_t length = m->end_ns - m->start_ns;
-	size_t k, i, n = m->ntasks, first = 0;
+	size_t k, i, first = 0;
 	int ret = 0;
 
 	if (times < 2)
@@ -332,20 +350,9 @@ int sr_model_loop(struct sr_model *m, size_t times, struct sr_error *err)
 	once = copy_model(m);
 	if (!once)
 		return oom(err);
-	for (k = 1; k < times && ret == 0; k++) {
-		copy = copy_model(once);
-		for (i = 0; copy && i < n; i++)
-			move_numbers(&copy->tasks[i], 0, 0, 0, plus(0, length * k));
-		if (!copy) {
-			ret = oom(err);
-		} else if (sr_model_join(m, copy, 0, 0, err) < 0) {
-			sr_model_free(copy);
-			ret = -1;
-		} else if (chain(m, (k - 1) * n, k * n, (k + 1) * n) < 0) {
-			ret = oom(err);
-		}
-	}
-	for (i = 0; i < n; i++)
+	for (k = 1; k < times && ret == 0; k++)
+		ret = add_turn(m, once, k, length, err);
+	for (i = 0; i < once->ntasks; i++)
 		first += once->tasks[i].parent == UINT32_MAX;
 	m->max_alive = once->max_alive + (times - 1) * first;
 	sr_model_free(once);
