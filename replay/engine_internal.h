@@ -246,6 +246,7 @@ void rpl_keep_order(struct rthread *t, const struct sr_op *op);
 int rpl_loops_start(struct rpl_run *run);
 void rpl_loop_main(struct rthread *t);
 void rpl_loop_ring(struct rthread *by, struct rthread *t); /* something that t waits for has come */
+void rpl_loop_released(struct rthread *by, struct rthread *t, uint32_t wait); /* the same, where that is a wake */
 
 /* place.c: the policy's view, its lock, and what it decides. All return at once for a policy that does not pin. */
 int rpl_policy_start(struct rpl_run *run, struct sr_error *err);

@@ -21,12 +21,16 @@
 #define HELD 64               /* answers that are put aside */
 #define HELD_AHEAD 8          /* with so many it does nothing out of turn */
 #define HELD_LIMIT_NS 1000000000u
+#define TO_ALL UINT32_MAX
+#define TO_NONE (UINT32_MAX - 1)
 #define OUT_OF_TURN 0x80000000u /* in rloop.waits: what follows this wait may be done before what precedes it */
 
 struct rloop {
 	_Atomic uint32_t bell;    /* a futex; its lower bits count the rings */
 	const struct sr_op *main; /* the wait, sleep or end that the program has come to */
 	uint64_t until;           /* of a SLEEP: when it ends */
+	uint64_t stuck_since; /* main is an answer that cannot be put aside, and waits for its target; 0: it does not */
+	_Atomic uint32_t listens; /* to the wake of this wait alone; TO_ALL, TO_NONE */
 	const struct sr_op *held[HELD];
 	uint64_t held_since[HELD];
 	unsigned nheld;
@@ -117,6 +121,14 @@ void rpl_loop_ring(struct rthread *by, struct rthread *t)
 	}
 	rpl_place_wake(by, t, from);
 	rpl_wake_up(by, t, bell);
+}
+
+void rpl_loop_released(struct rthread *by, struct rthread *t, uint32_t wait)
+{
+	uint32_t to = atomic_load(&t->loop->listens);
+
+	if (to == TO_ALL || to == wait)
+		rpl_loop_ring(by, t);
 }
 
 static bool released(const struct rthread *t, uint32_t wait)
@@ -211,6 +223,11 @@ static void do_piece(struct rthread *t, const struct sr_op *op, bool in_turn)
 	}
 }
 
+static bool is_late(uint64_t since)
+{
+	return since && mono_ns() - since > HELD_LIMIT_NS;
+}
+
 /* A piece whose target sleeps by now, or has been waited for too long. */
 static bool do_held(struct rthread *t, bool force)
 {
@@ -219,7 +236,7 @@ static bool do_held(struct rthread *t, bool force)
 
 	for (i = 0; i < l->nheld; i++) {
 		const struct sr_op *op = l->held[i];
-		bool late = force || mono_ns() - l->held_since[i] > HELD_LIMIT_NS;
+		bool late = force || is_late(l->held_since[i]);
 
 		if (!late && !target_sleeps(t, answer_after(op)))
 			continue;
@@ -274,8 +291,15 @@ static bool do_main(struct rthread *t, bool force)
 	if (!ends_piece(op)) { /* within a piece */
 		const struct sr_op *wake = answer_after(op);
 
-		if (wake && !force && !target_sleeps(t, wake) && (l->nheld == HELD || !movable(op)))
+		force |= is_late(l->stuck_since);
+		if (wake && !force && !target_sleeps(t, wake) && (l->nheld == HELD || !movable(op))) {
+			t->counts.order_waits += !l->stuck_since;
+			l->stuck_since = l->stuck_since ? l->stuck_since : mono_ns();
 			return false;
+		}
+		t->counts.order_expired += force;
+		t->counts.order_wait_ns += l->stuck_since ? mono_ns() - l->stuck_since : 0;
+		l->stuck_since = 0;
 		l->slept = false;
 		do_piece(t, force ? do_step(t, op) : op, true);
 		return true;
@@ -321,6 +345,25 @@ static void rest(struct rthread *t, uint32_t seen, uint64_t until)
 	rpl_log(t, LOG_IN, 0, 0, 0);
 }
 
+/* What of all that comes could it use? The rest must not wake it: nor would it have in the recording. */
+static uint32_t useful(const struct rloop *l)
+{
+	if (l->main->kind != SR_OP_WAIT)
+		return TO_NONE;
+	return l->waits[l->main->arg] & OUT_OF_TURN ? TO_ALL : l->main->arg;
+}
+
+/* Until when it rests at most; 0: until something comes. */
+static uint64_t rest_until(const struct rloop *l)
+{
+	uint64_t since = l->stuck_since, until = l->main->kind == SR_OP_SLEEP ? l->until : 0;
+
+	if (l->nheld && (!since || l->held_since[0] < since))
+		since = l->held_since[0];
+	since = since ? since + HELD_LIMIT_NS + 1000000 : 0;
+	return since && (!until || since < until) ? since : until;
+}
+
 void rpl_loop_main(struct rthread *t)
 {
 	struct rloop *l = t->loop;
@@ -330,11 +373,11 @@ void rpl_loop_main(struct rthread *t)
 	while (!atomic_load_explicit(stopping, memory_order_relaxed)) {
 		uint32_t seen = atomic_load(&l->bell);
 		bool force = seen & BELL_FORCED;
-		uint64_t until = 0;
 
 		if (force)
 			atomic_fetch_and(&l->bell, ~BELL_FORCED);
 		t->pc = (uint32_t)(l->main - t->p->ops);
+		atomic_store(&l->listens, useful(l)); /* before it looks at what has come */
 		if (l->main->kind == SR_OP_SLEEP && !l->until) {
 			t->counts.sleeps++;
 			l->until = rpl_sleep_until(t, l->main);
@@ -349,10 +392,6 @@ void rpl_loop_main(struct rthread *t)
 			continue;
 		if (l->main->kind == SR_OP_END && !l->nheld)
 			return;
-		if (l->main->kind == SR_OP_SLEEP)
-			until = l->until;
-		else if (l->nheld)
-			until = l->held_since[0] + HELD_LIMIT_NS + 1000000;
-		rest(t, seen, until);
+		rest(t, seen, rest_until(l));
 	}
 }

@@ -73,7 +73,7 @@ void rpl_release_wait(struct rthread *by, uint32_t task, uint64_t wait)
 		if (locked)
 			rpl_unlock_wake(by->run);
 		if (t->loop && (v & W_COUNT) == 1)
-			rpl_loop_ring(by, t);
+			rpl_loop_released(by, t, (uint32_t)wait);
 		return;
 	}
 	rpl_place_wake(by, t, from);
