@@ -100,7 +100,8 @@ static bool runs_elsewhere(struct rthread *t)
 
 	if (cpu >= 0)
 		return cpu != sched_getcpu();
-	return at && !(atomic_load(at) & W_COUNT);
+	/* A bell counts what has come, a wait what has not. */
+	return at && !(atomic_load(at) & (t->loop ? W_SLEEPER : W_COUNT));
 }
 
 static bool asleep_on(struct rthread *t, _Atomic uint32_t *word)

@@ -219,6 +219,28 @@ static void an_answer_is_held_for_a_second_at_most(void **state)
 	free_model(&m);
 }
 
+/* Task 0 sleeps at an earlier wait, which 1 ends after 60 ms: 2 need not spin for it. */
+static void nobody_spins_for_a_loop_that_sleeps(void **state)
+{
+	struct sr_model m = { 0 };
+	struct rpl_counts c;
+	uint64_t ns;
+
+	for (int i = 0; i < 3; i++)
+		add_task(&m);
+	m.tasks[0].any = true;
+	wait_for(&m, 1, NONE, 60 * MS);
+	wake(&m, 1, 0, wait_for(&m, 0, 1, 0), false);
+	wait_for(&m, 2, NONE, 10 * MS);
+	wake(&m, 2, 0, wait_for(&m, 0, 2, 0), true);
+	end_all(&m);
+	c = go(&m, (struct rpl_config){ 0 }, &ns, 0, NULL);
+	assert_int_equal(c.order_waits, 1);
+	assert_int_equal(c.order_spins, 0);
+	assert_int_equal(c.order_blocks, 1);
+	free_model(&m);
+}
+
 static void a_stop_ends_a_loop_at_once(void **state)
 {
 	static volatile int stop = 1;
@@ -423,6 +445,7 @@ int main(void)
 		cmocka_unit_test(a_late_waker_holds_up_only_what_is_its_own),
 		cmocka_unit_test(an_answer_is_held_until_its_target_waits),
 		cmocka_unit_test(an_answer_is_held_for_a_second_at_most),
+		cmocka_unit_test(nobody_spins_for_a_loop_that_sleeps),
 		cmocka_unit_test(a_stop_ends_a_loop_at_once),
 		cmocka_unit_test(a_sleeping_loop_sleeps_through_what_it_cannot_use),
 		cmocka_unit_test(random_recordings_run_whole_in_the_order_of_their_causes),
