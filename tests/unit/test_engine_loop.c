@@ -130,22 +130,22 @@ static struct rpl_counts run_whole(const struct sr_model *m, struct rpl_config c
 }
 
 /*
- * Task 0 waits for 1 and 2 in turn, and wakes 3 and 4 after them. As recorded 1 comes first; here 1 is 60 ms
- * late, and what 2 brings reaches 4 nevertheless, which sleeps 50 ms then.
+ * Task 0 waits for 1 and 2 in turn, and wakes 3 and 4 after them. As recorded 1 comes first; here 1 is 150 ms
+ * late, and what 2 brings reaches 4 nevertheless, which sleeps 150 ms then.
  */
 static void one_late_of_two(struct sr_model *m)
 {
 	for (int i = 0; i < 5; i++)
 		add_task(m);
 	m->tasks[0].any = true;
-	wait_for(m, 1, NONE, 60 * MS);
+	wait_for(m, 1, NONE, 150 * MS);
 	for (uint32_t k = 0; k < 4; k++)
 		for (uint32_t from = 1; from <= 2; from++) {
 			wake(m, from, 0, wait_for(m, 0, from, 0), false);
 			wake(m, 0, from + 2, wait_for(m, from + 2, 0, 0), false);
 		}
 	wake(m, 1, 0, wait_for(m, 0, 1, 0), false);
-	wait_for(m, 4, NONE, 50 * MS);
+	wait_for(m, 4, NONE, 150 * MS);
 	end_all(m);
 }
 
@@ -158,11 +158,11 @@ static void a_late_waker_holds_up_only_what_is_its_own(void **state)
 	one_late_of_two(&m);
 	c = run_whole(&m, (struct rpl_config){ 0 }, &ns);
 	assert_int_equal(c.out_of_turn, 4);
-	assert_in_range(ns, 60 * MS, 95 * MS); /* one after the other: 110 */
+	assert_in_range(ns, 150 * MS, 290 * MS); /* one after the other: 300 */
 	m.tasks[0].any = false;
 	c = run_whole(&m, (struct rpl_config){ 0 }, &ns);
 	assert_int_equal(c.out_of_turn, 0);
-	assert_in_range(ns, 110 * MS, 400 * MS);
+	assert_in_range(ns, 300 * MS, 2000 * MS);
 	free_model(&m);
 }
 
@@ -190,7 +190,7 @@ static void an_answer_is_held_until_its_target_waits(void **state)
 	free_model(&m);
 }
 
-/* The second of each pair sleeps for 1.5 s before the wait that the first answers. What follows the answer: nothing, something
+/* The second of each pair sleeps for 1.6 s before the wait that the first answers. What follows the answer: nothing, something
  * that is done in turn only (so that the answer cannot be put aside), a sleep (which the answer must not wait for). */
 static void an_answer_is_held_for_a_second_at_most(void **state)
 {
@@ -203,19 +203,19 @@ static void an_answer_is_held_for_a_second_at_most(void **state)
 		add_task(&m)->any = true;
 		add_task(&m);
 		wake(&m, i + 1, i, wait_for(&m, i, i + 1, 0), false);
-		wait_for(&m, i + 1, NONE, 1500 * MS);
+		wait_for(&m, i + 1, NONE, 1600 * MS);
 		wake(&m, i, i + 1, wait_for(&m, i + 1, i, 0), true);
 		if (i == 2)
 			op(&m, i, SR_OP_NAME, 0, 0);
 		else if (i == 4)
-			wait_for(&m, i, NONE, 1400 * MS);
+			wait_for(&m, i, NONE, 1580 * MS);
 	}
 	end_all(&m);
 	c = go(&m, (struct rpl_config){ 0 }, &ns, 0, NULL);
 	assert_int_equal(c.order_expired, 3);
 	assert_int_equal(c.forced, 0);
 	assert_int_equal(c.wakes, 6);
-	assert_in_range(c.order_wait_ns, 3000 * MS, 3300 * MS);
+	assert_in_range(c.order_wait_ns, 3000 * MS, 3500 * MS);
 	free_model(&m);
 }
 
