@@ -54,7 +54,7 @@ static void link_task(struct rpl_run *run, struct rthread *t, int cpu)
 {
 	struct rcpu *c = &run->cpu[cpu];
 
-	t->cpu = cpu;
+	__atomic_store_n(&t->cpu, cpu, __ATOMIC_RELAXED); /* pin() reads it without the lock */
 	t->queued = true;
 	t->next = NOBODY;
 	t->prev = c->tail;
