@@ -193,6 +193,7 @@ static inline uint64_t mono_ns(void)
 /* futex.c; timeouts are absolute CLOCK_MONOTONIC ns, 0: none */
 int rpl_futex_wait(const struct rpl_run *run, _Atomic uint32_t *word, uint32_t value, uint32_t bits, uint64_t until_ns);
 void rpl_futex_wake(const struct rpl_run *run, _Atomic uint32_t *word, int n, uint32_t bits);
+void rpl_futex_wake_after(bool processes, _Atomic uint32_t *word); /* the owner, when the run may be gone */
 
 /* work.c */
 void rpl_calibrate(struct rpl_costs *costs, const cpu_set_t *cpus);
@@ -245,7 +246,7 @@ void rpl_keep_order(struct rthread *t, const struct sr_op *op);
 /* loop.c: tasks that wait for any, with RPL_ORDER_CAUSAL */
 int rpl_loops_start(struct rpl_run *run);
 void rpl_loop_main(struct rthread *t);
-void rpl_loop_ring(struct rthread *by, struct rthread *t); /* something that t waits for has come */
+void rpl_loop_ring(struct rthread *by, struct rthread *t);                    /* something that t waits for has come */
 void rpl_loop_released(struct rthread *by, struct rthread *t, uint32_t wait); /* the same, where that is a wake */
 
 /* place.c: the policy's view, its lock, and what it decides. All return at once for a policy that does not pin. */

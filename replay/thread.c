@@ -354,9 +354,9 @@ void *rpl_thread_main(void *arg)
 	t->counts.paid_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - t->base_cpu_ns;
 	rpl_log(t, LOG_EXIT, 0, 0, SR_STATE_DEAD);
 	rpl_ended(t);
+	/* From here on a run of threads may be freed. */
 	if (atomic_fetch_sub(&run->alive, 1) == 1)
-		rpl_futex_wake(run, &run->alive, 1, BIT_OWNER);
-	/* A run of threads may be freed now. */
+		rpl_futex_wake_after(processes, &run->alive);
 	if (processes)
 		rpl_leave_process(t);
 	return NULL;
