@@ -185,6 +185,12 @@ static inline uint64_t clock_ns(clockid_t id)
 	return (uint64_t)ts.tv_sec * 1000000000u + ts.tv_nsec;
 }
 
+/* The thread has come there. Who wakes it looks, perhaps while it wakes by itself. */
+static inline void rpl_at(struct rthread *t, const struct sr_op *op)
+{
+	__atomic_store_n(&t->pc, (uint32_t)(op - t->p->ops), __ATOMIC_RELAXED);
+}
+
 static inline uint64_t mono_ns(void)
 {
 	return clock_ns(CLOCK_MONOTONIC);

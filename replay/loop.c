@@ -181,7 +181,7 @@ static const struct sr_op *do_step(struct rthread *t, const struct sr_op *op)
 	bool work = true;
 
 	for (; work && !ends_piece(op); op++) {
-		t->pc = (uint32_t)(op - t->p->ops);
+		rpl_at(t, op);
 		work = op->kind == SR_OP_RUN || op->kind == SR_OP_NOP;
 		if (op->kind == SR_OP_WAKE) {
 			t->counts.wakes++;
@@ -376,7 +376,7 @@ void rpl_loop_main(struct rthread *t)
 
 		if (force)
 			atomic_fetch_and(&l->bell, ~BELL_FORCED);
-		t->pc = (uint32_t)(l->main - t->p->ops);
+		rpl_at(t, l->main);
 		atomic_store(&l->listens, useful(l)); /* before it looks at what has come */
 		if (l->main->kind == SR_OP_SLEEP && !l->until) {
 			t->counts.sleeps++;

@@ -307,7 +307,7 @@ static int ask(struct rpl_run *run, struct rthread *t, struct rpl_place *place)
 
 static int next_recorded_cpu(const struct rthread *t)
 {
-	const struct sr_op *op = &t->p->ops[t->pc];
+	const struct sr_op *op = &t->p->ops[__atomic_load_n(&t->pc, __ATOMIC_RELAXED)];
 
 	return op->kind == SR_OP_WAIT || op->kind == SR_OP_SLEEP ? op->cpu : t->p->first_cpu;
 }

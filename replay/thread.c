@@ -300,7 +300,7 @@ static void run_program(struct rthread *t)
 	const struct sr_op *op = p->ops;
 
 	for (; !atomic_load_explicit(&t->run->stopping, memory_order_relaxed); op++) {
-		t->pc = op - p->ops;
+		rpl_at(t, op);
 		switch (op->kind) {
 		case SR_OP_WAKE:
 			t->counts.wakes++;
