@@ -13,13 +13,6 @@
 
 #include "formats/tidmap.h"
 
-/* A thread's stack: it calls little, but glibc keeps its own data there too, and sanitizers keep more. */
-#if defined(__SANITIZE_ADDRESS__)
-#define STACK_BYTES (256u << 10)
-#else
-#define STACK_BYTES (32u << 10)
-#endif
-
 #define BALANCER_LOG (1u << 18)
 #define LOOK_NS 200000000u   /* between two looks at a run under way */
 #define STUCK_NS 3000000000u /* everybody blocked, nobody timed, nothing done for so long: the watchdog steps in */
@@ -220,13 +213,12 @@ static int create_first(struct rpl_run *run, struct sr_error *err)
 	uint32_t made = 0;
 
 	for (i = 0; i < run->m->ntasks; i++) {
-		pthread_t id;
 		int ret;
 
 		if (run->m->tasks[i].parent != UINT32_MAX)
 			continue;
 		atomic_fetch_add(&run->alive, 1);
-		ret = pthread_create(&id, &run->attr, rpl_thread_main, &run->threads[i]);
+		ret = rpl_create_thread(run, &run->threads[i]);
 		if (ret) {
 			atomic_fetch_sub(&run->alive, 1);
 			errno = ret;
@@ -268,12 +260,7 @@ struct rpl_run *rpl_prepare(const struct sr_model *m, const struct rpl_config *c
 		sr_fail(err, SR_ENVIRONMENT, "out of memory for a replay of %zu tasks", m->ntasks);
 		goto fail;
 	}
-	pthread_attr_init(&run->attr);
-	run->attr_ok = true;
-	pthread_attr_setdetachstate(&run->attr, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setguardsize(&run->attr, 0);
-	if (pthread_attr_setstacksize(&run->attr, STACK_BYTES))
-		pthread_attr_setstacksize(&run->attr, PTHREAD_STACK_MIN + STACK_BYTES);
+	rpl_stacks_start(run);
 	rpl_guard_start(run);
 	if (rpl_policy_start(run, err) < 0 || (cfg->processes ? rpl_tree_start : create_first)(run, err) < 0)
 		goto fail;
@@ -504,8 +491,7 @@ void rpl_free(struct rpl_run *run)
 	rpl_guard_stop(run);
 	rpl_policy_stop(run);
 	rpl_exec_stop(run);
-	if (run->attr_ok)
-		pthread_attr_destroy(&run->attr);
+	rpl_stacks_stop(run);
 	free(run->events);
 	arena = run->arena;
 	rpl_arena_release(&arena);

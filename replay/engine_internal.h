@@ -55,6 +55,8 @@ struct rthread {
 	struct rpl_run *run;
 	const struct sr_program *p;
 	_Atomic uint32_t *words; /* one for each wait */
+	pthread_t thread;
+	bool joinable; /* written by its creator */
 	uint32_t index;
 	uint32_t pc;
 	atomic_int tid;
@@ -128,8 +130,8 @@ struct rpl_run {
 	struct rpl_counts counts;
 	struct rthread *threads;
 	uint32_t *groups; /* live threads of each process as the policy sees them, by group */
-	pthread_attr_t attr;
-	bool attr_ok;
+	char *stacks;     /* stack_bytes for each task; NULL: the C library's are used */
+	size_t stack_bytes;
 	cpu_set_t cpus, old_mask;
 	unsigned ncpus;   /* in cpus */
 	struct rcpu *cpu; /* by the kernel's number, like the machine's */
@@ -225,6 +227,11 @@ void rpl_leave_process(struct rthread *t);
 void *rpl_thread_main(void *arg);
 void rpl_log(struct rthread *t, enum log_kind kind, uint64_t time_ns, uint32_t arg, unsigned cause);
 void rpl_release_all(struct rpl_run *run);
+
+/* stack.c */
+void rpl_stacks_start(struct rpl_run *run);
+int rpl_create_thread(struct rpl_run *run, struct rthread *t); /* 0 or an errno; it runs rpl_thread_main */
+void rpl_stacks_stop(struct rpl_run *run);                     /* waits until they have ended */
 
 /* identity.c */
 bool rpl_is_rt(int policy);                  /* FIFO, RR or DEADLINE */

@@ -158,13 +158,6 @@ int rpl_tree_set_up(struct rpl_run *run, const struct sr_tidmap *process_of)
 
 /* ---- the tree of the start ---- */
 
-static int make_thread(struct rpl_run *run, struct rthread *t)
-{
-	pthread_t id;
-
-	return pthread_create(&id, &run->attr, rpl_thread_main, t);
-}
-
 #define COST_ROUNDS 9
 
 static int u64_cmp(const void *a, const void *b)
@@ -294,7 +287,7 @@ static void be_process(struct rpl_run *run, const struct rproc *pr)
 	uint32_t i;
 
 	for (i = pr->first; i != NOBODY; i = run->threads[i].mate) {
-		int ret = i == pr->leader ? 0 : make_thread(run, &run->threads[i]);
+		int ret = i == pr->leader ? 0 : rpl_create_thread(run, &run->threads[i]);
 
 		if (ret)
 			failed(run, ret);
@@ -527,7 +520,7 @@ void rpl_fork(struct rthread *t, const struct sr_op *op)
 	if (thread) {
 		if (run->procs)
 			atomic_fetch_add(&run->procs[child->group].live, 1);
-		ret = make_thread(run, child);
+		ret = rpl_create_thread(run, child);
 	} else {
 		ret = make_process(t, child);
 		t->owed_ns += ret ? 0 : (int64_t)op->value;
