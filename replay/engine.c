@@ -240,6 +240,7 @@ struct rpl_run *rpl_prepare(const struct sr_model *m, const struct rpl_config *c
 {
 	struct rpl_arena arena = { .shared = cfg->processes };
 	struct rpl_run *run = rpl_alloc(&arena, 1, sizeof(*run));
+	size_t i;
 
 	if (!run) {
 		sr_fail(err, SR_ENVIRONMENT, "out of memory for the replay");
@@ -261,6 +262,9 @@ struct rpl_run *rpl_prepare(const struct sr_model *m, const struct rpl_config *c
 		goto fail;
 	}
 	rpl_stacks_start(run);
+	rpl_measure_lifetimes(run);
+	for (i = 0; i < m->ntasks; i++)
+		rpl_set_up_exit(&run->threads[i]);
 	rpl_guard_start(run);
 	if (rpl_policy_start(run, err) < 0 || (cfg->processes ? rpl_tree_start : create_first)(run, err) < 0)
 		goto fail;

@@ -84,6 +84,8 @@ struct rthread {
 	bool stopped;
 	int64_t owed_ns;                    /* cumulative CPU time the program owes (work time) */
 	double timer_offset[SR_TIMERS];     /* of each periodic timer: its deadlines' times here - as recorded */
+	uint32_t exit_op;                   /* the RUN of which exit_ns fall to the exit, and all RUNs behind it */
+	uint64_t exit_ns, fork_ns;          /* fork_ns: of the last RUN, fallen to the fork that follows */
 	double owed_loops;                  /* loops still owed, may be negative (work instructions) */
 	uint64_t base_cpu_ns;               /* its CPU clock when the program began */
 	uint64_t sync_cpu_ns, sync_mono_ns; /* a reading of its CPU clock and when it was made */
@@ -230,8 +232,17 @@ void rpl_release_all(struct rpl_run *run);
 
 /* stack.c */
 void rpl_stacks_start(struct rpl_run *run);
+/* 0 or an errno. Detached where run->stacks is NULL. */
+int rpl_create_on(struct rpl_run *run, size_t stack, pthread_t *id, void *(*main)(void *), void *arg);
 int rpl_create_thread(struct rpl_run *run, struct rthread *t); /* 0 or an errno; it runs rpl_thread_main */
 void rpl_stacks_stop(struct rpl_run *run);                     /* waits until they have ended */
+
+/* lifetime.c */
+void rpl_measure_lifetimes(struct rpl_run *run);
+void rpl_set_up_exit(struct rthread *t);
+uint64_t rpl_burst_ns(struct rthread *t, const struct sr_op *op); /* what a RUN owes */
+void rpl_created(struct rthread *t);                              /* it has created a thread */
+void rpl_started(struct rthread *t);                              /* it has been created by one of the replay */
 
 /* identity.c */
 bool rpl_is_rt(int policy);                  /* FIFO, RR or DEADLINE */

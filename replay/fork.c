@@ -537,6 +537,7 @@ void rpl_fork(struct rthread *t, const struct sr_op *op)
 		atomic_fetch_sub(&run->alive, 1);
 		return;
 	}
+	rpl_created(t);
 	rpl_log(t, LOG_FORK, 0, op->arg, 0);
 }
 

@@ -256,7 +256,7 @@ void rpl_simple_op(struct rthread *t, const struct sr_op *op)
 {
 	switch (op->kind) {
 	case SR_OP_RUN:
-		rpl_burn(t, op->value);
+		rpl_burn(t, rpl_burst_ns(t, op));
 		break;
 	case SR_OP_FORK:
 		rpl_fork(t, op);
@@ -345,6 +345,8 @@ void *rpl_thread_main(void *arg)
 			while (mono_ns() < run->start_ns && !atomic_load(&run->stopping))
 				rpl_futex_wait(run, &run->gate, 1, BIT_OWNER, run->start_ns);
 		t->base_cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	} else {
+		rpl_started(t);
 	}
 	if (t->loop)
 		rpl_loop_main(t);
