@@ -32,9 +32,10 @@
  *   fidelity.{wakeup_latency,run_delay,slice,sleep}_distance              distances
  *   fidelity.concurrency_distance         Wasserstein distance between the time-weighted distributions of the number
  *                                         of runnable tasks, in parts of the recorded mean number; may exceed 1
- *   fidelity.wake_edges_recall            of the wakes by a task in its own context (not in an interrupt's), where
- *   fidelity.wake_edges_precision         waker and wakee are both compared: the sum over pairs of min(recorded,
- *                                         replayed), over all recorded, and over all replayed ones; 1 is best
+ *   fidelity.wake_edges_recall            of the wakes by a task in its own context, or in a soft interrupt during
+ *   fidelity.wake_edges_precision         it that was its doing (formats/softirq.h), where waker and wakee are both
+ *                                         compared: the sum over pairs of min(recorded, replayed), over all recorded,
+ *                                         and over all replayed ones; 1 is best
  *   fidelity.order_waits, order_waits_ns, order_waits_blocked, order_waits_expired
  *                                         waits that the engine added to keep the recorded order, by its own count: how
  *                                         many, how long, how many of them slept, how many gave up

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "formats/softirq.h"
+
 struct ana_pass *ana_pass_new(const struct ana_pass_config *cfg, struct sr_error *err)
 {
 	struct ana_pass *p = calloc(1, sizeof(*p));
@@ -44,6 +46,7 @@ void ana_pass_free(struct ana_pass *p)
 	sr_task_table_release(&p->table);
 	ana_load_free(p->load);
 	ana_pairs_release(&p->pairs);
+	ana_pairs_release(&p->soft_pairs);
 	free(p->subjects);
 	free(p->subject_of);
 	free(p->cpus);
@@ -277,8 +280,15 @@ static int leave(struct ana_pass *p, uint32_t n, const struct sr_event *ev, stru
 	return 0;
 }
 
-/* waker: 0 where it was not a task's. from_ns: NOT_KNOWN where its moment is not. */
-static int wake(struct ana_pass *p, struct subject *s, uint64_t from_ns, uint64_t now, uint32_t waker,
+static int count_pair(struct ana_pass *p, const struct subject *s, uint32_t waker, bool soft, struct sr_error *err)
+{
+	if (!p->cfg.pairs || !waker || !s->in_scope || !p->subjects[waker].in_scope)
+		return 0;
+	return ana_pairs_add(soft ? &p->soft_pairs : &p->pairs, waker, (uint32_t)(s - p->subjects), 1, err);
+}
+
+/* waker: 0 where it was not a task's. soft: in a soft interrupt. from_ns: NOT_KNOWN where its moment is not. */
+static int wake(struct ana_pass *p, struct subject *s, uint64_t from_ns, uint64_t now, uint32_t waker, bool soft,
 		struct sr_error *err)
 {
 	bool known = s->state == SLEEPING && !s->cut && s->losses == p->losses;
@@ -298,9 +308,7 @@ static int wake(struct ana_pass *p, struct subject *s, uint64_t from_ns, uint64_
 		return -1;
 	s->waking_ns = from_ns;
 	s->cut = from_ns == NOT_KNOWN;
-	if (!p->cfg.pairs || !waker || !s->in_scope || !p->subjects[waker].in_scope)
-		return 0;
-	return ana_pairs_add(&p->pairs, waker, (uint32_t)(s - p->subjects), 1, err);
+	return count_pair(p, s, waker, soft, err);
 }
 
 /* A repaired switch took the task for preempted; its wake proves that it slept. */
@@ -320,13 +328,16 @@ static int it_slept(struct ana_pass *p, struct subject *s, struct sr_error *err)
 static int on_waking(struct ana_pass *p, const struct sr_event *ev, struct sr_error *err)
 {
 	uint32_t n = subject_of(p, ev->u.wake.tid, err), waker = 0;
+	bool soft = sr_is_softirq(ev);
 	struct subject *s;
 
 	p->saw_waking = true;
-	if (!(ev->flags & SR_EV_INTERRUPT))
+	if (!(ev->flags & SR_EV_INTERRUPT) || soft)
 		waker = subject_of(p, ev->ctx, err);
 	if (n == UINT32_MAX || waker == UINT32_MAX)
 		return -1;
+	if (soft && waker && (n == waker || p->subjects[waker].state != RUNNING))
+		waker = 0;
 	if (n == 0 || n == waker)
 		return 0;
 	s = &p->subjects[n];
@@ -339,11 +350,12 @@ static int on_waking(struct ana_pass *p, const struct sr_event *ev, struct sr_er
 		if (ev->ctx != ev->u.wake.tid) {
 			s->early_ns = ev->time_ns;
 			s->early_waker = waker;
+			s->early_soft = soft;
 		}
 		return 0;
 	case SLEEPING:
 	case UNKNOWN:
-		return wake(p, s, ev->time_ns, ev->time_ns, waker, err);
+		return wake(p, s, ev->time_ns, ev->time_ns, waker, soft, err);
 	default:
 		return 0;
 	}
@@ -352,7 +364,7 @@ static int on_waking(struct ana_pass *p, const struct sr_event *ev, struct sr_er
 /* The early wake was the one that ended this sleep: it was short, and the wait began with the switch-out. */
 static int wake_by_early(struct ana_pass *p, struct subject *s, struct sr_error *err)
 {
-	return wake(p, s, s->since_ns, s->since_ns, s->early_waker, err);
+	return wake(p, s, s->since_ns, s->since_ns, s->early_waker, s->early_soft, err);
 }
 
 static int on_wakeup(struct ana_pass *p, const struct sr_event *ev, struct sr_error *err)
@@ -387,7 +399,7 @@ static int on_wakeup(struct ana_pass *p, const struct sr_event *ev, struct sr_er
 			return -1;
 	} else if (s->state == SLEEPING || s->state == UNKNOWN) {
 		/* Its sched_waking is not in the file; in a source that has none, the wakeup is all that is known. */
-		if (wake(p, s, p->saw_waking ? NOT_KNOWN : ev->time_ns, ev->time_ns, 0, err) < 0)
+		if (wake(p, s, p->saw_waking ? NOT_KNOWN : ev->time_ns, ev->time_ns, 0, false, err) < 0)
 			return -1;
 	}
 	if (s->state != WAITING || s->wait != WAIT_WAKE || s->queued_ns != NOT_KNOWN)

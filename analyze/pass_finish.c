@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "formats/softirq.h"
+
 /* What is still open is cut by the end: time on a cpu counts as far as it is seen, waits do not. */
 static int close_open(struct ana_pass *p, struct sr_error *err)
 {
@@ -26,6 +28,21 @@ static int close_open(struct ana_pass *p, struct sr_error *err)
 	return p->nrunnable ? ana_pass_count_runnable(p, 0, p->last_ns, err) : 0;
 }
 
+/* Wakes in soft interrupts that were the doing of the task during which they came: as the model of a replay judges. */
+static int add_soft_pairs(struct ana_pass *p, struct sr_error *err)
+{
+	const struct ana_pairs *soft = &p->soft_pairs;
+
+	for (size_t i = 0; i < soft->cap; i++) {
+		const struct ana_pair *e = &soft->v[i];
+
+		if (e->count && sr_softirq_depends(e->count, ana_pairs_count(soft, e->to, e->from)) &&
+		    ana_pairs_add(&p->pairs, e->from, e->to, e->count, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* Rows of the subjects that count and ran; pairs get the rows' numbers. */
 static int make_rows(struct ana_pass *p, struct ana_result *out, struct sr_error *err)
 {
@@ -36,6 +53,8 @@ static int make_rows(struct ana_pass *p, struct ana_result *out, struct sr_error
 
 	if (!row_of)
 		return ana_no_memory(err);
+	if (add_soft_pairs(p, err) < 0)
+		goto out;
 	for (size_t i = 1; i < p->nsubjects; i++) {
 		struct subject *s = &p->subjects[i];
 		const struct sr_task *t = &p->table.v[s->row.index];

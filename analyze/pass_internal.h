@@ -43,6 +43,7 @@ struct subject {
 	uint64_t losses;               /* p->losses when the present wait began */
 	uint64_t early_ns;             /* a wake that came while it was still running; NOT_KNOWN: none */
 	uint32_t early_waker;
+	bool early_soft; /* it came in a soft interrupt */
 };
 
 struct pass_cpu {
@@ -71,7 +72,7 @@ struct ana_pass {
 	struct ana_hist *latency, *delay, *slice, *preempt, *sleep, *decision;
 	uint64_t balancer_ns;
 	uint64_t migrations, by_level[SR_LEVEL_NODE + 1], by_cause[SR_CAUSES];
-	struct ana_pairs pairs;
+	struct ana_pairs pairs, soft_pairs; /* soft: in soft interrupts during the waker */
 	uint64_t *runnable_ns;
 	size_t runnable_cap, runnable_n; /* entries in use */
 	uint64_t nrunnable, runnable_since;

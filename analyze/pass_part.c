@@ -34,6 +34,7 @@ void ana_pass_open_part(struct ana_pass *p, uint64_t now)
 	p->saw_decision = false;
 	p->repaired_before = sr_repair_count(p->repair);
 	ana_pairs_release(&p->pairs);
+	ana_pairs_release(&p->soft_pairs);
 	if (p->runnable_ns)
 		memset(p->runnable_ns, 0, p->runnable_cap * sizeof(*p->runnable_ns));
 	p->runnable_n = 0;

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "formats/model_internal.h"
+#include "formats/softirq.h"
 
 static int pair_cmp(const void *x, const void *y)
 {
@@ -31,7 +32,6 @@ static size_t pair_count(const struct sr_soft_wake *v, size_t n, uint32_t waker,
 	return lo - first;
 }
 
-/* See the rule in model.h: a pair is a dependency when it goes both ways, each at least a quarter of the other. */
 void sr_model_judge_softirq(struct sr_model *m, struct sr_soft_wake *v, size_t n)
 {
 	size_t i, j;
@@ -45,7 +45,7 @@ void sr_model_judge_softirq(struct sr_model *m, struct sr_soft_wake *v, size_t n
 			;
 		there = j - i;
 		back = pair_count(v, n, v[i].target, v[i].waker);
-		if (back * 4 >= there && there * 4 >= back) {
+		if (sr_softirq_depends(there, back)) {
 			m->counts.waits_softirq += there;
 			continue;
 		}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Sleeps and what ends them. */
 #include "formats/model_build_internal.h"
+#include "formats/softirq.h"
 
 static uint64_t relative(const struct build *b, uint64_t now)
 {
@@ -121,7 +122,7 @@ int sr_build_wake(struct build *b, const struct sr_event *ev, uint32_t i)
 {
 	struct build_task *t = &b->bt[i];
 	bool outside = !(ev->flags & SR_EV_INTERRUPT) && ev->ctx;
-	bool softirq = (ev->flags & SR_EV_INTERRUPT) == SR_EV_SOFTIRQ;
+	bool softirq = sr_is_softirq(ev);
 	uint32_t waker = UINT32_MAX;
 	size_t op = SIZE_MAX;
 

@@ -233,6 +233,37 @@ static void test_early_wake_counts_from_the_switch_out(void **state)
 	assert_int_equal(res.censored, 3); /* two first waits, and task 20 that still runs */
 }
 
+/* On cpu 0, 10 is woken in soft interrupts during 20 so many times, and 20 so many times during 10. */
+static void soft_wakes(unsigned of_10, unsigned of_20)
+{
+	unsigned at = 100;
+
+	begin();
+	for (unsigned i = 0; i < of_10 || i < of_20; i++, at += 100) {
+		sw(at, 0, 0, R, 10);
+		sw(at + 10, 0, 10, S, 20);
+		if (i < of_10)
+			wake_kind(SR_EV_WAKING, at + 20, 0, 20, 10, SR_EV_SOFTIRQ, 0);
+		sw(at + 30, 0, 20, S, 10);
+		if (i < of_20)
+			wake_kind(SR_EV_WAKING, at + 40, 0, 10, 20, SR_EV_SOFTIRQ, 0);
+		sw(at + 50, 0, 10, S, 0);
+	}
+	finish();
+}
+
+static void test_soft_interrupt_wakes_both_ways_are_edges(void **state)
+{
+	soft_wakes(9, 8);
+	assert_int_equal(ana_pass_pairs(pass)->n, 2);
+	teardown(state);
+	soft_wakes(2, 9);
+	assert_int_equal(ana_pass_pairs(pass)->n, 0);
+	teardown(state);
+	soft_wakes(0, 4);
+	assert_int_equal(ana_pass_pairs(pass)->n, 0);
+}
+
 static void test_early_wake_without_a_wakeup_event_ends_the_sleep(void **state)
 {
 	begin();
@@ -899,6 +930,7 @@ int main(void)
 		T(test_preemption_is_no_sleep),
 		T(test_the_last_switch_of_an_exit_is_not_voluntary),
 		T(test_early_wake_counts_from_the_switch_out),
+		T(test_soft_interrupt_wakes_both_ways_are_edges),
 		T(test_early_wake_without_a_wakeup_event_ends_the_sleep),
 		T(test_early_wake_gives_way_to_a_later_one),
 		T(test_a_wakeup_of_a_running_task_ends_its_early_wake),
