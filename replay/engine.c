@@ -254,7 +254,7 @@ struct rpl_run *rpl_prepare(const struct sr_model *m, const struct rpl_config *c
 	prctl(PR_SET_TIMERSLACK, 1);
 	if (check_limits(m, err) < 0 || set_up_cpus(run, err) < 0)
 		goto fail;
-	rpl_calibrate(&run->costs, &run->old_mask);
+	rpl_calibrate(run);
 	rpl_exec_start(run);
 	if ((cfg->processes && rpl_share_model(run) < 0) || set_up_threads(run) < 0 || set_up_groups(run) < 0 ||
 	    rpl_loops_start(run) < 0) {

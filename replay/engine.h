@@ -75,6 +75,7 @@ struct rpl_costs {
 	struct sr_wake_cost wake;           /* of this machine */
 	uint64_t fork_ns, exit_ns;          /* of processes: CPU time in the parent, and in who ends */
 	double create_ns, start_ns, end_ns; /* of a thread: for who creates it, until its function begins, to end it */
+	uint64_t queue_ns;                  /* from before a futex call to where the sleeper has left its CPU, about */
 	double exec_ns;                     /* of having the kernel balance an exec; 0: it does not */
 };
 

@@ -80,16 +80,20 @@ void rpl_release_wait(struct rthread *by, uint32_t task, uint64_t wait)
 	rpl_wake_up(by, t, word);
 }
 
-/* Sleeps on a word until it changes, or until a time. */
-void rpl_sleep_on(struct rthread *t, _Atomic uint32_t *word, uint32_t v, uint32_t bits, uint64_t until)
+/* Sleeps on a word until it changes, or until a time. False: it had changed before the kernel looked, and so no sleep came
+ * of it. */
+bool rpl_sleep_on(struct rthread *t, _Atomic uint32_t *word, uint32_t v, uint32_t bits, uint64_t until)
 {
+	bool slept = false;
+
 	atomic_store(&t->at, word);
 	atomic_store_explicit(&t->on_cpu, -1, memory_order_relaxed);
 	if (!atomic_load(&t->run->stopping))
-		rpl_futex_wait(t->run, word, v, bits, until);
+		slept = rpl_futex_wait(t->run, word, v, bits, until) != -EAGAIN;
 	atomic_store_explicit(&t->on_cpu, sched_getcpu(), memory_order_relaxed);
 	atomic_store(&t->at, NULL);
 	rpl_slept(t);
+	return slept;
 }
 
 /* Does a task run on another CPU, or is it on its way to one? Else it waits for this CPU, or for a wake. */
@@ -124,6 +128,10 @@ static void spin_for(struct rthread *t, struct rthread *target, _Atomic uint32_t
 		return;
 	t->counts.order_spins++;
 	while (!asleep_on(target, word) && mono_ns() - from < ORDER_SPIN_NS)
+		;
+	/* It says so before the kernel has put it to sleep: woken in between, it would not sleep at all. */
+	from = mono_ns();
+	while (asleep_on(target, word) && mono_ns() - from < t->run->costs.queue_ns)
 		;
 }
 
@@ -205,7 +213,7 @@ static void do_wait(struct rthread *t, const struct sr_op *op)
 	const struct sr_wait *w = &t->p->waits[op->arg];
 	_Atomic uint32_t *word = &t->words[op->arg];
 	uint64_t until = op->kind == SR_OP_SLEEP ? rpl_sleep_until(t, op) : 0;
-	bool left = false, placed = false, timed = false;
+	bool left = false, placed = false, timed = false, slept = false;
 	uint32_t v;
 
 	rpl_arrive(t, op);
@@ -234,11 +242,11 @@ static void do_wait(struct rthread *t, const struct sr_op *op)
 		if (!(v & W_SLEEPER) && !atomic_compare_exchange_strong(word, &v, v | W_SLEEPER))
 			continue;
 		placed = true;
-		rpl_sleep_on(t, word, v | W_SLEEPER, BIT_OWNER, 0);
+		slept |= rpl_sleep_on(t, word, v | W_SLEEPER, BIT_OWNER, 0);
 	}
 	if (op->kind == SR_OP_WAIT) {
-		rpl_settle_wake(t, op, placed);
-		if (placed)
+		rpl_settle_wake(t, op, slept);
+		if (slept)
 			t->counts.waits_slept++;
 		else
 			t->counts.waits_passed++;

@@ -170,8 +170,25 @@ static double loop_rate(void)
 	return median(rate, 25);
 }
 
-void rpl_calibrate(struct rpl_costs *costs, const cpu_set_t *cpus)
+/* A call that goes as far as to the queue and finds another value. As long again until the sleeper has left its CPU. */
+static uint64_t queue_time(const struct rpl_run *run)
 {
+	_Atomic uint32_t word = 0;
+	double ns[200];
+	size_t i;
+
+	for (i = 0; i < 200; i++) {
+		uint64_t from = mono_ns();
+
+		rpl_futex_wait(run, &word, 1, BIT_OWNER, 0);
+		ns[i] = (double)(mono_ns() - from);
+	}
+	return 2 * (uint64_t)median(ns, 200);
+}
+
+void rpl_calibrate(struct rpl_run *run)
+{
+	struct rpl_costs *costs = &run->costs;
 	double read[200];
 	size_t i;
 
@@ -182,5 +199,6 @@ void rpl_calibrate(struct rpl_costs *costs, const cpu_set_t *cpus)
 	}
 	costs->cputime_read_ns = median(read, 200);
 	costs->loops_per_ns = loop_rate();
-	sr_wake_cost_measure(&costs->wake, cpus, "schedrec-cost");
+	costs->queue_ns = queue_time(run);
+	sr_wake_cost_measure(&costs->wake, &run->old_mask, "schedrec-cost");
 }
