@@ -14,8 +14,8 @@ static inline bool sr_is_softirq(const struct sr_event *ev)
 }
 
 /*
- * Wakes of one task in soft interrupts during another: are they the other's doing? They are when it goes both ways, each
- * at least a quarter of the other (a socket over loopback); else the interrupt just came when that task ran.
+ * Wakes of one task in soft interrupts during another: are they the other's doing? They are when it goes both ways,
+ * each at least a quarter of the other (a socket over loopback); else the interrupt just came when that task ran.
  */
 static inline bool sr_softirq_depends(uint64_t there, uint64_t back)
 {

@@ -80,8 +80,8 @@ void rpl_release_wait(struct rthread *by, uint32_t task, uint64_t wait)
 	rpl_wake_up(by, t, word);
 }
 
-/* Sleeps on a word until it changes, or until a time. False: it had changed before the kernel looked, and so no sleep came
- * of it. */
+/* Sleeps on a word until it changes, or until a time. False: it had changed before the kernel looked, and no sleep
+ * came of it. */
 bool rpl_sleep_on(struct rthread *t, _Atomic uint32_t *word, uint32_t v, uint32_t bits, uint64_t until)
 {
 	bool slept = false;

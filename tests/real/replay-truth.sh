@@ -286,11 +286,11 @@ threads() {
 	fi
 	record_it threads "$T/threads" $n && replay_it threads &&
 		within "tasks" "$(tasks "$T/threads.rep" '.*')" $((n + 1)) 0 || return
-	# The end of a replay's thread comes on top of what its original used, and its stack's end makes some wait.
+	# The kernel's work for threads that come and go is most of the CPU time here, and differs between runs.
 	recorded=$(sum "$T/threads.rec" threads woken) used=$(sum "$T/threads.rec" threads cpu_ns)
-	between "wakes ($recorded recorded)" "$(sum "$T/threads.rep" threads woken)" $((recorded * 95 / 100)) $((recorded * 160 / 100)) &&
-		between "CPU time ($used ns recorded), ns" "$(sum "$T/threads.rep" threads cpu_ns)" $((used * 95 / 100)) \
-			$((used * 180 / 100 + $(stolen "$used")))
+	between "wakes ($recorded recorded)" "$(sum "$T/threads.rep" threads woken)" $((recorded * 95 / 100)) $((recorded * 105 / 100)) &&
+		between "CPU time ($used ns recorded), ns" "$(sum "$T/threads.rep" threads cpu_ns)" $((used * 75 / 100)) \
+			$((used * 160 / 100 + $(stolen "$used")))
 }
 truth_case "5,000 threads are as many tasks, wakes and CPU time" threads
 
