@@ -58,11 +58,23 @@ about() {
 	awk -v a="$1" -v b="$2" -v p="$3" 'BEGIN { d = b - a; exit !((d < 0 ? -d : d) <= a * p / 100) }'
 }
 
+# timers FILE KIND ARG...: at least 36 of the 40 sleeps are of that kind. A busy machine moves so many of them now and then
+# that nobody could tell: then it is recorded anew, at most twice.
+timers() {
+	local file=$1 kind=$2 try
+	shift 2
+
+	for try in 1 2 3; do
+		"$SCHEDREC" replay -q --json --no-stall "$file" >"$T/out" 2>"$T/err" </dev/null || return
+		[ "$(value "model.sleeps_$kind")" -ge 36 ] && return
+		[ "$try" -lt 3 ] && "$SCHEDREC" record -q -o "$file" -- "$T/periodic" "$@" </dev/null
+	done
+	return 1
+}
+
 t_case "sleeps to deadlines are a periodic timer, sleeps of one length are not"
-recordings && t_status 0 "$SCHEDREC" replay -q --json --no-stall "$T/deadline.srz" &&
-	t_true "periodic: $(value model.sleeps_periodic) of 40" test "$(value model.sleeps_periodic)" -ge 36 &&
-	t_status 0 "$SCHEDREC" replay -q --json --no-stall "$T/length.srz" &&
-	t_true "relative: $(value model.sleeps_relative) of 40" test "$(value model.sleeps_relative)" -ge 36 &&
+recordings && t_true "periodic: fewer than 36 of 40" timers "$T/deadline.srz" periodic deadline &&
+	t_true "relative: fewer than 36 of 40" timers "$T/length.srz" relative &&
 	t_equal 0 "$(value model.sleeps_periodic)"
 t_ok
 
