@@ -260,7 +260,7 @@ void rpl_guard_start(struct rpl_run *run); /* allow_rt becomes false where there
 void rpl_guard_stop(struct rpl_run *run);
 
 /* The steps of thread.c that loop.c needs too. */
-void rpl_arrive(struct rthread *t, const struct sr_op *wait); /* tells whoever waits for that */
+void rpl_arrive(struct rthread *t, const struct sr_op *op); /* tells whoever waits for that */
 void rpl_simple_op(struct rthread *t, const struct sr_op *op);
 void rpl_release_wait(struct rthread *by, uint32_t task, uint64_t wait);
 void rpl_wake_up(struct rthread *by, struct rthread *t, _Atomic uint32_t *word); /* that it sleeps on */
