@@ -343,10 +343,11 @@ static void attributes_are_read_as_they_were_written(void **state)
 	assert_memory_equal(got.masks, want.masks, want.nmasks * sizeof(*want.masks));
 	assert_int_equal(got.ngroups, want.ngroups);
 	for (i = 0; i < want.ngroups; i++) {
-		assert_string_equal(got.groups[i].path, want.groups[i].path);
-		got.groups[i].path = want.groups[i].path;
-		assert_memory_equal(&got.groups[i], &want.groups[i], sizeof(*want.groups));
-		got.groups[i].path = NULL;
+		struct sr_group group = got.groups[i];
+
+		assert_string_equal(group.path, want.groups[i].path);
+		group.path = want.groups[i].path;
+		assert_memory_equal(&group, &want.groups[i], sizeof(group));
 	}
 	assert_int_equal(got.n, want.n);
 	assert_memory_equal(got.v, want.v, want.n * sizeof(*want.v));
