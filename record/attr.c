@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Scheduling attributes that no event tells: read for all tasks at the start, and again for a task that was forked or
- * has exec'd, as soon as its event has been read (two system calls; kept only where they are not what the task was
+ * has exec'd, as soon as its event has been read (three system calls; kept only where they are not what the task was
  * believed to have). One that has ended by then is believed to have had its parent's.
+ *
+ * Autogroup and control group are read where the session's id is not the parent's: setsid is what makes an autogroup,
+ * and who is put into a control group is as a rule put into a session as well. It is called soon after the fork, and
+ * events are read some 25 ms late or more: it stands as if it had been called at the fork.
  */
 #include <ctype.h>
 #include <fcntl.h>
@@ -30,19 +34,37 @@ struct kernel_attr {
 
 struct rec_attrs {
 	struct sr_attrs a;
-	struct sr_tidmap now;   /* tid -> its set + 1 */
-	struct sr_tidmap named; /* tids that an entry names */
+	struct sr_tidmap now;     /* tid -> its set + 1 */
+	struct sr_tidmap named;   /* tids that an entry names */
+	struct sr_tidmap session; /* tid -> id of its session */
 	uint64_t unit_ns;
+	bool autogroups;
 };
+
+static bool read_file(const char *path, char *buf, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, size - 1);
+
+	if (fd >= 0)
+		close(fd);
+	if (n < 0)
+		return false;
+	buf[n] = '\0';
+	return true;
+}
 
 struct rec_attrs *rec_attrs_new(uint64_t unit_ns, struct sr_error *err)
 {
 	struct rec_attrs *r = calloc(1, sizeof(*r));
+	char text[16];
 
-	if (!r)
+	if (!r) {
 		sr_fail(err, SR_ENVIRONMENT, "out of memory");
-	else
-		r->unit_ns = unit_ns ? unit_ns : 1;
+		return NULL;
+	}
+	r->unit_ns = unit_ns ? unit_ns : 1;
+	r->autogroups = read_file("/proc/sys/kernel/sched_autogroup_enabled", text, sizeof(text)) && *text == '1';
 	return r;
 }
 
@@ -53,6 +75,7 @@ void rec_attrs_free(struct rec_attrs *r)
 	sr_attrs_release(&r->a);
 	sr_tidmap_release(&r->now);
 	sr_tidmap_release(&r->named);
+	sr_tidmap_release(&r->session);
 	free(r);
 }
 
@@ -78,19 +101,6 @@ static bool read_class(struct rec_attrs *r, int tid, struct sr_attr *out)
 	out->util_min = k.size > FIRST_SIZE && k.util_min <= 1024 ? k.util_min : 0;
 	out->util_max = k.size > FIRST_SIZE && k.util_max <= 1024 ? k.util_max : 0;
 	out->mask = sr_attrs_mask(&r->a, &mask);
-	return true;
-}
-
-static bool read_file(const char *path, char *buf, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, buf, size - 1);
-
-	if (fd >= 0)
-		close(fd);
-	if (n < 0)
-		return false;
-	buf[n] = '\0';
 	return true;
 }
 
@@ -168,19 +178,37 @@ int rec_attrs_parse_cgroup(char *text, const char **path)
 	return version;
 }
 
+/* The nearest group above, or at, the path that has the controller on; its path is shortened to that. false: the root. */
+static bool find_group(struct sr_group *g)
+{
+	char *slash = g->path;
+
+	while (slash && g->path[0] == '/' && g->path[1]) {
+		read_group(g);
+		if (g->weight)
+			return true;
+		slash = strrchr(g->path, '/');
+		if (slash)
+			*slash = '\0';
+	}
+	return false;
+}
+
 /* Group and session of a process. The root group has no weight, and is none. */
 static void read_group_and_session(struct rec_attrs *r, int tid, struct sr_attr *out)
 {
 	char path[64], text[8192];
 	struct sr_group g = { 0 };
-	const char *at = "/";
+	const char *at = text;
 	unsigned session;
 	int nice;
 
 	out->group = SR_ATTR_NONE;
 	out->session = 0;
+	out->session_nice = 0;
 	snprintf(path, sizeof(path), "/proc/%d/autogroup", tid);
-	if (read_file(path, text, sizeof(text)) && sscanf(text, "/autogroup-%u nice %d", &session, &nice) == 2) {
+	if (r->autogroups && read_file(path, text, sizeof(text)) &&
+	    sscanf(text, "/autogroup-%u nice %d", &session, &nice) == 2) {
 		out->session = session;
 		out->session_nice = nice >= -20 && nice <= 19 ? (int8_t)nice : 0;
 	}
@@ -188,11 +216,8 @@ static void read_group_and_session(struct rec_attrs *r, int tid, struct sr_attr 
 	if (!read_file(path, text, sizeof(text)))
 		return;
 	g.version = (uint8_t)rec_attrs_parse_cgroup(text, &at);
-	if (!g.version || !strcmp(at, "/"))
-		return;
-	g.path = (char *)(uintptr_t)at;
-	read_group(&g);
-	if (g.weight) /* else the controller is not on there */
+	g.path = text + (at - text);
+	if (g.version && find_group(&g))
 		out->group = sr_attrs_group(&r->a, &g);
 }
 
@@ -224,9 +249,12 @@ void rec_attrs_start(struct rec_attrs *r, const struct sr_task_starts *starts)
 		const struct sr_task_start *s = &starts->v[i];
 		const struct sr_attr *of = s->tid == s->tgid ? NULL : known(r, s->tgid);
 		struct sr_attr attr = { .mask = SR_ATTR_NONE, .group = SR_ATTR_NONE };
+		pid_t session = getsid(s->tid);
 
 		if (s->flags & (SR_TASK_KTHREAD | SR_TASK_RECORDER) || !read_class(r, s->tid, &attr))
 			continue;
+		if (session > 0)
+			sr_tidmap_put(&r->session, s->tid, (uint32_t)session);
 		if (of) { /* a thread: as its process */
 			attr.session = of->session;
 			attr.session_nice = of->session_nice;
@@ -238,9 +266,20 @@ void rec_attrs_start(struct rec_attrs *r, const struct sr_task_starts *starts)
 	}
 }
 
-/* A task that is new, or another program now; before: the set that it is believed to have + 1, 0: none. */
-static void look(struct rec_attrs *r, uint64_t time_ns, int tid, uint32_t before, bool born)
+/* Is it in another session than it is believed to be in? */
+static bool changed_session(struct rec_attrs *r, int tid, uint32_t believed)
 {
+	pid_t session = getsid(tid);
+
+	if (session <= 0 || sr_tidmap_put(&r->session, tid, (uint32_t)session) < 0)
+		return false;
+	return (uint32_t)session != believed;
+}
+
+/* A task that is new, or another program now; from: it is believed to have what this one had. */
+static void look(struct rec_attrs *r, uint64_t time_ns, int tid, int from, bool born)
+{
+	uint32_t before = sr_tidmap_get(&r->now, from);
 	struct sr_attr attr = { .mask = SR_ATTR_NONE, .group = SR_ATTR_NONE };
 	/* An entry of this tid was another task's. */
 	bool tell = born && sr_tidmap_get(&r->named, tid);
@@ -250,6 +289,8 @@ static void look(struct rec_attrs *r, uint64_t time_ns, int tid, uint32_t before
 		attr = r->a.v[before - 1];
 	if (!read_class(r, tid, &attr) && !before)
 		return;
+	if (changed_session(r, tid, sr_tidmap_get(&r->session, from)))
+		read_group_and_session(r, tid, &attr);
 	/* Read late, the exec before may show it already; priorities in events then show that it was too early. */
 	tell |= !born && attr.policy != SR_SCHED_OTHER;
 	set = sr_attrs_set(&r->a, &attr);
@@ -267,7 +308,7 @@ void rec_attrs_events(struct rec_attrs *r, const struct sr_event *ev, size_t n)
 
 	for (i = 0; i < n; i++)
 		if (ev[i].kind == SR_EV_FORK)
-			look(r, ev[i].time_ns, ev[i].u.fork.child, sr_tidmap_get(&r->now, ev[i].u.fork.parent), true);
+			look(r, ev[i].time_ns, ev[i].u.fork.child, ev[i].u.fork.parent, true);
 		else if (ev[i].kind == SR_EV_EXEC)
-			look(r, ev[i].time_ns, ev[i].u.exec.tid, sr_tidmap_get(&r->now, ev[i].u.exec.tid), false);
+			look(r, ev[i].time_ns, ev[i].u.exec.tid, ev[i].u.exec.tid, false);
 }
