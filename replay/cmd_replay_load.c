@@ -117,7 +117,7 @@ static int parse_offsets(struct replay_job *j, struct sr_error *err)
 {
 	const char *list = j->o->offset;
 	size_t i, len;
-	uint64_t first, began;
+	uint64_t first = 0, began = 0;
 	char text[64];
 
 	if (!list)
