@@ -85,4 +85,10 @@ speed() {
 		"$bench" "$RECORDINGS"/*.srz >"$OUT/speed.txt" 2>&1 || note "speed: $bench failed: $(tail -n 1 "$OUT/speed.txt")"
 		progress_end
 	fi
+	# What the replay's engine adds to a wake.
+	if [ -x build/tests/bench/engine_bench ]; then
+		progress "speed: the engine's wakes"
+		build/tests/bench/engine_bench >>"$OUT/speed.txt" 2>&1 || note "speed: engine_bench failed"
+		progress_end
+	fi
 }
