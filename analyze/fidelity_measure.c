@@ -83,8 +83,8 @@ static int errors_of_tasks(struct ana_fidelity *f, struct sr_error *err)
 	return error_of_tasks(f, "involuntary_switch_error_tasks", involuntary, err);
 }
 
-/* Kolmogorov-Smirnov: the largest vertical distance between the two distribution functions. */
-double ana_ks_distance(const struct ana_hist *a, const struct ana_hist *b)
+/* Kolmogorov-Smirnov: the largest vertical distance between the two distribution functions; neither is empty. */
+static double ks_distance(const struct ana_hist *a, const struct ana_hist *b)
 {
 	double fa = 0, fb = 0, most = 0;
 
@@ -110,7 +110,7 @@ static int distances(struct ana_fidelity *f, struct sr_error *err)
 	};
 
 	for (size_t i = 0; i < sizeof(hists) / sizeof(hists[0]); i++)
-		if (hists[i].a && hists[i].b && set(f, hists[i].name, ana_ks_distance(hists[i].a, hists[i].b), err) < 0)
+		if (hists[i].a && hists[i].b && set(f, hists[i].name, ks_distance(hists[i].a, hists[i].b), err) < 0)
 			return -1;
 	return 0;
 }

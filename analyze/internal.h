@@ -87,7 +87,6 @@ int ana_read(struct srz_reader *r, struct ana_pass_config *cfg, const struct ana
 
 bool ana_is_replay(const struct srz_reader *r);                               /* or a simulation */
 bool ana_meta_number(const struct srz_reader *r, const char *key, double *v); /* false: not there, or no number */
-double ana_ks_distance(const struct ana_hist *a, const struct ana_hist *b);   /* neither is empty */
 
 /* Of d[0..n): the Hodges-Lehmann shift, its exact interval of at least 1 - alpha (NAN where n is too small for one)
  * and the two-sided signed-rank p (stats.c). */

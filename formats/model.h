@@ -104,6 +104,18 @@ struct sr_op {
 	uint64_t value;
 };
 
+/* Does the task rest there, until it is woken or for a time? */
+static inline bool sr_op_rests(const struct sr_op *op)
+{
+	return op->kind == SR_OP_WAIT || op->kind == SR_OP_SLEEP;
+}
+
+/* A piece of a program: what it does between two rests. */
+static inline bool sr_op_ends_piece(const struct sr_op *op)
+{
+	return sr_op_rests(op) || op->kind == SR_OP_END;
+}
+
 /* One wait or sleep of one task. Times are ns since sr_model.start_ns. */
 struct sr_wait {
 	uint32_t needs;      /* what must come before it ends: its wake (a sleep: none), and a folded order each */

@@ -38,7 +38,7 @@ static void count_down(struct check *c, uint32_t task, uint64_t wait)
 	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): every player has its counters. */
 	if (wait >= p->nwaits || !(pl->left[wait] & COUNT) || (--pl->left[wait] & COUNT))
 		return;
-	if ((op->kind == SR_OP_WAIT || op->kind == SR_OP_SLEEP) && op->arg == wait)
+	if (sr_op_rests(op) && op->arg == wait)
 		make_ready(c, task);
 }
 

@@ -103,7 +103,7 @@ void sr_model_map_cpus(struct sr_model *m, const struct sr_cpu_map *map)
 		if (p->first_cpu >= 0)
 			p->first_cpu = map->to[p->first_cpu];
 		for (k = 0; k < p->nops; k++)
-			if (p->ops[k].kind == SR_OP_WAIT || p->ops[k].kind == SR_OP_SLEEP)
+			if (sr_op_rests(&p->ops[k]))
 				p->ops[k].cpu = (uint16_t)map->to[p->ops[k].cpu];
 	}
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Which recorded orders are dependencies, and which tasks are event loops: the rules are in model.h. */
 #include <stdlib.h>
-#include <string.h>
 
 #include "formats/model_internal.h"
 
@@ -80,11 +79,6 @@ static int count_wakes(const struct sr_model *m, struct wakes *w)
 	return 0;
 }
 
-static bool ends_segment(const struct sr_op *op)
-{
-	return op->kind == SR_OP_WAIT || op->kind == SR_OP_SLEEP || op->kind == SR_OP_END;
-}
-
 static bool is_loop(const struct sr_program *p)
 {
 	size_t k, waits = 0, answered = 0, partners = 0;
@@ -93,7 +87,7 @@ static bool is_loop(const struct sr_program *p)
 	for (k = 0; k < p->nops; k++) {
 		const struct sr_op *op = &p->ops[k];
 
-		if (ends_segment(op)) {
+		if (sr_op_ends_piece(op)) {
 			trigger = op->kind == SR_OP_WAIT ? p->waits[op->arg].waker : UINT32_MAX;
 			waits += trigger != UINT32_MAX;
 		} else if (op->kind == SR_OP_WAKE && op->arg == trigger) {
@@ -155,15 +149,15 @@ static size_t *wait_ops(const struct sr_program *p)
 	size_t *at = calloc(p->nwaits + 1, sizeof(*at)), k;
 
 	for (k = 0; at && k < p->nops; k++)
-		if (p->ops[k].kind == SR_OP_WAIT || p->ops[k].kind == SR_OP_SLEEP)
+		if (sr_op_rests(&p->ops[k]))
 			at[p->ops[k].arg] = k;
 	return at;
 }
 
-/* Did p wake `whom` in the segment that ends with the wait at op `at`? Then its message is a wake of its own. */
+/* Did p wake `whom` in the piece that ends with the wait at op `at`? Then its message is a wake of its own. */
 static bool told(const struct sr_program *p, size_t at, uint32_t whom)
 {
-	while (at-- > 0 && !ends_segment(&p->ops[at]))
+	while (at-- > 0 && !sr_op_ends_piece(&p->ops[at]))
 		if (p->ops[at].kind == SR_OP_WAKE && p->ops[at].arg == whom)
 			return true;
 	return false;

@@ -71,7 +71,6 @@ enum {
 /* Costs measured at prepare, ns; with --work instructions they are taken out of the bursts. */
 struct rpl_costs {
 	double loops_per_ns;                /* of the work loop, at the median of short tries */
-	double cputime_read_ns;             /* CLOCK_THREAD_CPUTIME_ID */
 	struct sr_wake_cost wake;           /* of this machine */
 	uint64_t fork_ns, exit_ns;          /* of processes: CPU time in the parent, and in who ends */
 	double create_ns, start_ns, end_ns; /* of a thread: for who creates it, until its function begins, to end it */

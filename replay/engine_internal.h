@@ -207,6 +207,7 @@ void rpl_futex_wake_after(bool processes, _Atomic uint32_t *word); /* the owner,
 
 /* work.c */
 void rpl_calibrate(struct rpl_run *run);
+double rpl_median(double *v, size_t n); /* of n > 0; sorts them */
 void rpl_burn(struct rthread *t, uint64_t ns);
 void rpl_slept(struct rthread *t); /* the thread slept: its clock must be read anew */
 /* A wait is over (NULL: one that the recording has not): its wake-up cost what it cost, and not what the recording's did. slept: else the wake came first. */
@@ -265,7 +266,6 @@ void rpl_simple_op(struct rthread *t, const struct sr_op *op);
 void rpl_release_wait(struct rthread *by, uint32_t task, uint64_t wait);
 void rpl_wake_up(struct rthread *by, struct rthread *t, _Atomic uint32_t *word); /* that it sleeps on */
 bool rpl_sleep_on(struct rthread *t, _Atomic uint32_t *word, uint32_t v, uint32_t bits, uint64_t until);
-void rpl_keep_order(struct rthread *t, const struct sr_op *op);
 
 /* loop.c: tasks that wait for any, with RPL_ORDER_CAUSAL */
 int rpl_loops_start(struct rpl_run *run);

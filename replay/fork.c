@@ -207,7 +207,7 @@ static uint64_t take_out(struct sr_op *ops, size_t at, uint64_t ns)
 	while (left && at-- > 0) {
 		struct sr_op *op = &ops[at];
 
-		if (op->kind == SR_OP_WAIT || op->kind == SR_OP_SLEEP || op->kind == SR_OP_FORK)
+		if (sr_op_rests(op) || op->kind == SR_OP_FORK)
 			break;
 		if (op->kind == SR_OP_RUN) {
 			uint64_t cut = op->value < left ? op->value : left;
@@ -298,7 +298,6 @@ static void be_process(struct rpl_run *run, const struct rproc *pr)
 	syscall(SYS_exit, 0);
 }
 
-/* run is shared with schedrec already: what is this process' own is passed. */
 /* What is open in schedrec ends when schedrec closes it. */
 static void close_others(int a, int b)
 {
@@ -331,6 +330,7 @@ static void set_up_root(struct rpl_run *run, int leash)
 	take_out_costs(run);
 }
 
+/* run is shared with schedrec already: what is this process' own is passed. */
 static void be_root(struct rpl_run *run, int leash)
 {
 	uint32_t self;

@@ -24,17 +24,11 @@ static void *live(void *arg)
 	return NULL;
 }
 
-static int cmp(const void *a, const void *b)
+static double cost_of(double *v)
 {
-	const double *x = a, *y = b;
+	double ns = rpl_median(v, ROUNDS);
 
-	return *x < *y ? -1 : *x > *y;
-}
-
-static double median(double *v)
-{
-	qsort(v, ROUNDS, sizeof(*v), cmp);
-	return v[ROUNDS / 2] > 0 ? v[ROUNDS / 2] : 0;
+	return ns > 0 ? ns : 0;
 }
 
 void rpl_measure_lifetimes(struct rpl_run *run)
@@ -60,14 +54,9 @@ void rpl_measure_lifetimes(struct rpl_run *run)
 	}
 	if (i < ROUNDS)
 		return;
-	run->costs.create_ns = median(create);
-	run->costs.start_ns = median(start);
-	run->costs.end_ns = median(end);
-}
-
-static bool is_rest(const struct sr_op *op)
-{
-	return op->kind == SR_OP_WAIT || op->kind == SR_OP_SLEEP;
+	run->costs.create_ns = cost_of(create);
+	run->costs.start_ns = cost_of(start);
+	run->costs.end_ns = cost_of(end);
 }
 
 /* The last bursts of who exits, back to where it slept, are shorter by what the replay's exit costs. */
@@ -82,7 +71,7 @@ void rpl_set_up_exit(struct rthread *t)
 		i--;
 	if (!i || !(p->ops[i - 1].flags & 1) || p->nops >= UINT32_MAX)
 		return;
-	for (i--; left && i-- > 0 && !is_rest(&p->ops[i]);) {
+	for (i--; left && i-- > 0 && !sr_op_rests(&p->ops[i]);) {
 		if (p->ops[i].kind != SR_OP_RUN)
 			continue;
 		t->exit_op = (uint32_t)i;

@@ -38,14 +38,9 @@ struct rloop {
 	bool slept;      /* since the last piece */
 };
 
-static bool ends_piece(const struct sr_op *op)
-{
-	return op->kind == SR_OP_WAIT || op->kind == SR_OP_SLEEP || op->kind == SR_OP_END;
-}
-
 static const struct sr_op *end_of_piece(const struct sr_op *op)
 {
-	while (!ends_piece(op))
+	while (!sr_op_ends_piece(op))
 		op++;
 	return op;
 }
@@ -53,10 +48,16 @@ static const struct sr_op *end_of_piece(const struct sr_op *op)
 /* From op to the end of its piece there is nothing that must be done in turn. */
 static bool movable(const struct sr_op *op)
 {
-	for (; !ends_piece(op); op++)
+	for (; !sr_op_ends_piece(op); op++)
 		if (op->kind != SR_OP_RUN && op->kind != SR_OP_WAKE && op->kind != SR_OP_NOP)
 			return false;
 	return true;
+}
+
+/* May the piece that begins at op be passed, and be done before its turn? */
+static bool free_of_turn(const struct sr_op *op)
+{
+	return movable(op) && end_of_piece(op)->kind == SR_OP_WAIT;
 }
 
 static bool is_loop(const struct sr_program *p)
@@ -88,12 +89,8 @@ int rpl_loops_start(struct rpl_run *run)
 		if (!is_loop(p))
 			continue;
 		for (k = 0; k < p->nops; k++)
-			if (p->ops[k].kind == SR_OP_WAIT || p->ops[k].kind == SR_OP_SLEEP)
-				waits[p->ops[k].arg] = (uint32_t)k |
-						       (movable(&p->ops[k + 1]) && end_of_piece(&p->ops[k + 1])->kind ==
-											   SR_OP_WAIT ?
-								OUT_OF_TURN :
-								0);
+			if (sr_op_rests(&p->ops[k]))
+				waits[p->ops[k].arg] = (uint32_t)k | (free_of_turn(&p->ops[k + 1]) ? OUT_OF_TURN : 0);
 		l->waits = waits;
 		waits += p->nwaits;
 		run->threads[i].loop = l++;
@@ -136,15 +133,10 @@ static bool released(const struct rthread *t, uint32_t wait)
 	return !(atomic_load(&t->words[wait]) & W_COUNT);
 }
 
-static _Atomic uint32_t *target_word(const struct rthread *t, const struct sr_op *wake)
-{
-	return &t->run->threads[wake->arg].words[wake->value];
-}
-
 /* Has the target of a wake come to its wait? If not, it will ring when it does. */
 static bool target_sleeps(const struct rthread *t, const struct sr_op *wake)
 {
-	_Atomic uint32_t *word = target_word(t, wake);
+	_Atomic uint32_t *word = &t->run->threads[wake->arg].words[wake->value];
 	uint32_t v = atomic_load(word);
 
 	while (!(v & W_ARRIVED) && v & W_COUNT)
@@ -180,7 +172,7 @@ static const struct sr_op *do_step(struct rthread *t, const struct sr_op *op)
 {
 	bool work = true;
 
-	for (; work && !ends_piece(op); op++) {
+	for (; work && !sr_op_ends_piece(op); op++) {
 		rpl_at(t, op);
 		work = op->kind == SR_OP_RUN || op->kind == SR_OP_NOP;
 		if (op->kind == SR_OP_WAKE) {
@@ -193,17 +185,23 @@ static const struct sr_op *do_step(struct rthread *t, const struct sr_op *op)
 	return op;
 }
 
+/* May the program go on in its turn while what begins at op is put aside? */
+static bool can_hold(const struct rloop *l, const struct sr_op *op)
+{
+	return l->nheld < HELD && movable(op);
+}
+
 /* Goes on from op; in_turn: it is the program's own course that has come there. What leads to an answer is put aside
  * where there is nothing to be answered yet. */
 static void do_piece(struct rthread *t, const struct sr_op *op, bool in_turn)
 {
 	struct rloop *l = t->loop;
 
-	while (!ends_piece(op)) {
+	while (!sr_op_ends_piece(op)) {
 		const struct sr_op *wake = answer_after(op);
 
 		if (wake && !target_sleeps(t, wake)) {
-			if (in_turn && (l->nheld == HELD || !movable(op)))
+			if (in_turn && !can_hold(l, op))
 				break; /* it goes on there when it can */
 			if (l->nheld < HELD) {
 				t->counts.order_waits++;
@@ -288,11 +286,11 @@ static bool do_main(struct rthread *t, bool force)
 
 	if (op->kind == SR_OP_END)
 		return false;
-	if (!ends_piece(op)) { /* within a piece */
+	if (!sr_op_ends_piece(op)) { /* within a piece */
 		const struct sr_op *wake = answer_after(op);
 
 		force |= is_late(l->stuck_since);
-		if (wake && !force && !target_sleeps(t, wake) && (l->nheld == HELD || !movable(op))) {
+		if (wake && !force && !target_sleeps(t, wake) && !can_hold(l, op)) {
 			t->counts.order_waits += !l->stuck_since;
 			l->stuck_since = l->stuck_since ? l->stuck_since : mono_ns();
 			return false;

@@ -309,7 +309,7 @@ static int next_recorded_cpu(const struct rthread *t)
 {
 	const struct sr_op *op = &t->p->ops[__atomic_load_n(&t->pc, __ATOMIC_RELAXED)];
 
-	return op->kind == SR_OP_WAIT || op->kind == SR_OP_SLEEP ? op->cpu : t->p->first_cpu;
+	return sr_op_rests(op) ? op->cpu : t->p->first_cpu;
 }
 
 void rpl_place_fork(struct rthread *parent, struct rthread *child, bool thread)
@@ -401,7 +401,7 @@ void rpl_place_wake(struct rthread *waker, struct rthread *t, uint64_t from_ns)
 	place.this_cpu = waker->cpu;
 	/* The recording shows whether the waker slept next: that is what sync meant. */
 	next = &waker->p->ops[waker->pc + 1];
-	place.sync = next->kind == SR_OP_WAIT || next->kind == SR_OP_SLEEP;
+	place.sync = sr_op_rests(next);
 	place_woken(run, waker, t, &place, from_ns);
 }
 

@@ -3,11 +3,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <sched.h>
-#include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "replay/engine_internal.h"
 
@@ -141,7 +137,7 @@ static void spin_for(struct rthread *t, struct rthread *target, _Atomic uint32_t
  * (for the time that a wake-up there takes; it counts as the burst's own), and only then sleeps, which is a switch the
  * recording did not have.
  */
-void rpl_keep_order(struct rthread *t, const struct sr_op *op)
+static void keep_order(struct rthread *t, const struct sr_op *op)
 {
 	struct rthread *target = &t->run->threads[op->arg];
 	_Atomic uint32_t *word;
@@ -313,7 +309,7 @@ static void run_program(struct rthread *t)
 		case SR_OP_WAKE:
 			t->counts.wakes++;
 			if (keeps_order(t, op))
-				rpl_keep_order(t, op);
+				keep_order(t, op);
 			rpl_release_wait(t, op->arg, op->value);
 			break;
 		case SR_OP_WAIT:
@@ -349,7 +345,7 @@ void *rpl_thread_main(void *arg)
 			rpl_futex_wait(run, &run->gate, 0, BIT_OWNER, 0);
 		rpl_log(t, LOG_BIND, run->start_ns, t->index, 0);
 		/* Who was asleep at the start goes to that wait at once; the others begin together. */
-		if (t->p->ops->kind != SR_OP_WAIT && t->p->ops->kind != SR_OP_SLEEP)
+		if (!sr_op_rests(t->p->ops))
 			while (mono_ns() < run->start_ns && !atomic_load(&run->stopping))
 				rpl_futex_wait(run, &run->gate, 1, BIT_OWNER, run->start_ns);
 		t->base_cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);

@@ -147,7 +147,7 @@ static int double_cmp(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
-static double median(double *v, size_t n)
+double rpl_median(double *v, size_t n)
 {
 	qsort(v, n, sizeof(*v), double_cmp);
 	return v[n / 2];
@@ -167,7 +167,7 @@ static double loop_rate(void)
 		ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - from;
 		rate[i] = 400000.0 / (ns ? ns : 1);
 	}
-	return median(rate, 25);
+	return rpl_median(rate, 25);
 }
 
 /* A call that goes as far as to the queue and finds another value. As long again until the sleeper has left its CPU. */
@@ -183,21 +183,13 @@ static uint64_t queue_time(const struct rpl_run *run)
 		rpl_futex_wait(run, &word, 1, BIT_OWNER, 0);
 		ns[i] = (double)(mono_ns() - from);
 	}
-	return 2 * (uint64_t)median(ns, 200);
+	return 2 * (uint64_t)rpl_median(ns, 200);
 }
 
 void rpl_calibrate(struct rpl_run *run)
 {
 	struct rpl_costs *costs = &run->costs;
-	double read[200];
-	size_t i;
 
-	for (i = 0; i < 200; i++) {
-		uint64_t a = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-
-		read[i] = clock_ns(CLOCK_THREAD_CPUTIME_ID) - a;
-	}
-	costs->cputime_read_ns = median(read, 200);
 	costs->loops_per_ns = loop_rate();
 	costs->queue_ns = queue_time(run);
 	sr_wake_cost_measure(&costs->wake, &run->old_mask, "schedrec-cost");
