@@ -14,50 +14,20 @@
 
 #include <cmocka.h>
 
-#include "replay/engine.h"
-
-#define MS 1000000ull
-#define NONE UINT32_MAX
+#include "tests/unit/engine_model.h"
 
 static struct sr_machine *machine;
-
-static struct sr_program *add_task(struct sr_model *m, uint32_t parent)
-{
-	struct sr_program *p;
-
-	m->tasks = realloc(m->tasks, (m->ntasks + 1) * sizeof(*m->tasks));
-	p = &m->tasks[m->ntasks++];
-	memset(p, 0, sizeof(*p));
-	p->parent = parent;
-	p->tid = 100 + (int)m->ntasks;
-	p->first_cpu = -1;
-	strcpy(p->comm, "engine-test");
-	m->max_alive++;
-	return p;
-}
 
 static void op(struct sr_model *m, uint32_t task, enum sr_op_kind kind, uint32_t arg, uint64_t value)
 {
 	struct sr_program *p = &m->tasks[task];
+	struct sr_op *added = add_op(m, task, kind, arg, value);
 
-	p->ops = realloc(p->ops, (p->nops + 1) * sizeof(*p->ops));
-	p->ops[p->nops++] = (struct sr_op){ .kind = kind, .arg = arg, .value = value };
-	if (kind == SR_OP_RUN)
-		m->run_ns += value;
-	if (kind != SR_OP_WAIT && kind != SR_OP_SLEEP)
+	if (!sr_op_rests(added))
 		return;
-	p->ops[p->nops - 1].arg = p->nwaits;
+	added->arg = p->nwaits;
 	p->waits = realloc(p->waits, (p->nwaits + 1) * sizeof(*p->waits));
 	p->waits[p->nwaits++] = (struct sr_wait){ .needs = kind == SR_OP_WAIT, .watch_task = NONE };
-}
-
-static void free_model(struct sr_model *m)
-{
-	for (size_t i = 0; i < m->ntasks; i++) {
-		free(m->tasks[i].ops);
-		free(m->tasks[i].waits);
-	}
-	free(m->tasks);
 }
 
 /* Runs the model; the counts, and the elapsed ns. */
@@ -328,48 +298,6 @@ static void a_policy_decides_every_wake_and_its_decisions_are_logged(void **stat
 	rpl_free(run);
 	free_model(&m);
 }
-
-/* Queues of its own, by the calls that the engine makes. */
-static struct {
-	bool queued[64];
-	unsigned wrong, left;
-} seen;
-
-static void see_enqueue(struct rpl_engine *e, void *policy, unsigned cpu, int task)
-{
-	seen.wrong += seen.queued[task];
-	seen.queued[task] = true;
-}
-
-static void see_dequeue(struct rpl_engine *e, void *policy, unsigned cpu, int task)
-{
-	seen.wrong += !seen.queued[task];
-	seen.queued[task] = false;
-}
-
-/* The two of a pair apart, where there are two CPUs. */
-static int place_apart(struct rpl_engine *e, void *policy, const struct rpl_place *p)
-{
-	int cpu = p->task % (int)e->ncpus;
-
-	return e->machine->v[cpu].online ? cpu : -1;
-}
-
-static void see_end(struct rpl_engine *e, void *policy)
-{
-	for (int i = 0; i < 64; i++)
-		seen.left += seen.queued[i];
-}
-
-static const struct rpl_policy observer = {
-	.version = RPL_POLICY_VERSION,
-	.name = "observer",
-	.pins = true,
-	.fini = see_end,
-	.place = place_apart,
-	.enqueue = see_enqueue,
-	.dequeue = see_dequeue,
-};
 
 static void every_task_is_queued_once_and_ends_on_no_queue(void **state)
 {

@@ -2,39 +2,11 @@
 /* Tasks that wait for any of several (replay/loop.c), on models written by hand. */
 #include "tests/unit/trace_builder.h"
 
-#include "replay/engine.h"
+#include "tests/unit/engine_model.h"
 
-#define MS 1000000ull
 #define US 1000ull
-#define NONE UINT32_MAX
 
 static struct sr_machine *machine;
-
-static struct sr_program *add_task(struct sr_model *m)
-{
-	struct sr_program *p;
-
-	m->tasks = realloc(m->tasks, (m->ntasks + 1) * sizeof(*m->tasks));
-	p = &m->tasks[m->ntasks++];
-	memset(p, 0, sizeof(*p));
-	p->parent = NONE;
-	p->tid = 100 + (int)m->ntasks;
-	p->first_cpu = -1;
-	strcpy(p->comm, "loop-test");
-	m->max_alive++;
-	return p;
-}
-
-static struct sr_op *op(struct sr_model *m, uint32_t task, enum sr_op_kind kind, uint32_t arg, uint64_t value)
-{
-	struct sr_program *p = &m->tasks[task];
-
-	p->ops = realloc(p->ops, (p->nops + 1) * sizeof(*p->ops));
-	p->ops[p->nops] = (struct sr_op){ .kind = kind, .arg = arg, .value = value };
-	if (kind == SR_OP_RUN)
-		m->run_ns += value;
-	return &p->ops[p->nops++];
-}
 
 /* The task's next wait, to be ended by waker (NONE: by the clock, after ns); its number. */
 static uint32_t wait_for(struct sr_model *m, uint32_t task, uint32_t waker, uint64_t ns)
@@ -42,7 +14,7 @@ static uint32_t wait_for(struct sr_model *m, uint32_t task, uint32_t waker, uint
 	struct sr_program *p = &m->tasks[task];
 	bool clock = waker == NONE;
 
-	op(m, task, clock ? SR_OP_SLEEP : SR_OP_WAIT, (uint32_t)p->nwaits, ns);
+	add_op(m, task, clock ? SR_OP_SLEEP : SR_OP_WAIT, (uint32_t)p->nwaits, ns);
 	p->waits = realloc(p->waits, (p->nwaits + 1) * sizeof(*p->waits));
 	p->waits[p->nwaits] =
 		(struct sr_wait){ .needs = !clock, .watch_task = NONE, .waker = waker, .wake_ns = clock ? ns : 0 };
@@ -52,13 +24,14 @@ static uint32_t wait_for(struct sr_model *m, uint32_t task, uint32_t waker, uint
 /* waker wakes task's wait; answers: only once it has come there. */
 static void wake(struct sr_model *m, uint32_t waker, uint32_t task, uint32_t wait, bool answers)
 {
-	op(m, waker, SR_OP_WAKE, task, wait)->flags = answers ? SR_ORDER_CONCURRENT | SR_WAKE_ANSWERS : SR_ORDER_NONE;
+	add_op(m, waker, SR_OP_WAKE, task, wait)->flags = answers ? SR_ORDER_CONCURRENT | SR_WAKE_ANSWERS :
+								    SR_ORDER_NONE;
 }
 
 static void end_all(struct sr_model *m)
 {
 	for (uint32_t i = 0; i < m->ntasks; i++)
-		op(m, i, SR_OP_END, 0, 0);
+		add_op(m, i, SR_OP_END, 0, 0);
 }
 
 static uint64_t count_ops(const struct sr_model *m, enum sr_op_kind kind)
@@ -69,15 +42,6 @@ static uint64_t count_ops(const struct sr_model *m, enum sr_op_kind kind)
 		for (size_t k = 0; k < m->tasks[i].nops; k++)
 			n += m->tasks[i].ops[k].kind == kind;
 	return n;
-}
-
-static void free_model(struct sr_model *m)
-{
-	for (size_t i = 0; i < m->ntasks; i++) {
-		free(m->tasks[i].ops);
-		free(m->tasks[i].waits);
-	}
-	free(m->tasks);
 }
 
 /* Runs the model, causal and self-recorded; the counts, the elapsed ns, and how often task `of` blocked. */
@@ -136,7 +100,7 @@ static struct rpl_counts run_whole(const struct sr_model *m, struct rpl_config c
 static void one_late_of_two(struct sr_model *m)
 {
 	for (int i = 0; i < 5; i++)
-		add_task(m);
+		add_task(m, NONE);
 	m->tasks[0].any = true;
 	wait_for(m, 1, NONE, 150 * MS);
 	for (uint32_t k = 0; k < 4; k++)
@@ -174,7 +138,7 @@ static void an_answer_is_held_until_its_target_waits(void **state)
 	uint64_t ns;
 
 	for (int i = 0; i < 3; i++)
-		add_task(&m);
+		add_task(&m, NONE);
 	m.tasks[0].any = true;
 	wake(&m, 1, 0, wait_for(&m, 0, 1, 0), false);
 	wait_for(&m, 1, NONE, 50 * MS);
@@ -200,13 +164,13 @@ static void an_answer_is_held_for_a_second_at_most(void **state)
 	uint64_t ns;
 
 	for (uint32_t i = 0; i < 6; i += 2) {
-		add_task(&m)->any = true;
-		add_task(&m);
+		add_task(&m, NONE)->any = true;
+		add_task(&m, NONE);
 		wake(&m, i + 1, i, wait_for(&m, i, i + 1, 0), false);
 		wait_for(&m, i + 1, NONE, 1600 * MS);
 		wake(&m, i, i + 1, wait_for(&m, i + 1, i, 0), true);
 		if (i == 2)
-			op(&m, i, SR_OP_NAME, 0, 0);
+			add_op(&m, i, SR_OP_NAME, 0, 0);
 		else if (i == 4)
 			wait_for(&m, i, NONE, 1580 * MS);
 	}
@@ -227,7 +191,7 @@ static void nobody_spins_for_a_loop_that_sleeps(void **state)
 	uint64_t ns;
 
 	for (int i = 0; i < 3; i++)
-		add_task(&m);
+		add_task(&m, NONE);
 	m.tasks[0].any = true;
 	wait_for(&m, 1, NONE, 60 * MS);
 	wake(&m, 1, 0, wait_for(&m, 0, 1, 0), false);
@@ -248,7 +212,7 @@ static void a_stop_ends_a_loop_at_once(void **state)
 	uint64_t ns;
 
 	for (int i = 0; i < 2; i++)
-		add_task(&m);
+		add_task(&m, NONE);
 	m.tasks[0].any = true;
 	wait_for(&m, 1, NONE, 3600000 * MS);
 	wake(&m, 1, 0, wait_for(&m, 0, 1, 0), false);
@@ -266,7 +230,7 @@ static void a_sleeping_loop_sleeps_through_what_it_cannot_use(void **state)
 	uint64_t ns;
 
 	for (int i = 0; i < 2; i++)
-		add_task(&m);
+		add_task(&m, NONE);
 	m.tasks[1].source = 1;
 	m.tasks[0].any = true;
 	wait_for(&m, 0, NONE, 40 * MS);
@@ -349,39 +313,6 @@ static struct sr_model *random_model(uint64_t seed, unsigned n, bool star)
 	return m;
 }
 
-/* Queues of its own, by the calls that the engine makes. */
-static struct {
-	bool queued[4 * TASKS];
-	unsigned wrong, left;
-} seen;
-
-static void see_enqueue(struct rpl_engine *e, void *policy, unsigned cpu, int task)
-{
-	seen.wrong += seen.queued[task];
-	seen.queued[task] = true;
-}
-
-static void see_dequeue(struct rpl_engine *e, void *policy, unsigned cpu, int task)
-{
-	seen.wrong += !seen.queued[task];
-	seen.queued[task] = false;
-}
-
-static int place_apart(struct rpl_engine *e, void *policy, const struct rpl_place *p)
-{
-	int cpu = p->task % (int)e->ncpus;
-
-	return e->machine->v[cpu].online ? cpu : -1;
-}
-
-static void see_end(struct rpl_engine *e, void *policy)
-{
-	for (size_t i = 0; i < sizeof(seen.queued) / sizeof(*seen.queued); i++)
-		seen.left += seen.queued[i];
-	for (unsigned i = 0; i < e->ncpus; i++)
-		seen.left += e->nr_running(e, i);
-}
-
 static void run_random(const struct rpl_policy *policy, unsigned seeds)
 {
 	uint64_t ns, answers = 0, any = 0, moved = 0;
@@ -409,14 +340,6 @@ static void random_recordings_run_whole_in_the_order_of_their_causes(void **stat
 
 static void random_recordings_run_whole_under_policies(void **state)
 {
-	static const struct rpl_policy observer = { .version = RPL_POLICY_VERSION,
-						    .name = "observer",
-						    .pins = true,
-						    .fini = see_end,
-						    .place = place_apart,
-						    .enqueue = see_enqueue,
-						    .dequeue = see_dequeue };
-
 	memset(&seen, 0, sizeof(seen));
 	run_random(&observer, 16);
 	assert_int_equal(seen.wrong, 0);

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* For the tests of the live engine: models written by hand, and a policy that checks the engine's calls. */
+#ifndef SCHEDREC_TESTS_ENGINE_MODEL_H
+#define SCHEDREC_TESTS_ENGINE_MODEL_H
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "replay/engine.h"
+
+#define MS 1000000ull
+#define NONE UINT32_MAX
+
+static inline struct sr_program *add_task(struct sr_model *m, uint32_t parent)
+{
+	struct sr_program *p;
+
+	m->tasks = realloc(m->tasks, (m->ntasks + 1) * sizeof(*m->tasks));
+	p = &m->tasks[m->ntasks++];
+	memset(p, 0, sizeof(*p));
+	p->parent = parent;
+	p->tid = 100 + (int)m->ntasks;
+	p->first_cpu = -1;
+	strcpy(p->comm, "engine-test");
+	m->max_alive++;
+	return p;
+}
+
+/* An op of its own; waits are the caller's. */
+static inline struct sr_op *add_op(struct sr_model *m, uint32_t task, enum sr_op_kind kind, uint32_t arg,
+				   uint64_t value)
+{
+	struct sr_program *p = &m->tasks[task];
+
+	p->ops = realloc(p->ops, (p->nops + 1) * sizeof(*p->ops));
+	p->ops[p->nops] = (struct sr_op){ .kind = kind, .arg = arg, .value = value };
+	if (kind == SR_OP_RUN)
+		m->run_ns += value;
+	return &p->ops[p->nops++];
+}
+
+static inline void free_model(struct sr_model *m)
+{
+	for (size_t i = 0; i < m->ntasks; i++) {
+		free(m->tasks[i].ops);
+		free(m->tasks[i].waits);
+	}
+	free(m->tasks);
+}
+
+/* Queues of its own, by the calls that the engine makes. */
+static struct {
+	bool queued[256];
+	unsigned wrong, left;
+} seen;
+
+static inline void see_enqueue(struct rpl_engine *e, void *policy, unsigned cpu, int task)
+{
+	seen.wrong += seen.queued[task];
+	seen.queued[task] = true;
+}
+
+static inline void see_dequeue(struct rpl_engine *e, void *policy, unsigned cpu, int task)
+{
+	seen.wrong += !seen.queued[task];
+	seen.queued[task] = false;
+}
+
+/* The two of a pair apart, where there are two CPUs. */
+static inline int place_apart(struct rpl_engine *e, void *policy, const struct rpl_place *p)
+{
+	int cpu = p->task % (int)e->ncpus;
+
+	return e->machine->v[cpu].online ? cpu : -1;
+}
+
+static inline void see_end(struct rpl_engine *e, void *policy)
+{
+	for (size_t i = 0; i < sizeof(seen.queued) / sizeof(*seen.queued); i++)
+		seen.left += seen.queued[i];
+	for (unsigned i = 0; i < e->ncpus; i++)
+		seen.left += e->nr_running(e, i);
+}
+
+static const struct rpl_policy observer = {
+	.version = RPL_POLICY_VERSION,
+	.name = "observer",
+	.pins = true,
+	.fini = see_end,
+	.place = place_apart,
+	.enqueue = see_enqueue,
+	.dequeue = see_dequeue,
+};
+
+#endif
