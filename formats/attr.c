@@ -57,18 +57,26 @@ uint32_t sr_attrs_mask(struct sr_attrs *a, const struct sr_cpumask *mask)
 	return (uint32_t)a->nmasks++;
 }
 
-uint32_t sr_attrs_group(struct sr_attrs *a, const struct sr_group *g)
+static bool same_group(const struct sr_group *x, const struct sr_group *y)
+{
+	return x->version == y->version && !strcmp(x->path, y->path);
+}
+
+static bool same_setting(const struct sr_group *x, const struct sr_group *y)
+{
+	return x->idle == y->idle && x->weight == y->weight && x->quota_us == y->quota_us &&
+	       x->period_us == y->period_us;
+}
+
+static uint32_t find_group(struct sr_attrs *a, const struct sr_group *g, bool as_set)
 {
 	struct sr_group *to;
 	char *path;
 	size_t i;
 
-	for (i = 0; i < a->ngroups; i++) {
-		const struct sr_group *have = &a->groups[i];
-
-		if (have->version == g->version && !strcmp(have->path, g->path))
+	for (i = 0; i < a->ngroups; i++)
+		if (same_group(&a->groups[i], g) && (!as_set || same_setting(&a->groups[i], g)))
 			return (uint32_t)i;
-	}
 	path = strndup(g->path, MAX_PATH);
 	to = path ? room(&a->groups, a->ngroups, &a->groups_cap, sizeof(*to), MAX_GROUPS) : NULL;
 	if (!to) {
@@ -78,6 +86,16 @@ uint32_t sr_attrs_group(struct sr_attrs *a, const struct sr_group *g)
 	*to = *g;
 	to->path = path;
 	return (uint32_t)a->ngroups++;
+}
+
+uint32_t sr_attrs_group(struct sr_attrs *a, const struct sr_group *g)
+{
+	return find_group(a, g, false);
+}
+
+uint32_t sr_attrs_group_as_set(struct sr_attrs *a, const struct sr_group *g)
+{
+	return find_group(a, g, true);
 }
 
 static bool equal(const struct sr_attr *x, const struct sr_attr *y)

@@ -52,7 +52,9 @@ struct sr_attrs {
 void sr_attrs_release(struct sr_attrs *a);
 /* The index of an equal one, or of a new one; SR_ATTR_NONE: out of memory, or more than a file can hold. */
 uint32_t sr_attrs_mask(struct sr_attrs *a, const struct sr_cpumask *mask);
-uint32_t sr_attrs_group(struct sr_attrs *a, const struct sr_group *g); /* the path is copied */
+uint32_t sr_attrs_group(struct sr_attrs *a, const struct sr_group *g); /* equal: of this path; it is copied */
+/* Equal also in weight and limits: two of one path, of two recordings, are two where they differ. */
+uint32_t sr_attrs_group_as_set(struct sr_attrs *a, const struct sr_group *g);
 uint32_t sr_attrs_set(struct sr_attrs *a, const struct sr_attr *attr);
 int sr_attrs_add(struct sr_attrs *a, uint64_t time_ns, int32_t tid, uint32_t attr); /* -1 likewise; in order of time */
 

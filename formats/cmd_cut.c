@@ -160,9 +160,21 @@ static int put_meta(struct cut *c, struct sr_error *err)
 {
 	static const char *const of_all[] = { "cut.*", NULL };
 	/* What would not be true of a part: how it began and ended, and what was counted over all of it. */
-	static const char *const of_part[] = { "cut.*",      "start.mono_ns", "start.realtime_ns",   "duration_ns",
-					       "record.end", "record.cpu_ns", "record.late",         "replay.count.*",
-					       "merge.*",    "slice.*",       "record.drain_cpu_ns", "command.status",
+	static const char *const of_part[] = { "cut.*",
+					       "start.mono_ns",
+					       "start.realtime_ns",
+					       "duration_ns",
+					       "record.end",
+					       "record.cpu_ns",
+					       "record.late",
+					       "replay.count.*",
+					       "merge.*",
+					       "slice.*",
+					       "record.drain_cpu_ns",
+					       "command.status",
+					       "replay.foreign_cpu_share",
+					       "host.foreign_cpu_share",
+					       "host.stolen_cpu_share",
 					       NULL };
 	char sha256[SR_SHA256_TEXT];
 

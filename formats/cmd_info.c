@@ -55,7 +55,7 @@ struct facts {
 static int read_events(struct facts *f, struct sr_error *err)
 {
 	const char *scope = srz_get_meta(f->r, "scope");
-	struct sr_repair *repair = sr_repair_new(scope && strcmp(scope, "system") != 0, err);
+	struct sr_repair *repair = sr_repair_new(scope && strcmp(scope, "system") != 0, srz_get_tasks(f->r), err);
 	struct sr_task_table tasks = { 0 };
 	struct sr_event ev, out[5];
 	int ret = -1, n;
@@ -213,6 +213,9 @@ static void print_origin(const struct facts *f)
 	print_meta(f, "ended by", "record.end");
 	print_meta(f, "policy", "replay.policy");
 	print_meta(f, "source", "replay.source_name");
+	print_meta(f, "imported", "import.format");
+	print_meta(f, "from", "import.source_name");
+	print_meta(f, "missing", "import.missing");
 }
 
 static void print_events(const struct facts *f)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analyze/cmd_merge_db.h"
 #include "formats/copy.h"
 #include "formats/snapshot.h"
 #include "formats/srz.h"
@@ -15,8 +16,9 @@ struct merge_options {
 };
 
 static const struct sr_option options[] = {
-	{ "output", 'o', SR_OPT_STRING, offsetof(struct merge_options, output), "OUT.srz", 0, 0, NULL, NULL,
-	  "the file to write; one that exists is replaced when the new one is complete" },
+	{ "output", 'o', SR_OPT_STRING, offsetof(struct merge_options, output), "OUT", 0, 0, NULL, NULL,
+	  "the file to write: a recording that exists is replaced when the new one is complete; to a database that "
+	  "exists runs are added" },
 	{ "json", 'j', SR_OPT_FLAG, offsetof(struct merge_options, json), NULL, 0, 0, NULL, NULL,
 	  "say what was written as JSON; times in ns" },
 	{ "quiet", 'q', SR_OPT_FLAG, offsetof(struct merge_options, quiet), NULL, 0, 0, NULL, NULL,
@@ -24,10 +26,15 @@ static const struct sr_option options[] = {
 	{ 0 }
 };
 
-static const char *const examples[] = { "schedrec merge night-*.srz -o night.srz",
-					"the numbered slices of one recording as one file",
-					"schedrec merge a.srz b.srz -o both.srz",
-					"two parts that were cut from one recording", NULL };
+static const char *const examples[] = {
+	"schedrec merge night-*.srz -o night.srz",
+	"the numbered slices of one recording as one file",
+	"schedrec merge a.srz b.srz -o both.srz",
+	"two parts that were cut from one recording",
+	"schedrec merge tuesday.db wednesday.db -o all.db",
+	"the runs of two databases in one; those that it has already are not added again",
+	NULL
+};
 
 /* The clocks of one boot may drift apart by this much (NTP, and time spent suspended). */
 #define BOOT_TOLERANCE_NS (60ull * 1000000000)
@@ -447,6 +454,10 @@ static int run(const void *options_, int nargs, char **args, struct sr_error *er
 	struct merge m = { .o = options_, .n = (size_t)nargs };
 	int ret = -1;
 
+	ret = cmd_merge_databases(args, m.n, m.o->output, m.o->json, m.o->quiet, err);
+	if (ret != CMD_NO_DATABASES)
+		return ret;
+	ret = -1;
 	if (nargs < 2)
 		return sr_fail(err, SR_USAGE, "give the recordings to join, two or more");
 	if (!m.o->output)
@@ -470,8 +481,8 @@ static int run(const void *options_, int nargs, char **args, struct sr_error *er
 
 const struct cmd cmd_merge = {
 	.name = "merge",
-	.summary = "join consecutive recordings of one machine into one",
-	.operands = "FILE FILE... -o OUT.srz",
+	.summary = "join consecutive recordings of one machine into one, or databases of runs",
+	.operands = "FILE... -o OUT",
 	.description =
 		"For the numbered slices of a long recording, and for parts made by cut. The files may be named in any "
 		"order; by their own word they come from one machine, one boot and one kind of recording, and follow "
@@ -481,7 +492,11 @@ const struct cmd cmd_merge = {
 		"had "
 		"been recorded at once. Where there is a gap, events of unknown number are told as lost on each "
 		"CPU.\n\n"
-		"To run the loads of several recordings at once is another matter, which merge does not do.",
+		"To run the loads of several recordings at once is another matter, which merge does not do.\n\n"
+		"Databases of runs, which are known by their content, are added to the database OUT, made where there "
+		"is none, all of one file or nothing. Each run has an identity of its own: one that OUT has already is "
+		"not added again, so that merging twice, or databases that share runs, adds nothing twice. The files "
+		"named stay as they are; older versions are understood.",
 	.examples = examples,
 	.options = options,
 	.options_size = sizeof(struct merge_options),

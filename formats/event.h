@@ -60,6 +60,8 @@ enum {
 	SR_EV_SOFTIRQ = 2, /* in soft interrupt context */
 	SR_EV_NMI = 4,
 	SR_EV_REPAIRED = 8, /* never in a file: put in by sr_repair (timeline.h) for one that was missing */
+	SR_EV_TIMED = 16,   /* never in a file: of a repaired switch whose time is known */
+	SR_EV_MOVED = 32,   /* never in a file: of a switch of a replay's thread that is moved (timeline.h) */
 	SR_EV_FILE_FLAGS = 7
 };
 #define SR_IDLE_LEFT UINT32_MAX

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "formats/model.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,7 +59,8 @@ static int add_starts(struct build *b)
 
 static uint8_t fork_flags(uint64_t clone_flags)
 {
-	return (clone_flags & 0x100 ? SR_FORK_VM : 0) | (clone_flags & 0x10000 ? SR_FORK_THREAD : 0);
+	return (clone_flags & CLONE_VM ? SR_FORK_VM : 0) | (clone_flags & CLONE_VFORK ? SR_FORK_VFORK : 0) |
+	       (clone_flags & CLONE_THREAD ? SR_FORK_THREAD : 0);
 }
 
 static int finish(struct build *b)
@@ -70,21 +72,11 @@ static int finish(struct build *b)
 		struct build_task *t = &b->bt[i];
 		struct sr_program *p = &m->tasks[i];
 
-		sr_build_drop_early(b, t);
+		if (!p->tgid) /* its clone told later than its fork */
+			p->tgid = b->table.v[p->source].tgid;
 		if (t->fork_op != SIZE_MAX)
 			m->tasks[p->parent].ops[t->fork_op].flags = fork_flags(b->table.v[p->source].clone_flags);
-		if (t->state == DEAD)
-			continue;
-		if (t->state == BLOCKED) {
-			p->nops = t->wait_op;
-			p->nwaits--;
-			m->counts.sleeps_open++;
-		} else if (t->state == RUNNING && sr_build_run(b, i, m->end_ns) < 0) {
-			return -1;
-		} else if (sr_build_run(b, i, 0) < 0) {
-			return -1;
-		}
-		if (sr_build_op(b, p, (struct sr_op){ .kind = SR_OP_END }) < 0)
+		if (sr_build_end(b, (uint32_t)i, m->end_ns, 0) < 0)
 			return -1;
 	}
 	return 0;
@@ -107,7 +99,7 @@ static int copy_starts(struct sr_task_starts *to, const struct sr_task_starts *f
  * as build_all, so that the tables' indices agree. */
 static int name_all(struct build *b)
 {
-	struct sr_repair *repair = sr_repair_new(!b->whole_system, b->err);
+	struct sr_repair *repair = sr_repair_new(!b->whole_system, &b->m->starts, b->err);
 	struct sr_event ev, out[5];
 	int got = -1, n, i;
 
@@ -130,6 +122,19 @@ out:
 	return got;
 }
 
+/* Feeds the table of tasks. Where a tid is another task's from here on, though no exit was seen, the one before is gone. */
+static int feed(struct build *b, const struct sr_event *ev)
+{
+	int32_t tid = sr_build_new_owner(ev);
+	uint32_t before = tid ? sr_tidmap_get(&b->table.map, tid) : 0;
+
+	if (sr_task_table_feed(&b->table, ev, srz_name_at, b->r, b->err) < 0)
+		return -1;
+	if (!before || before == sr_tidmap_get(&b->table.map, tid) || ev->time_ns > b->to)
+		return 0;
+	return sr_build_gone(b, before, ev->time_ns);
+}
+
 static int build_all(struct build *b)
 {
 	struct sr_event ev, out[5];
@@ -145,12 +150,14 @@ static int build_all(struct build *b)
 		if (n < 0)
 			return -1;
 		for (i = 0; i < n; i++) {
-			if (sr_task_table_feed(&b->table, &out[i], srz_name_at, b->r, b->err) < 0)
+			if (feed(b, &out[i]) < 0 || sr_build_places_feed(b, &out[i]) < 0)
 				return -1;
 			if (out[i].time_ns < b->from)
 				continue;
-			if (out[i].time_ns > b->to)
+			if (out[i].time_ns > b->to) { /* who runs at the window's end has run until then */
+				b->m->end_ns = begun ? b->to : b->m->end_ns;
 				return 0;
+			}
 			if (!begun) {
 				begun = true;
 				if (add_starts(b) < 0)
@@ -169,6 +176,7 @@ struct sr_model *sr_model_build(struct srz_reader *r, const struct sr_model_opti
 	const struct srz_info *info = srz_get_info(r);
 	const char *scope = srz_get_meta(r, "scope");
 	struct build b = { .o = o, .r = r, .err = err };
+	struct sr_idle_delays idle;
 	size_t i;
 	int ok = -1;
 
@@ -183,12 +191,14 @@ struct sr_model *sr_model_build(struct srz_reader *r, const struct sr_model_opti
 	b.to = o->to_ns ? info->first_ns + o->to_ns : UINT64_MAX;
 	b.m->start_ns = b.m->end_ns = b.from;
 	b.m->cpus = info->cpus;
-	b.repair = sr_repair_new(!b.whole_system, err);
-	if (!b.repair || copy_starts(&b.m->starts, srz_get_tasks(r), err) < 0 ||
-	    sr_attrs_get(r, &b.m->attrs, err) < 0 || sr_task_table_init(&b.table, &b.m->starts, err) < 0)
+	b.repair = sr_repair_new(!b.whole_system, srz_get_tasks(r), err);
+	if (!b.repair || sr_idle_delays_read(r, !b.whole_system, &idle, err) < 0 ||
+	    copy_starts(&b.m->starts, srz_get_tasks(r), err) < 0 || sr_attrs_get(r, &b.m->attrs, err) < 0 ||
+	    sr_task_table_init(&b.table, &b.m->starts, err) < 0 || sr_build_places_start(&b) < 0)
 		goto out;
+	sr_repair_expect(b.repair, &idle);
 	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): b.m is freed below, or returned. */
-	if ((o->tasks && name_all(&b) < 0) || build_all(&b) < 0 || finish(&b) < 0)
+	if ((o->tasks && name_all(&b) < 0) || build_all(&b) < 0 || finish(&b) < 0 || sr_build_sessions_count(&b) < 0)
 		goto out;
 	sr_model_judge_softirq(b.m, b.soft, b.nsoft);
 	b.m->counts.repaired = sr_repair_count(b.repair);
@@ -211,6 +221,8 @@ out:
 	sr_task_table_release(&b.named);
 	free(b.bt);
 	free(b.of_task);
+	free(b.session_of_set);
+	free(b.place);
 	free(b.soft);
 	if (ok < 0) {
 		sr_model_free(b.m);
@@ -237,6 +249,7 @@ void sr_model_free(struct sr_model *m)
 	for (i = 0; i < m->njoined; i++)
 		sr_task_starts_release(&m->joined[i]);
 	free(m->joined);
+	free(m->session_nice);
 	sr_attrs_release(&m->attrs);
 	free(m);
 }

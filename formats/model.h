@@ -30,8 +30,22 @@
  *
  * A task waits for any (sr_program.any) when it has 16 waits or more and no other task ends nine tenths of them.
  *
+ * Messages that left no event are put in (model_dialogue.c) between a client and its server, where each wakes the other 8
+ * times or more, the server ends a third of the client's waits or more (two thirds of those of a loop), and a third of those or more follow a wake of the
+ * server by the client: between two waits of the client for the server without a wake of it there was one, and between two
+ * such wakes without a wait, more than twice the usual time from wake to wait apart, an answer that came in time.
+ * Engines heed them with the causal order only.
+ *
+ * A wait is one for a lock (SR_WAIT_LOCK) where a thread of the same process had just woken its task, the task did nothing
+ * but run for 20 us at most and slept again, and the waker did nothing but run for 100 us at most before it woke it again:
+ * the first wake came before the waker let go of what the task needed then. Where 8 or more wakes of a pair, and a quarter
+ * of them, go on like this, the others get a hidden wait of that kind: there the task came when the lock was free.
+ *
  * It is an event loop (sr_program.loop) when it also answers at least half of them by waking the task that had woken it
  * before it sleeps again, and has two such partners at least.
+ *
+ * Sessions are those that the scheduler tells apart: each has an autogroup, which counts for tasks of the root control
+ * group. That in which the recorder started the command is no other one here either, but the replay's own (0).
  *
  * sr_model_check plays the model untimed; what could not be matched becomes timed and is counted, so that a
  * model that was built always runs to its end.
@@ -50,17 +64,19 @@
 
 enum sr_op_kind {
 	SR_OP_NOP = 0,
-	SR_OP_RUN,   /* value: ns of CPU time, on recorded cpu `cpu` */
-	SR_OP_WAKE,  /* arg: task, value: its wait's number; flags: enum sr_order */
-	SR_OP_WAIT,  /* arg: number of the wait; value: recorded ns from block to wake; cpu: where it ran next;
+	SR_OP_RUN,     /* value: ns of CPU time, on recorded cpu `cpu` */
+	SR_OP_WAKE,    /* arg: task, value: its wait's number; flags: enum sr_order */
+	SR_OP_WAIT,    /* arg: number of the wait; value: recorded ns from block to wake; cpu: where it ran next;
 	              * flags: SR_WAIT_REMOTE */
-	SR_OP_SLEEP, /* the same, ended by the clock; flags: enum sr_sleep */
-	SR_OP_FORK,  /* arg: task (its program starts); flags: SR_FORK_* */
-	SR_OP_EXEC,  /* the comm that comes with it is a NAME */
-	SR_OP_NAME,  /* arg: index into names: the new comm */
-	SR_OP_NICE,  /* arg: nice + 20 */
-	SR_OP_CLASS, /* flags: policy of sched(7); arg: rt_prio of FIFO and RR, of normal ones nice + 20 */
-	SR_OP_MASK,  /* arg: index into attrs.masks: the CPUs it may use from here on */
+	SR_OP_SLEEP,   /* the same, ended by the clock; flags: enum sr_sleep */
+	SR_OP_FORK,    /* arg: task (its program starts); flags: SR_FORK_* */
+	SR_OP_EXEC,    /* the comm that comes with it is a NAME */
+	SR_OP_NAME,    /* arg: index into names: the new comm */
+	SR_OP_NICE,    /* arg: nice + 20 */
+	SR_OP_CLASS,   /* flags: policy of sched(7); arg: rt_prio of FIFO and RR, of normal ones nice + 20 */
+	SR_OP_MASK,    /* arg: index into attrs.masks: the CPUs it may use from here on */
+	SR_OP_SESSION, /* arg: the session that its process is in from here on (setsid) */
+	SR_OP_GROUP, /* arg: index into attrs.groups: the control group it is in from here on; SR_ATTR_NONE: the root */
 	SR_OP_END,   /* the program is over; flags bit 0: the task exited, else the recording ended first */
 };
 
@@ -68,10 +84,18 @@ enum sr_op_kind {
 enum {
 	SR_FORK_VM = 1,     /* it shares the parent's memory (CLONE_VM) */
 	SR_FORK_THREAD = 2, /* it is a thread of the parent's process (CLONE_THREAD) */
+	SR_FORK_VFORK = 4,  /* the parent sleeps until the child has exec'd or ended (CLONE_VFORK) */
 };
 
-/* sr_op.flags of a WAIT: the task was woken from another CPU and ran at once on one that had been idle. */
-#define SR_WAIT_REMOTE 1
+/* A woken task that runs later than this waited for its CPU: nobody interrupted that for it. */
+#define SR_WAKE_AT_ONCE_NS 150000u
+
+/* sr_op.flags of a WAIT */
+enum {
+	SR_WAIT_REMOTE = 1, /* the task was woken from another CPU and ran on one that had been idle, or at once */
+	SR_WAIT_HIDDEN = 2, /* the recording does not have it: the message had come before the task would have slept */
+	SR_WAIT_LOCK = 4,   /* for what its waker held: a task that waits for any waits here for this one only */
+};
 
 /* What ended a sleep in the recording. */
 enum sr_sleep {
@@ -94,7 +118,9 @@ enum sr_order {
 	SR_ORDER_PREEMPTED = 3,  /* while the waker was preempted */
 	SR_ORDER_CONCURRENT = 4, /* while the waker was running: the target was on another cpu */
 	SR_ORDER_MASK = 7,
-	SR_WAKE_ANSWERS = 8, /* a flag beside it: what the target did before it slept, the waker must have learnt of */
+	/* Flags beside it: */
+	SR_WAKE_ANSWERS = 8, /* what the target did before it slept, the waker must have learnt of */
+	SR_WAKE_HIDDEN = 16, /* the recording does not have it; its wait is SR_WAIT_HIDDEN */
 };
 
 struct sr_op {
@@ -114,6 +140,25 @@ static inline bool sr_op_rests(const struct sr_op *op)
 static inline bool sr_op_ends_piece(const struct sr_op *op)
 {
 	return sr_op_rests(op) || op->kind == SR_OP_END;
+}
+
+/* Of a message that the recording does not have? */
+static inline bool sr_op_hidden(const struct sr_op *op)
+{
+	return (op->kind == SR_OP_WAIT && op->flags & SR_WAIT_HIDDEN) ||
+	       (op->kind == SR_OP_WAKE && op->flags & SR_WAKE_HIDDEN);
+}
+
+/* Did the task rest there when it was recorded? */
+static inline bool sr_op_rested(const struct sr_op *op)
+{
+	return sr_op_rests(op) && !sr_op_hidden(op);
+}
+
+/* The same of a task that waits for any: what it sleeps for within is part of it. */
+static inline bool sr_op_ends_unit(const struct sr_op *op)
+{
+	return sr_op_ends_piece(op) && !(op->kind == SR_OP_WAIT && op->flags & SR_WAIT_LOCK);
 }
 
 /* One wait or sleep of one task. Times are ns since sr_model.start_ns. */
@@ -140,7 +185,7 @@ struct sr_program {
 	uint64_t dl_runtime_ns, dl_deadline_ns, dl_period_ns; /* of DEADLINE; 0: not known */
 	uint64_t slice_ns;                                    /* asked for by a normal task; 0: the kernel's own */
 	uint32_t group;                   /* index into attrs.groups, SR_ATTR_NONE: none, or not known */
-	uint32_t session;                 /* number of its autogroup, 0: none, or not known */
+	uint32_t session;                 /* at its start, from 1; 0: the recorder's own, or not known */
 	int first_cpu;                    /* where it ran first, -1: never */
 	const struct sr_cpumask *allowed; /* NULL: everywhere, or not known */
 	struct sr_op *ops;
@@ -164,12 +209,16 @@ struct sr_model_counts {
 	uint64_t check_timed;     /* waits that sr_model_check made timed */
 	uint64_t order[5];        /* wakes by enum sr_order */
 	uint64_t order_answers;   /* of them with SR_WAKE_ANSWERS */
-	uint64_t loops, any;      /* tasks that are event loops; that wait for any */
+	uint64_t waits_lock;      /* with SR_WAIT_LOCK */
+	uint64_t hidden;          /* messages put in; hidden_dropped: of them, could never come */
+	uint64_t hidden_dropped;
+	uint64_t loops, any; /* tasks that are event loops; that wait for any */
 	uint64_t voluntary, preempted, repaired, lost;
 	uint64_t sleeps[SR_SLEEPS]; /* by enum sr_sleep, as the programs have them */
 	uint64_t timers_periodic;   /* periodic timers, anew after each pause */
 	uint64_t masks_unmapped;    /* tasks of which sr_model_map_cpus left no CPU */
 	uint64_t sleeps_open;       /* still asleep at the end */
+	uint64_t sessions;          /* that the scheduler told apart, the recorder's own too */
 };
 
 struct sr_model {
@@ -177,16 +226,20 @@ struct sr_model {
 	size_t ntasks, tasks_cap;
 	char **names;
 	size_t nnames, names_cap;
-	uint64_t start_ns, end_ns;     /* the window of the recording */
-	uint64_t run_ns;               /* all RUNs */
-	unsigned cpus;                 /* the recording's */
-	size_t max_alive;              /* most tasks alive at one time */
-	struct sr_attrs attrs;         /* owns masks too, and the groups that programs name */
+	uint64_t start_ns, end_ns; /* the window of the recording */
+	uint64_t run_ns;           /* all RUNs */
+	unsigned cpus;             /* the recording's */
+	size_t max_alive;          /* most tasks alive at one time */
+	struct sr_attrs attrs;     /* owns masks too, and the groups that programs name */
+	int8_t *session_nice;      /* nice value of the autogroup of session i + 1 */
+	size_t nsessions;
+	bool own_session;              /* some task is in none of them */
 	struct sr_task_starts starts;  /* owns the masks that programs point to */
 	struct sr_task_starts *joined; /* those of models joined to this one */
 	size_t njoined, joined_cap;
-	size_t parts;      /* models joined to this one */
-	uint32_t nsources; /* tasks of the recordings' tables */
+	size_t parts;         /* models joined to this one */
+	int32_t highest_tgid; /* with those; 0: not known yet */
+	uint32_t nsources;    /* tasks of the recordings' tables */
 	struct sr_model_counts counts;
 };
 
@@ -210,13 +263,18 @@ int sr_cpu_map_parse(struct sr_cpu_map *map, const char *text, struct sr_error *
  * of all; one of which no CPU is left is dropped, and counted. */
 void sr_model_map_cpus(struct sr_model *m, const struct sr_cpu_map *map);
 
+/* Which of attrs.groups the programs are in; used[ngroups]: the root group, or one that is not known. */
+void sr_model_used_groups(const struct sr_model *m, bool *used);
+
 /*
  * Puts the tasks of `from` beside those of `into`, to begin offset_ns later; `from` is gone then, also its memory (not when
  * it fails). source: what is added to its programs' source.
  */
-#define SR_MODEL_PARTS 500 /* models in one, at most */
+#define SR_MODEL_PARTS 5000 /* models in one, at most */
 int sr_model_join(struct sr_model *into, struct sr_model *from, uint64_t offset_ns, uint32_t source,
 		  struct sr_error *err);
+/* n of it beside each other, all but the first beginning at random within spread_ns. When it fails m can only be freed. */
+int sr_model_copies(struct sr_model *m, size_t n, uint64_t spread_ns, uint64_t seed, struct sr_error *err);
 /* The load so many times, each when all tasks of the one before have ended. When it fails m can only be freed. */
 int sr_model_loop(struct sr_model *m, size_t times, struct sr_error *err);
 void sr_model_free(struct sr_model *m); /* NULL is allowed */

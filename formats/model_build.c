@@ -95,6 +95,7 @@ int sr_build_task(struct build *b, int32_t tid, uint32_t *index)
 	struct sr_model *m = b->m;
 	const struct sr_task *task;
 	struct sr_program *p;
+	struct place place;
 	size_t k;
 
 	*index = UINT32_MAX;
@@ -118,6 +119,7 @@ int sr_build_task(struct build *b, int32_t tid, uint32_t *index)
 	if (sr_build_grow(&m->tasks, &m->tasks_cap, m->ntasks + 1, sizeof(*m->tasks), b->err) < 0 ||
 	    sr_build_grow(&b->bt, &b->bt_cap, m->ntasks + 1, sizeof(*b->bt), b->err) < 0)
 		return -1;
+	place = sr_build_place_of(b, k);
 	p = &m->tasks[m->ntasks];
 	memset(p, 0, sizeof(*p));
 	p->source = k;
@@ -125,16 +127,62 @@ int sr_build_task(struct build *b, int32_t tid, uint32_t *index)
 	p->tgid = task->tgid;
 	p->parent = UINT32_MAX;
 	p->first_cpu = -1;
-	p->group = SR_ATTR_NONE;
+	p->session = place.session;
+	p->group = place.group - 1;
 	memcpy(p->comm, task->comm, SR_COMM_LEN);
 	memset(&b->bt[m->ntasks], 0, sizeof(*b->bt));
 	b->bt[m->ntasks].wait_op = b->bt[m->ntasks].fork_op = SIZE_MAX;
 	b->bt[m->ntasks].prio = NO_PRIO;
 	b->bt[m->ntasks].rt = SR_SCHED_FIFO;
+	b->bt[m->ntasks].place = place;
 	memcpy(b->bt[m->ntasks].comm, p->comm, SR_COMM_LEN);
 	*index = m->ntasks++;
 	b->of_task[k] = *index + 1;
 	if (++b->alive > m->max_alive)
 		m->max_alive = b->alive;
 	return 0;
+}
+
+/* The program of task i is over: at `now`, if it runs. exited: else the recording ended first. */
+int sr_build_end(struct build *b, uint32_t i, uint64_t now, unsigned exited)
+{
+	struct build_task *t = &b->bt[i];
+	struct sr_program *p = &b->m->tasks[i];
+
+	sr_build_drop_early(b, t);
+	if (t->state == DEAD)
+		return 0;
+	if (t->state == BLOCKED) {
+		p->nops = t->wait_op;
+		p->nwaits--;
+		b->m->counts.sleeps_open++;
+	} else if (sr_build_run(b, i, t->state == RUNNING ? now : 0) < 0) {
+		return -1;
+	}
+	t->state = DEAD;
+	b->alive--;
+	return sr_build_op(b, p, (struct sr_op){ .kind = SR_OP_END, .flags = (uint8_t)exited });
+}
+
+int32_t sr_build_new_owner(const struct sr_event *ev)
+{
+	switch (ev->kind) {
+	case SR_EV_SWITCH: /* no kernel writes such a one */
+		return ev->u.sw.next == ev->u.sw.prev ? ev->u.sw.next : 0;
+	case SR_EV_FORK:
+		return ev->u.fork.child;
+	case SR_EV_NEWTASK:
+		return ev->u.newtask.tid;
+	case SR_EV_EXEC:
+		return ev->u.exec.old_tid != ev->u.exec.tid ? ev->u.exec.tid : 0;
+	default:
+		return 0;
+	}
+}
+
+int sr_build_gone(struct build *b, uint32_t k, uint64_t now)
+{
+	uint32_t i = k < b->of_task_cap ? b->of_task[k] : 0;
+
+	return i && i != UINT32_MAX ? sr_build_end(b, i - 1, now, 1) : 0;
 }

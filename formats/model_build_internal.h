@@ -8,6 +8,11 @@
 
 #define NO_PRIO (-1000)
 
+/* Where a task competes: the number of its session, and the index of its group + 1. */
+struct place {
+	uint32_t session, group;
+};
+
 enum run_state { NEW, RUNNABLE, RUNNING, BLOCKED, DEAD };
 
 /* What building knows of a replayed task beside its program. */
@@ -28,6 +33,7 @@ struct build_task {
 	const struct sr_cpumask *mask; /* as of now; NULL: not known */
 	uint8_t normal, rt; /* its policy whenever its priority is a normal one, and when it is a real-time one */
 	uint16_t last_cpu;
+	struct place place; /* as of now */
 	char comm[SR_COMM_LEN];
 	size_t fork_op; /* the FORK in its parent's program */
 	/* A wake that came before the sleep that it ends. */
@@ -48,11 +54,15 @@ struct build {
 	size_t bt_cap;
 	uint32_t *of_task; /* table index -> model task + 1; 0: not looked at, UINT32_MAX: outside */
 	size_t of_task_cap;
+	uint32_t *session_of_set; /* the session of each of attrs' sets */
+	struct place *place;      /* table index -> where it is as of now */
+	size_t place_cap;
 	struct sr_soft_wake *soft;
 	size_t nsoft, soft_cap;
 	bool whole_system;
 	uint64_t from, to;
-	bool cut; /* the window begins behind the recording's start state */
+	uint64_t cpu_seen[SR_MAX_CPUS / 64]; /* an event there has told what it ran */
+	bool cut;                            /* the window begins behind the recording's start state */
 	size_t alive;
 	struct sr_error *err;
 };
@@ -64,6 +74,11 @@ int sr_build_op(struct build *b, struct sr_program *p, struct sr_op op);
 int sr_build_name(struct build *b, const char *name, uint32_t *index);
 /* The CPU time that task i used up to now becomes a RUN. */
 int sr_build_run(struct build *b, uint32_t i, uint64_t now);
+int sr_build_end(struct build *b, uint32_t i, uint64_t now, unsigned exited);
+/* Of an event after which a tid may be another task's: that tid; 0: it is none. */
+int32_t sr_build_new_owner(const struct sr_event *ev);
+/* The task at this index of the table has lost its tid to another. */
+int sr_build_gone(struct build *b, uint32_t k, uint64_t now);
 /* The model task of a tid as of now; UINT32_MAX: not replayed. It may move b->bt and b->m->tasks. */
 int sr_build_task(struct build *b, int32_t tid, uint32_t *index);
 
@@ -84,6 +99,14 @@ void sr_build_attr(struct build *b, uint32_t i, const struct sr_attr *attr);
 void sr_build_start(struct build *b, uint32_t i, const struct sr_task *task, const struct sr_tidmap *last);
 void sr_build_inherit(struct build *b, uint32_t parent, uint32_t child);
 int sr_build_exec(struct build *b, const struct sr_event *ev, uint32_t i);
+
+/* model_place.c: where each task of the recording competes, also outside of the model and before its window. */
+int sr_build_places_start(struct build *b);
+int sr_build_places_feed(struct build *b, const struct sr_event *ev); /* after the table */
+struct place sr_build_place_of(const struct build *b, size_t task);   /* by its index in the table */
+/* Task i may compete elsewhere than when it was last looked at. */
+int sr_build_place(struct build *b, uint32_t i, uint64_t now);
+int sr_build_sessions_count(struct build *b);
 
 int sr_build_event(struct build *b, const struct sr_event *ev);
 

@@ -92,10 +92,11 @@ static void play_ready(struct check *c)
 	}
 }
 
-/* The stuck wait that began first in the recording; UINT32_MAX: none is stuck. */
+/* The stuck wait that began first in the recording, of those that are not in it if there is one; UINT32_MAX: none is stuck. */
 static uint32_t first_stuck(const struct check *c)
 {
 	uint64_t best = UINT64_MAX;
+	bool best_hidden = false, hidden;
 	uint32_t found = UINT32_MAX;
 	size_t i;
 
@@ -105,8 +106,11 @@ static uint32_t first_stuck(const struct check *c)
 
 		if (c->pl[i].done || !c->pl[i].started)
 			continue;
-		if (p->waits[op->arg].wake_ns < best) {
+		hidden = op->kind == SR_OP_WAIT && op->flags & SR_WAIT_HIDDEN;
+		if (found == UINT32_MAX || hidden > best_hidden ||
+		    (hidden == best_hidden && p->waits[op->arg].wake_ns < best)) {
 			best = p->waits[op->arg].wake_ns;
+			best_hidden = hidden;
 			found = i;
 		}
 	}
@@ -141,12 +145,16 @@ int sr_model_check(struct sr_model *m, struct sr_error *err)
 		struct sr_program *p = &m->tasks[stuck];
 		struct sr_op *op = &p->ops[c.pl[stuck].pc];
 
-		op->kind = SR_OP_SLEEP;
-		op->flags = SR_SLEEP_UNKNOWN;
+		if (op->kind == SR_OP_WAIT && op->flags & SR_WAIT_HIDDEN) {
+			m->counts.hidden_dropped++; /* it passes there */
+		} else {
+			op->kind = SR_OP_SLEEP;
+			op->flags = SR_SLEEP_UNKNOWN;
+			m->counts.check_timed++;
+		}
 		p->waits[op->arg].needs = p->waits[op->arg].folded = 0;
 		p->waits[op->arg].waker = UINT32_MAX;
 		c.pl[stuck].left[op->arg] &= ARRIVED;
-		m->counts.check_timed++;
 		make_ready(&c, stuck);
 		play_ready(&c);
 	}

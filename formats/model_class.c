@@ -86,10 +86,6 @@ void sr_build_attr(struct build *b, uint32_t i, const struct sr_attr *attr)
 		return;
 	if (attr->mask < b->m->attrs.nmasks)
 		t->mask = &b->m->attrs.masks[attr->mask];
-	if (attr->group < b->m->attrs.ngroups)
-		p->group = attr->group;
-	if (attr->session)
-		p->session = attr->session;
 	if (attr->policy == SR_SCHED_FIFO || attr->policy == SR_SCHED_RR) {
 		t->rt = attr->policy;
 	} else if (attr->policy == SR_SCHED_DEADLINE) {
@@ -150,6 +146,8 @@ int sr_build_exec(struct build *b, const struct sr_event *ev, uint32_t i)
 	    sr_build_op(b, p,
 			(struct sr_op){ .kind = SR_OP_CLASS, .flags = t->normal, .arg = (uint32_t)t->prio - 100 }) < 0)
 		return -1;
+	if (sr_build_place(b, i, ev->time_ns) < 0)
+		return -1;
 	if (attr && !same_mask(mask, t->mask) &&
 	    sr_build_op(b, p, (struct sr_op){ .kind = SR_OP_MASK, .arg = attr->mask }) < 0)
 		return -1;
@@ -172,8 +170,6 @@ void sr_build_inherit(struct build *b, uint32_t parent, uint32_t child)
 	c->dl_deadline_ns = p->dl_deadline_ns;
 	c->dl_period_ns = p->dl_period_ns;
 	c->slice_ns = p->slice_ns;
-	c->group = p->group;
-	c->session = p->session;
 	to->prio = from->prio == -1 ? 120 : from->prio;
 	c->nice = to->prio >= 100 ? (int8_t)(to->prio - 120) : p->nice;
 	if (!class_of(to, to->prio, &c->policy, &c->rt_prio)) {

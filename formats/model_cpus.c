@@ -77,8 +77,10 @@ static bool map_mask(struct sr_cpumask *mask, const struct sr_cpu_map *map, unsi
 			any = true;
 		}
 	}
-	if (all) /* it was allowed everywhere, and is */
+	if (all) { /* it was allowed everywhere, and is: also where this machine has more CPUs, or other numbers */
+		memset(mask, 0xff, sizeof(*mask));
 		return true;
+	}
 	*mask = out;
 	return any;
 }

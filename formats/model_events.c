@@ -25,17 +25,22 @@ static uint64_t left_at(struct build_task *t, const struct sr_event *ev)
 	return end < ev->time_ns ? end : ev->time_ns;
 }
 
+/* Who had the cpu before its first event has had it since the start. */
+static uint64_t ran_since(const struct build *b, const struct sr_event *ev)
+{
+	return b->cpu_seen[ev->cpu / 64] >> ev->cpu % 64 & 1 ? ev->time_ns : b->m->start_ns;
+}
+
 static int on_switch_out(struct build *b, const struct sr_event *ev, uint32_t i)
 {
 	struct build_task *t = &b->bt[i];
-	struct sr_program *p = &b->m->tasks[i];
 	unsigned state = ev->u.sw.prev_state;
 	uint64_t now;
 
 	if (t->state == DEAD)
 		return 0;
-	if (t->state == NEW) /* it was running when the recording began */
-		t->in_ns = b->m->start_ns;
+	if (t->state == NEW)
+		t->in_ns = ran_since(b, ev);
 	if (t->state != RUNNING && t->state != NEW)
 		t->in_ns = ev->time_ns;
 	now = t->state == RUNNING ? left_at(t, ev) : ev->time_ns;
@@ -43,14 +48,8 @@ static int on_switch_out(struct build *b, const struct sr_event *ev, uint32_t i)
 	t->out_repaired = ev->flags & SR_EV_REPAIRED;
 	t->state = RUNNING;
 	t->last_cpu = ev->cpu;
-	if (state == SR_STATE_DEAD || state == SR_STATE_ZOMBIE) {
-		sr_build_drop_early(b, t);
-		if (sr_build_run(b, i, now) < 0)
-			return -1;
-		t->state = DEAD;
-		b->alive--;
-		return sr_build_op(b, p, (struct sr_op){ .kind = SR_OP_END, .flags = 1 });
-	}
+	if (state == SR_STATE_DEAD || state == SR_STATE_ZOMBIE)
+		return sr_build_end(b, i, now, 1);
 	if (sr_state_sleeps(state)) {
 		b->m->counts.voluntary++;
 		t->disk = state == SR_STATE_DISK;
@@ -101,7 +100,8 @@ static int on_switch_in(struct build *b, const struct sr_event *ev, uint32_t i)
 		t->in_after_wake = true;
 	if (t->wait_op != SIZE_MAX && t->in_after_wake) {
 		p->ops[t->wait_op].cpu = ev->cpu;
-		if (t->waker_cpu >= 0 && t->waker_cpu != ev->cpu && !ev->u.sw.prev)
+		if (t->waker_cpu >= 0 && t->waker_cpu != ev->cpu &&
+		    (!ev->u.sw.prev || ev->time_ns - t->last_wake_ns < SR_WAKE_AT_ONCE_NS))
 			p->ops[t->wait_op].flags |= SR_WAIT_REMOTE;
 	}
 	if (ev->flags & SR_EV_REPAIRED) /* its priority is a guess */
@@ -136,7 +136,7 @@ static int on_fork(struct build *b, const struct sr_event *ev)
 
 	if (sr_build_task(b, ev->u.fork.parent, &parent) < 0 || sr_build_task(b, ev->u.fork.child, &child) < 0)
 		return -1;
-	if (child == UINT32_MAX)
+	if (child == UINT32_MAX || b->bt[child].state != NEW) /* a file may have a task fork itself */
 		return 0;
 	c = &b->m->tasks[child];
 	if (parent == UINT32_MAX || b->bt[parent].state != RUNNING) {
@@ -154,7 +154,7 @@ static int on_fork(struct build *b, const struct sr_event *ev)
 	c->allowed = b->bt[child].mask;
 	memcpy(c->comm, b->bt[parent].comm, SR_COMM_LEN);
 	memcpy(b->bt[child].comm, c->comm, SR_COMM_LEN);
-	if (sr_build_run(b, parent, ev->time_ns) < 0)
+	if (sr_build_run(b, parent, ev->time_ns) < 0 || sr_build_place(b, parent, ev->time_ns) < 0)
 		return -1;
 	p = &b->m->tasks[parent];
 	b->bt[child].fork_op = p->nops;
@@ -187,7 +187,7 @@ static int on_name(struct build *b, const struct sr_event *ev)
 	return sr_build_op(b, p, (struct sr_op){ .kind = SR_OP_NAME, .arg = index });
 }
 
-/* An event in its context shows that it runs, though no switch-in was seen: since the start, if it is its first. */
+/* An event in its context shows that it runs, though no switch-in was seen. */
 static void runs_unseen(struct build *b, uint32_t i, const struct sr_event *ev)
 {
 	struct build_task *t = &b->bt[i];
@@ -195,7 +195,7 @@ static void runs_unseen(struct build *b, uint32_t i, const struct sr_event *ev)
 
 	if (t->state == RUNNING || t->state == DEAD)
 		return;
-	t->in_ns = t->state == NEW && p->parent == UINT32_MAX ? b->m->start_ns : ev->time_ns;
+	t->in_ns = t->state == NEW && p->parent == UINT32_MAX ? ran_since(b, ev) : ev->time_ns;
 	if (t->state == BLOCKED) {
 		b->m->counts.wakes_missing++;
 		sr_build_drop_early(b, t);
@@ -208,7 +208,7 @@ static void runs_unseen(struct build *b, uint32_t i, const struct sr_event *ev)
 		p->first_cpu = ev->cpu;
 }
 
-int sr_build_event(struct build *b, const struct sr_event *ev)
+static int on_event(struct build *b, const struct sr_event *ev)
 {
 	uint32_t i, ctx;
 
@@ -260,4 +260,13 @@ int sr_build_event(struct build *b, const struct sr_event *ev)
 	default:
 		return 0;
 	}
+}
+
+int sr_build_event(struct build *b, const struct sr_event *ev)
+{
+	int ret = on_event(b, ev);
+
+	if (ev->kind <= SR_EV_NEWTASK)
+		b->cpu_seen[ev->cpu / 64] |= 1ull << ev->cpu % 64;
+	return ret;
 }

@@ -21,7 +21,12 @@ int sr_model_find_timers(struct sr_model *m, struct sr_error *err);
  * length and is counted in counts.check_timed. */
 int sr_model_check(struct sr_model *m, struct sr_error *err);
 
-/* Judges orders and finds event loops, once it is certain who wakes whom. */
+/* Puts in the messages of dialogues that left no event; programs, waits and their numbers are new then. Needs
+ * sr_program.loop. -1: out of memory. */
+int sr_model_complete_dialogues(struct sr_model *m);
+int sr_by_number(const void *a, const void *b); /* of uint32_t, for qsort */
+
+/* Completes dialogues, judges orders and finds event loops, once it is certain who wakes whom. */
 int sr_model_find_causes(struct sr_model *m, struct sr_error *err);
 
 #endif

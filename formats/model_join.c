@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Several models as one load: beside each other (recordings merged), or one after the other (a loop).
+ * Several models as one load: beside each other (recordings merged, or copies of one), or one after the other (a loop).
  *
  * Tasks of the second come behind those of the first, with their numbers in wakes and forks moved. Processes stay apart:
- * the tgids of each get a range of their own, above all that a kernel gives.
+ * the tgids of each get a range of their own, above all that those before have.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "formats/model_internal.h"
-
-#define TGIDS (1 << 22) /* a kernel's highest pid + 1 */
 
 static int oom(struct sr_error *err)
 {
@@ -58,8 +56,7 @@ static int begin_at(struct sr_program *p, uint64_t offset_ns)
 {
 	uint32_t wait;
 
-	if (!offset_ns || p->parent != UINT32_MAX || !p->nops || p->ops[0].kind == SR_OP_SLEEP ||
-	    p->ops[0].kind == SR_OP_WAIT)
+	if (!offset_ns || p->parent != UINT32_MAX || !p->nops || sr_op_rested(&p->ops[0]))
 		return 0;
 	/* Its time is moved by the offset with all the others. */
 	if (add_wait(p, (struct sr_wait){ 0 }, &wait) < 0 || make_room(p, 1) < 0)
@@ -73,34 +70,43 @@ static uint64_t plus(uint64_t a, uint64_t b)
 	return a < UINT64_MAX - b ? a + b : UINT64_MAX;
 }
 
-/* tasks, names: how many stand before it. */
-static void move_numbers(struct sr_program *p, uint32_t tasks, uint32_t names, uint32_t source, uint64_t offset_ns)
+/* What stands before the second model's in the first. */
+struct before {
+	uint32_t tasks, names, sessions, source;
+	uint64_t offset_ns;
+};
+
+static void move_numbers(struct sr_program *p, const struct before *before)
 {
 	size_t i;
 
-	p->source += source;
+	p->source += before->source;
 	if (p->parent != UINT32_MAX)
-		p->parent += tasks;
+		p->parent += before->tasks;
+	if (p->session)
+		p->session += before->sessions;
 	for (i = 0; i < p->nops; i++) {
 		struct sr_op *op = &p->ops[i];
 
 		if (op->kind == SR_OP_WAKE || op->kind == SR_OP_FORK)
-			op->arg += tasks;
+			op->arg += before->tasks;
 		else if (op->kind == SR_OP_NAME)
-			op->arg += names;
+			op->arg += before->names;
+		else if (op->kind == SR_OP_SESSION)
+			op->arg += before->sessions;
 	}
 	for (i = 0; i < p->nwaits; i++) {
 		struct sr_wait *w = &p->waits[i];
 
 		if (w->watch_task != UINT32_MAX)
-			w->watch_task += tasks;
+			w->watch_task += before->tasks;
 		if (w->waker != UINT32_MAX)
-			w->waker += tasks;
+			w->waker += before->tasks;
 		/* 0 is the recording's start, which nobody saw. */
 		if (w->block_ns)
-			w->block_ns = plus(w->block_ns, offset_ns);
-		w->wake_ns = plus(w->wake_ns, offset_ns);
-		w->deadline_ns = plus(w->deadline_ns, offset_ns);
+			w->block_ns = plus(w->block_ns, before->offset_ns);
+		w->wake_ns = plus(w->wake_ns, before->offset_ns);
+		w->deadline_ns = plus(w->deadline_ns, before->offset_ns);
 	}
 }
 
@@ -117,7 +123,7 @@ static void add_counts(struct sr_model_counts *to, const struct sr_model_counts 
 static void move_mask(const struct sr_cpumask **mask, const struct sr_attrs *from, const struct sr_cpumask *to,
 		      const uint32_t *map)
 {
-	if (*mask >= from->masks && *mask < from->masks + from->nmasks) {
+	if (from->nmasks && *mask >= from->masks && *mask < from->masks + from->nmasks) {
 		size_t i = (size_t)(*mask - from->masks);
 
 		*mask = &to[map ? map[i] : i];
@@ -136,6 +142,8 @@ static void move_attrs(struct sr_program *p, const struct sr_attrs *from, const 
 	for (i = 0; i < p->nops; i++)
 		if (p->ops[i].kind == SR_OP_MASK)
 			p->ops[i].arg = masks[p->ops[i].arg];
+		else if (p->ops[i].kind == SR_OP_GROUP && p->ops[i].arg < from->ngroups)
+			p->ops[i].arg = groups[p->ops[i].arg];
 }
 
 /* The masks and groups of from become into's. A copy for a loop has none: its tasks use into's as they are. */
@@ -149,9 +157,9 @@ static int join_attrs(struct sr_model *into, struct sr_model *from)
 	for (i = 0; !full && i < a->nmasks; i++)
 		full = (masks[i] = sr_attrs_mask(&into->attrs, &a->masks[i])) == SR_ATTR_NONE;
 	for (i = 0; !full && i < a->ngroups; i++)
-		full = (groups[i] = sr_attrs_group(&into->attrs, &a->groups[i])) == SR_ATTR_NONE;
+		full = (groups[i] = sr_attrs_group_as_set(&into->attrs, &a->groups[i])) == SR_ATTR_NONE;
 	/* The table may have moved as it grew; the address of what it was is only compared with. */
-	for (i = 0; i < into->ntasks; i++)
+	for (i = 0; into->attrs.masks != old.masks && i < into->ntasks; i++)
 		if (into->tasks[i].allowed)
 			move_mask(&into->tasks[i].allowed, &old, into->attrs.masks, NULL);
 	for (i = 0; !full && (a->nmasks || a->ngroups) && i < from->ntasks; i++)
@@ -175,14 +183,40 @@ static int keep_starts(struct sr_model *into, struct sr_model *from)
 	return 0;
 }
 
+/* The highest tgid and ppid. */
+static int32_t highest_tgid(const struct sr_model *m)
+{
+	int32_t max = 0;
+	size_t i;
+
+	for (i = 0; i < m->ntasks; i++) {
+		if (m->tasks[i].tgid > max)
+			max = m->tasks[i].tgid;
+		if (m->tasks[i].ppid > max)
+			max = m->tasks[i].ppid;
+	}
+	return max;
+}
+
 int sr_model_join(struct sr_model *into, struct sr_model *from, uint64_t offset_ns, uint32_t source,
 		  struct sr_error *err)
 {
 	size_t i, tasks = into->ntasks, names = into->nnames;
+	int8_t *nice = realloc(into->session_nice, into->nsessions + from->nsessions + 1);
+	const struct before before = { (uint32_t)tasks, (uint32_t)names, (uint32_t)into->nsessions, source, offset_ns };
 	uint64_t end = plus(into->start_ns, plus(offset_ns, from->end_ns - from->start_ns));
+	int32_t tgids, more = highest_tgid(from);
 
+	if (!nice)
+		return oom(err);
+	into->session_nice = nice;
 	if (into->parts + from->parts + 1 >= SR_MODEL_PARTS)
-		return sr_fail(err, SR_USAGE, "at most %d recordings and loops in one replay", SR_MODEL_PARTS);
+		return sr_fail(err, SR_USAGE, "at most %d recordings, copies and loops in one load", SR_MODEL_PARTS);
+	if (!into->highest_tgid)
+		into->highest_tgid = highest_tgid(into);
+	tgids = into->highest_tgid;
+	if (more > INT32_MAX - tgids)
+		return sr_fail(err, SR_USAGE, "more processes than a load can hold");
 	if (from->ntasks > UINT32_MAX - 2 - tasks || from->nnames > UINT32_MAX - names)
 		return sr_fail(err, SR_USAGE, "more tasks than a replay can hold");
 	if (grow_to(&into->tasks, &into->tasks_cap, tasks + from->ntasks, sizeof(*into->tasks)) < 0 ||
@@ -194,14 +228,17 @@ int sr_model_join(struct sr_model *into, struct sr_model *from, uint64_t offset_
 	if (join_attrs(into, from) < 0 || keep_starts(into, from) < 0)
 		return oom(err);
 	into->parts++;
+	into->highest_tgid = tgids + more;
+	for (i = 0; i < from->nsessions; i++)
+		into->session_nice[into->nsessions++] = from->session_nice[i];
 	for (i = 0; i < from->ntasks; i++) {
 		struct sr_program *p = &from->tasks[i];
 
-		move_numbers(p, (uint32_t)tasks, (uint32_t)names, source, offset_ns);
-		if (p->tgid > 0 && p->tgid < INT32_MAX - (int32_t)into->parts * TGIDS)
-			p->tgid += (int32_t)into->parts * TGIDS;
-		if (p->ppid > 0 && p->ppid < INT32_MAX - (int32_t)into->parts * TGIDS)
-			p->ppid += (int32_t)into->parts * TGIDS;
+		move_numbers(p, &before);
+		if (p->tgid > 0)
+			p->tgid += tgids;
+		if (p->ppid > 0)
+			p->ppid += tgids;
 		into->tasks[into->ntasks++] = *p;
 	}
 	for (i = 0; i < from->nnames; i++)
@@ -217,6 +254,8 @@ int sr_model_join(struct sr_model *into, struct sr_model *from, uint64_t offset_
 	into->run_ns += from->run_ns;
 	into->max_alive += from->max_alive;
 	add_counts(&into->counts, &from->counts);
+	into->counts.sessions -= into->own_session && from->own_session;
+	into->own_session |= from->own_session;
 	sr_model_free(from);
 	return 0;
 }
@@ -245,10 +284,11 @@ static struct sr_model *copy_model(const struct sr_model *m)
 	c->njoined = c->joined_cap = c->nnames = 0;
 	c->tasks = copy_of(m->tasks, m->ntasks, sizeof(*m->tasks));
 	c->names = calloc(m->nnames + 1, sizeof(*c->names));
+	c->session_nice = copy_of(m->session_nice, m->nsessions, sizeof(*c->session_nice));
 	c->tasks_cap = m->ntasks;
 	c->names_cap = m->nnames;
 	c->ntasks = 0;
-	if (!c->tasks || !c->names)
+	if (!c->tasks || !c->names || !c->session_nice)
 		goto fail;
 	for (i = 0; i < m->nnames; i++) {
 		c->names[i] = strdup(m->names[i]);
@@ -271,6 +311,38 @@ static struct sr_model *copy_model(const struct sr_model *m)
 fail:
 	sr_model_free(c);
 	return NULL;
+}
+
+/* splitmix64 */
+static uint64_t draw(uint64_t *seed)
+{
+	uint64_t z = *seed += 0x9e3779b97f4a7c15u;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+	return z ^ z >> 31;
+}
+
+int sr_model_copies(struct sr_model *m, size_t n, uint64_t spread_ns, uint64_t seed, struct sr_error *err)
+{
+	struct sr_model *once = n > 1 ? copy_model(m) : NULL;
+	size_t k;
+	int ret = 0;
+
+	if (n < 2)
+		return 0;
+	if (!once)
+		return oom(err);
+	for (k = 1; k < n && ret == 0; k++) {
+		uint64_t offset = spread_ns < UINT64_MAX ? draw(&seed) % (spread_ns + 1) : draw(&seed);
+		struct sr_model *copy = copy_model(once);
+
+		ret = copy ? sr_model_join(m, copy, offset, 0, err) : oom(err);
+		if (ret < 0)
+			sr_model_free(copy);
+	}
+	sr_model_free(once);
+	return ret;
 }
 
 static int wake_at_end(struct sr_program *p, uint32_t task, uint32_t wait)
@@ -329,7 +401,7 @@ static int add_turn(struct sr_model *m, const struct sr_model *once, size_t k, u
 	if (!copy)
 		return oom(err);
 	for (i = 0; i < n; i++)
-		move_numbers(&copy->tasks[i], 0, 0, 0, plus(0, length * k));
+		move_numbers(&copy->tasks[i], &(struct before){ .offset_ns = plus(0, length * k) });
 	if (sr_model_join(m, copy, 0, 0, err) < 0) {
 		sr_model_free(copy);
 		return -1;

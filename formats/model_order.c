@@ -31,7 +31,7 @@ static int by_value(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
-static int by_number(const void *a, const void *b)
+int sr_by_number(const void *a, const void *b)
 {
 	const uint32_t *x = a, *y = b;
 
@@ -112,7 +112,7 @@ static size_t most(const struct sr_program *p, uint32_t *wakers)
 	for (k = 0; k < p->nwaits; k++)
 		if (p->waits[k].waker != UINT32_MAX)
 			wakers[n++] = p->waits[k].waker;
-	qsort(wakers, n, sizeof(*wakers), by_number);
+	qsort(wakers, n, sizeof(*wakers), sr_by_number);
 	for (k = 0; k < n; k++) {
 		run = k && wakers[k] == wakers[k - 1] ? run + 1 : 1;
 		best = run > best ? run : best;
@@ -182,7 +182,7 @@ static int judge_targets(struct sr_model *m, const struct wakes *wakes)
 			uint32_t waker = p->waits[w].waker;
 			size_t there, back;
 
-			if (waker == UINT32_MAX || told(p, at[w], waker))
+			if (waker == UINT32_MAX || told(p, at[w], waker) || p->ops[at[w]].flags & SR_WAIT_HIDDEN)
 				continue;
 			there = times(wakes, waker, (uint32_t)i);
 			back = times(wakes, (uint32_t)i, waker);
@@ -192,6 +192,21 @@ static int judge_targets(struct sr_model *m, const struct wakes *wakes)
 		free(at);
 	}
 	return 0;
+}
+
+/* The wake of one wait. */
+static void mark_answer(struct sr_model *m, uint32_t waker, uint32_t target, uint32_t wait)
+{
+	const struct sr_program *p = &m->tasks[waker];
+	size_t k;
+
+	for (k = 0; k < p->nops; k++)
+		if (p->ops[k].kind == SR_OP_WAKE && p->ops[k].arg == target && p->ops[k].value == wait) {
+			m->counts.order_answers += !(p->ops[k].flags & SR_WAKE_ANSWERS);
+			p->ops[k].flags |= SR_WAKE_ANSWERS;
+			m->tasks[target].waits[wait].answers = true;
+			return;
+		}
 }
 
 static void mark_wakes(struct sr_model *m)
@@ -214,20 +229,52 @@ static void mark_wakes(struct sr_model *m)
 		}
 }
 
-int sr_model_find_causes(struct sr_model *m, struct sr_error *err)
+/* A parent that has forked by vfork sleeps at once, before anything can come between. */
+static void mark_vforks(struct sr_model *m)
 {
-	struct wakes wakes = { 0 };
-	size_t i;
-	int ret = -1;
+	size_t i, k;
 
+	for (i = 0; i < m->ntasks; i++)
+		for (k = 0; k + 1 < m->tasks[i].nops; k++) {
+			const struct sr_program *p = &m->tasks[i];
+			const struct sr_op *op = &p->ops[k], *next = op + 1;
+
+			if (op->kind != SR_OP_FORK || !(op->flags & SR_FORK_VFORK))
+				continue;
+			while (next->kind == SR_OP_RUN || next->kind == SR_OP_NOP || sr_op_hidden(next))
+				next++;
+			if (next->kind == SR_OP_WAIT && p->waits[next->arg].waker == op->arg)
+				mark_answer(m, op->arg, (uint32_t)i, next->arg);
+		}
+}
+
+static int find_loops(struct sr_model *m)
+{
+	size_t i;
+
+	m->counts.any = m->counts.loops = 0;
 	if (find_any(m) < 0)
-		return sr_fail(err, SR_ENVIRONMENT, "out of memory for the workload model");
+		return -1;
 	for (i = 0; i < m->ntasks; i++) {
 		m->tasks[i].loop = m->tasks[i].any && is_loop(&m->tasks[i]);
 		m->counts.loops += m->tasks[i].loop;
 	}
+	return 0;
+}
+
+int sr_model_find_causes(struct sr_model *m, struct sr_error *err)
+{
+	struct wakes wakes = { 0 };
+	int ret = -1;
+
+	if (find_loops(m) < 0 || sr_model_complete_dialogues(m) < 0)
+		return sr_fail(err, SR_ENVIRONMENT, "out of memory for the workload model");
+	/* With all their messages more tasks are loops. */
+	if (m->counts.hidden && (sr_model_check(m, err) < 0 || find_loops(m) < 0))
+		return sr_fail(err, SR_ENVIRONMENT, "out of memory for the workload model");
 	if (count_wakes(m, &wakes) == 0 && judge_targets(m, &wakes) == 0) {
 		mark_wakes(m);
+		mark_vforks(m);
 		ret = 0;
 	}
 	free(wakes.pair);

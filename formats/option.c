@@ -269,6 +269,7 @@ static int set_value(const struct sr_option *o, void *members, const char *text,
 		*(double *)m = d;
 		return 0;
 	case SR_OPT_CHOICE:
+	case SR_OPT_WORD:
 		return parse_choice(o, text, m, err);
 	case SR_OPT_CPUS:
 		if (sr_cpumask_parse(&mask, text, err))
@@ -313,6 +314,20 @@ static int need_value(const struct sr_option *o, const char *label, struct sr_er
 	return sr_fail(err, SR_USAGE, "option %s needs an argument: %s", label, o->arg ? o->arg : "VALUE");
 }
 
+/* Of options that need no value behind them. */
+static int set_bare(const struct sr_option *o, void *members, struct sr_error *err)
+{
+	if (o->type != SR_OPT_WORD)
+		return set_value(o, members, NULL, err);
+	*(const char **)member(o, members) = "";
+	return 0;
+}
+
+static bool stands_alone(const struct sr_option *o)
+{
+	return o->type == SR_OPT_FLAG || o->type == SR_OPT_WORD;
+}
+
 static int set_named(const struct sr_option *o, void *members, const char *label, const char *text,
 		     struct sr_error *err)
 {
@@ -331,11 +346,10 @@ static int parse_long(const struct sr_option *rows, void *members, int argc, cha
 	if (!o)
 		return -1;
 	option_label(label, sizeof(label), o, false);
-	if (o->type == SR_OPT_FLAG) {
-		if (eq)
-			return sr_fail(err, SR_USAGE, "option %s takes no argument", label);
-		return set_named(o, members, label, NULL, err) ? -1 : 1;
-	}
+	if (o->type == SR_OPT_FLAG && eq)
+		return sr_fail(err, SR_USAGE, "option %s takes no argument", label);
+	if (stands_alone(o) && !eq)
+		return set_bare(o, members, err) ? -1 : 1;
 	if (eq)
 		return set_named(o, members, label, eq + 1, err) ? -1 : 1;
 	if (i + 1 >= argc)
@@ -356,8 +370,8 @@ static int parse_letters(const struct sr_option *rows, void *members, int argc, 
 		if (!o->name)
 			return sr_fail(err, SR_USAGE, "unknown option -%c", *p);
 		option_label(label, sizeof(label), o, true);
-		if (o->type == SR_OPT_FLAG) {
-			if (set_named(o, members, label, NULL, err))
+		if (stands_alone(o)) {
+			if (set_bare(o, members, err))
 				return -1;
 			continue;
 		}

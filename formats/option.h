@@ -20,6 +20,7 @@ enum sr_option_type {
 	SR_OPT_TIME,   /* uint64_t member in ns: 250ms, 5s, 1.5s, 10us, 3m, 1h, 12ns; a bare number is refused */
 	SR_OPT_SIZE,   /* uint64_t member in bytes: 64k, 10M, 2G (powers of 1024) or a bare number */
 	SR_OPT_CHOICE, /* const char * member: one of the words in choices, "|" between them */
+	SR_OPT_WORD,   /* the same, but --name alone will do (the member is "" then): a word stands behind a "=" */
 	SR_OPT_CPUS,   /* const char * member: a cpu list that sr_cpumask_parse accepts */
 };
 
@@ -35,7 +36,7 @@ struct sr_option {
 	size_t offset;       /* offsetof(struct my_options, member) */
 	const char *arg;     /* FILE, T, PID, ...: name of the argument in help; NULL for flags */
 	double min, max;     /* for numbers, sizes and times (in ns); both 0: only the type's own bounds */
-	const char *choices; /* for SR_OPT_CHOICE */
+	const char *choices; /* for SR_OPT_CHOICE and SR_OPT_WORD */
 	const char *deflt;   /* parsed like an argument before the command line is (a list's: only when the option is
 			      * not given); NULL: member stays zero */
 	const char *help;    /* what it does, with unit; one sentence, no trailing full stop needed */

@@ -10,7 +10,8 @@
  * Reader: everything in the file is hostile until checked; memory is bounded by the limits in FORMAT.md.
  * A file without its end (part file, cut copy) opens, with srz_info.complete 0.
  *
- * Not thread-safe: one thread at a time for each writer or reader.
+ * Not thread-safe: one thread at a time for each writer or reader. (One that srz_read_ahead starts is the reader's own
+ * affair: it gets no signals, and ends with the reader.)
  */
 #ifndef SCHEDREC_FORMATS_SRZ_H
 #define SCHEDREC_FORMATS_SRZ_H
@@ -98,6 +99,9 @@ struct srz_info {
 /* Missing file: SR_ENVIRONMENT. Not a .srz file, damaged, or of a version or with a must-understand part this
  * reader does not know: SR_DAMAGED, and the text says which. */
 struct srz_reader *srz_open(const char *path, struct sr_error *err);
+/* The same of a file that is open for reading: the reader's from here on, also when this fails. name: for its errors. Only
+ * its bytes are read, wherever it stands: for who may open nothing any more. */
+struct srz_reader *srz_open_fd(int fd, const char *name, struct sr_error *err);
 void srz_reader_free(struct srz_reader *r); /* NULL is allowed */
 const struct srz_info *srz_get_info(const struct srz_reader *r);
 
@@ -112,6 +116,11 @@ const char *srz_name_at(void *reader, uint32_t name);
 
 /* The next event of all streams merged: 1, 0 at the end, -1. */
 int srz_next(struct srz_reader *r, struct sr_event *ev, struct sr_error *err);
+/* As many as are known to come next, ev[0..n) of the reader's until the next call: n, 0 at the end, -1. */
+long srz_next_run(struct srz_reader *r, const struct sr_event **ev, struct sr_error *err);
+/* For who reads all of a file, perhaps several times: from here on a second thread decodes what comes next (where there is
+ * a second cpu), and the events of a small file (2 million) stay in memory once decoded. What is read is the same. */
+void srz_read_ahead(struct srz_reader *r);
 enum srz_stream srz_stream_of_last(const struct srz_reader *r); /* of the event that srz_next gave last */
 /* Back to the start, or to the first event at or after this time (by the index). */
 int srz_rewind(struct srz_reader *r, struct sr_error *err);
@@ -124,7 +133,7 @@ int srz_select_cpus(struct srz_reader *r, const struct sr_cpumask *cpus, struct 
  * Meta keys (all optional; a reader copes with any missing):
  *   schedrec.version  kernel.release kernel.version kernel.machine  clock ("mono")
  *   time.resolution_ns (srz_set_time_unit; absent: 1)
- *   scope ("tree" "pid" "system" "self")  source ("kernel" "self" "sim")  engine ("recorded" "live" "sim")
+ *   scope ("tree" "pid" "system" "self")  source ("kernel" "self" "sim")  engine ("recorded" "live" "simulated")
  *   command (argv joined by spaces) command.status (exit status as a shell would give it)
  *   label  start.realtime_ns  start.mono_ns  duration_ns  cpus.online (list)  host.cpu_model
  *   record.cpu_ns (recorder's own CPU time)  record.drain_cpu_ns (of it while the recorded ran)  record.tracepoint_ns (cost of one event)
@@ -141,8 +150,14 @@ int srz_select_cpus(struct srz_reader *r, const struct sr_cpumask *cpus, struct 
  *   cpuidle.driver cpuidle.governor  cgroup.path cgroup.cpu.weight ... (the command's, as it began)
  *   cut.source_sha256 cut.from_ns cut.to_ns (of the source, from its first event)  cut.binds cut.clocks (so many of its
  *   first BIND and FREQUENCY events tell again what came before)  merge.files merge.gap_ns (all gaps together)
+ *   import.format import.source_name import.source_sha256 import.missing (kinds of events that the source has none of)
+ *   import.context ("unknown": what interrupts caused is not told)  import.start ("unknown")  import.cpus ("seen")
+ *   import.clock ("boot" "perf" "local" "mono_raw" "relative")  import.late import.unreadable import.unplaced
+ *   import.other_events (counts)
  *   replay.source_sha256 replay.source_name replay.policy replay.policy_options replay.work replay.timing
- *   replay.seed replay.repeat replay.slot  and counters replay.count.NAME replay.model.NAME
+ *   replay.policy_file replay.policy_sha256 (a user's own)  replay.energy_table (what energy_j would be estimated by)
+ *   replay.seed replay.repeat replay.slot replay.looks (at the results, that could have ended its series; absent: 1)
+ *   and counters replay.count.NAME replay.model.NAME replay.policy.NAME
  *   replay.task (--task) replay.from_ns replay.to_ns (of the source, from its first event; to_ns 0: its end) replay.loop
  *   replay.no_stall  of several sources, counted from 1: replay.source.N.{name,sha256,offset_ns,first_task} (what its tasks'
  *   indices are behind in SR_EV_BIND)

@@ -25,6 +25,7 @@ struct groups {
 struct srz_ans {
 	uint8_t map[SRZ_ANS_CONTEXTS];                  /* context -> table */
 	uint32_t decode[SRZ_ANS_TABLES][SRZ_ANS_TOTAL]; /* slot -> symbol, frequency - 1, place within the symbol's */
+	unsigned used;                                  /* tables of decode so far */
 	/* encoding */
 	struct groups groups[SRZ_ANS_LEVELS];
 	uint32_t count[SRZ_ANS_TABLES][256];
@@ -575,6 +576,11 @@ const char *srz_ans_decode(struct srz_ans *a, const struct srz_ans_contexts *by,
 			if (c.group[level][i] >= lv.contexts / lv.size[level])
 				return "has a table for a context that cannot be";
 		}
+	}
+	if (c.tables > a->used) {
+		srz_populate(a->map, a->used ? 0 : sizeof(a->map));
+		srz_populate(a->decode[a->used], (c.tables - a->used) * sizeof(a->decode[0]));
+		a->used = c.tables;
 	}
 	for (i = 0; i < c.tables && !v.bad; i++)
 		take_table(&v, a->decode[i]);

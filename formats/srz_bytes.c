@@ -2,6 +2,18 @@
 #include "formats/srz_internal.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
+
+void srz_populate(void *p, size_t len)
+{
+#ifdef MADV_POPULATE_WRITE
+	const uintptr_t page = 4096, from = ((uintptr_t)p + page - 1) & ~(page - 1),
+			to = ((uintptr_t)p + len) & ~(page - 1);
+
+	if (p && to > from)
+		madvise((void *)from, to - from, MADV_POPULATE_WRITE); /* pages that are not that small: it fails */
+#endif
+}
 
 bool srz_buf_reserve(struct srz_buf *b, size_t more)
 {
@@ -21,6 +33,18 @@ bool srz_buf_reserve(struct srz_buf *b, size_t more)
 	}
 	b->p = p;
 	b->cap = cap;
+	return true;
+}
+
+bool srz_buf_empty(struct srz_buf *b, size_t len)
+{
+	bool grows = len > b->cap;
+
+	b->n = 0;
+	if (!srz_buf_reserve(b, len))
+		return false;
+	if (grows)
+		srz_populate(b->p, len);
 	return true;
 }
 

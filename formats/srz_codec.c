@@ -67,6 +67,9 @@ bool srz_codec_room(struct srz_codec *c, uint32_t events)
 	c->model.slot = malloc((events * (size_t)3 + 1) * sizeof(*c->model.slot));
 	if (!c->time || !c->op || !c->model.slot)
 		return false;
+	srz_populate(c->time, events * sizeof(*c->time));
+	srz_populate(c->op, events);
+	srz_populate(&c->model.cpu, sizeof(c->model.cpu)); /* the first chunk's */
 	c->room = events;
 	return true;
 }

@@ -305,8 +305,7 @@ static const char *decode_columns(struct srz_codec *c, struct srz_view *v, struc
 		m->col[i] = (struct srz_col){ .p = &c->nothing, .at = &c->nothing, .end = &c->nothing };
 	for (i = 0; i < n; i++)
 		total += e[i].id && e[i].coding != SRZ_RAW ? e[i].raw : 0;
-	c->columns.n = 0;
-	if (!srz_buf_reserve(&c->columns, total + 1))
+	if (!srz_buf_empty(&c->columns, total + 1))
 		return SRZ_NO_MEMORY;
 	for (i = 0; i < n; i++) {
 		const uint8_t *p = srz_take_bytes(v, e[i].stored);

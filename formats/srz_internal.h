@@ -102,6 +102,13 @@ void srz_buf_release(struct srz_buf *b);
 void srz_put_bytes(struct srz_buf *b, const void *p, size_t n);
 void srz_put_varint(struct srz_buf *b, uint64_t v);
 
+/* Memory that is about to be written as a whole: the kernel (from 5.14 on) gives it at once. A page fault for each page can
+ * take longer than all that is done with the page, in a virtual machine ten times as long. */
+void srz_populate(void *p, size_t len);
+
+/* Makes b empty, with room for len bytes, which are about to be written; false: out of memory. */
+bool srz_buf_empty(struct srz_buf *b, size_t len);
+
 /* A checked look at bytes. After the first failure `bad` says why and everything reads as 0. */
 struct srz_view {
 	const uint8_t *p, *end;
@@ -232,9 +239,16 @@ void srz_part_release(struct srz_part *p);
  * Of each stream at most two chunks are decoded at a time: a chunk may begin before its predecessor ends, but not
  * before the end of the one before that (srz_open has checked it). It may even begin before its predecessor does.
  */
-struct srz_loaded {
+struct srz_decoded {
 	struct sr_event *ev;
-	size_t n, pos, cap;
+	size_t n, cap;
+	struct srz_totals totals;
+};
+
+struct srz_loaded {
+	struct srz_decoded own; /* the chunk, where it is not held */
+	struct sr_event *ev;
+	size_t n, pos;
 	size_t chunk; /* its number: the smaller is the earlier in the stream */
 };
 
@@ -274,6 +288,8 @@ struct srz_reader {
 	const struct sr_event *next, *next_end; /* those that are known to come next, */
 	unsigned stream;                        /* of this stream */
 	uint64_t from_ns;                       /* srz_seek */
+	struct srz_ahead *ahead;                /* srz_read_ahead; NULL: nobody decodes ahead */
+	struct srz_decoded *held;               /* by chunk, those decoded so far; NULL: none is kept */
 	struct sr_cpumask *cpus;                /* srz_select_cpus; NULL: all */
 	uint64_t cpu_bits;                      /* of them, as in srz_chunk */
 };
@@ -283,6 +299,16 @@ int srz_damaged(const struct srz_reader *r, struct sr_error *err, uint64_t offse
  * known: id and stored length must be these. */
 int srz_read_section(struct srz_reader *r, uint64_t offset, const struct srz_section *known, const uint8_t **p,
 		     size_t *len, struct sr_error *err);
+
+/* The stream's first chunk from this number on that has events of the selected cpus; nchunks: there is none. */
+size_t srz_next_chunk(const struct srz_reader *r, unsigned stream, size_t from);
+
+/* srz_ahead.c. d: as the last chunk left it, or zeroed; on failure it is zeroed. */
+int srz_get_chunk(struct srz_reader *r, size_t chunk, struct srz_decoded *d, struct sr_error *err);
+void srz_release_held(struct srz_reader *r);
+void srz_ahead_free(struct srz_ahead *a); /* NULL is allowed */
+/* What a second thread needs to decode chunks of the same file; srz_reader_free. The file stays open as long as r. */
+struct srz_reader *srz_reader_hands(const struct srz_reader *r, struct sr_error *err);
 
 /* For tests: files without deflate, whose bytes do not depend on zlib's version. Before the first put. */
 void srz_writer_set_level(struct srz_writer *w, int level);

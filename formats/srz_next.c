@@ -12,7 +12,7 @@ static bool before(struct srz_key a, unsigned stream_a, struct srz_key b, unsign
 	return stream_a != stream_b ? stream_a < stream_b : a.cpu < b.cpu;
 }
 
-static size_t next_chunk(const struct srz_reader *r, unsigned stream, size_t from)
+size_t srz_next_chunk(const struct srz_reader *r, unsigned stream, size_t from)
 {
 	while (from < r->nchunks && (r->chunk[from].stream != stream || !(r->chunk[from].cpus & r->cpu_bits)))
 		from++;
@@ -30,38 +30,34 @@ static void keep_selected(const struct srz_reader *r, struct srz_loaded *l)
 	l->n = n;
 }
 
+static void add_totals(struct srz_totals *to, const struct srz_totals *t)
+{
+	for (size_t i = 0; i < SR_EV_KINDS; i++)
+		to->by_kind[i] += t->by_kind[i];
+	to->lost = to->lost + t->lost < to->lost ? UINT64_MAX : to->lost + t->lost;
+	if (t->cpus > to->cpus)
+		to->cpus = t->cpus;
+}
+
 static int load(struct srz_reader *r, unsigned stream, struct sr_error *err)
 {
 	struct srz_cursor *cur = &r->cursor[stream];
 	const struct srz_chunk *c = &r->chunk[cur->next];
 	struct srz_loaded *l = &cur->slot[cur->slot[0].pos < cur->slot[0].n];
-	struct srz_section s = { .id = SRZ_SEC_EVENTS | SRZ_MUST, .stored = c->stored };
-	const uint8_t *p;
-	const char *bad;
-	size_t len;
+	struct srz_decoded *d = r->held ? &r->held[cur->next] : &l->own;
 
 	if (l->pos < l->n) /* cannot be: srz_open has checked the chunks' order */
-		return srz_damaged(r, err, c->offset, s.id, "overlaps more than one chunk");
-	if (srz_read_section(r, c->offset, &s, &p, &len, err))
-		return -1;
-	if (c->events > l->cap) {
-		free(l->ev);
-		l->cap = 0;
-		l->ev = malloc(c->events * sizeof(*l->ev));
-		if (!l->ev)
-			return sr_fail(err, SR_ENVIRONMENT, "out of memory");
-		l->cap = c->events;
-	}
+		return srz_damaged(r, err, c->offset, SRZ_SEC_EVENTS | SRZ_MUST, "overlaps more than one chunk");
 	l->n = l->pos = 0;
-	bad = srz_chunk_decode(r->codec, p, len, c, l->ev, &l->n, &r->seen);
-	if (bad) {
-		l->n = 0;
-		return srz_damaged(r, err, c->offset, s.id, bad);
-	}
+	if ((!r->held || !d->ev) && srz_get_chunk(r, cur->next, d, err))
+		return -1;
+	add_totals(&r->seen, &d->totals);
+	l->ev = d->ev;
+	l->n = d->n;
 	if (r->cpus)
 		keep_selected(r, l);
 	l->chunk = cur->next;
-	cur->next = next_chunk(r, stream, cur->next + 1);
+	cur->next = srz_next_chunk(r, stream, cur->next + 1);
 	return 0;
 }
 
@@ -178,6 +174,22 @@ int srz_next(struct srz_reader *r, struct sr_event *ev, struct sr_error *err)
 	return 1;
 }
 
+long srz_next_run(struct srz_reader *r, const struct sr_event **ev, struct sr_error *err)
+{
+	long n;
+
+	while (r->next == r->next_end) {
+		int ret = pick(r, err);
+
+		if (ret <= 0)
+			return ret;
+	}
+	*ev = r->next;
+	n = r->next_end - r->next;
+	r->next = r->next_end;
+	return n;
+}
+
 enum srz_stream srz_stream_of_last(const struct srz_reader *r)
 {
 	return (enum srz_stream)r->stream;
@@ -194,11 +206,11 @@ int srz_seek(struct srz_reader *r, uint64_t time_ns, struct sr_error *err)
 		struct srz_cursor *cur = &r->cursor[s];
 
 		cur->slot[0].n = cur->slot[0].pos = cur->slot[1].n = cur->slot[1].pos = 0;
-		cur->next = next_chunk(r, s, 0);
+		cur->next = srz_next_chunk(r, s, 0);
 		if (cur->next < r->nchunks && r->chunk[cur->next].from.time_ns < earliest)
 			earliest = r->chunk[cur->next].from.time_ns;
 		while (cur->next < r->nchunks && r->chunk[cur->next].last.time_ns < time_ns)
-			cur->next = next_chunk(r, s, cur->next + 1);
+			cur->next = srz_next_chunk(r, s, cur->next + 1);
 	}
 	r->from_ns = time_ns > earliest ? time_ns : 0; /* 0: a whole pass, after which the counts must be right */
 	return 0;
@@ -221,6 +233,7 @@ int srz_select_cpus(struct srz_reader *r, const struct sr_cpumask *cpus, struct 
 			if (sr_cpumask_isset(cpus, cpu))
 				r->cpu_bits |= 1ull << cpu % 64;
 	}
+	srz_release_held(r); /* of a chunk that is loaded only the selected events are left */
 	return srz_seek(r, r->from_ns, err);
 }
 

@@ -64,8 +64,7 @@ static int read_payload(struct srz_reader *r, uint64_t offset, const struct srz_
 	*bad = NULL;
 	if (offset + SRZ_SECTION_HEADER > r->info.bytes || s->stored > r->info.bytes - offset - SRZ_SECTION_HEADER)
 		return 0;
-	r->stored.n = 0;
-	if (!srz_buf_reserve(&r->stored, s->stored ? s->stored : 1))
+	if (!srz_buf_empty(&r->stored, s->stored ? s->stored : 1))
 		return sr_fail(err, SR_ENVIRONMENT, "out of memory");
 	ret = read_at(r, r->stored.p, s->stored, offset + SRZ_SECTION_HEADER, err);
 	if (ret == 1 && (uint32_t)crc32(0, r->stored.p, s->stored) != s->crc)
@@ -614,7 +613,25 @@ static void fill_info(struct srz_reader *r)
 				info->cpus = cpu + 1;
 }
 
+static int equip(struct srz_reader *r, const char *name, struct sr_error *err)
+{
+	r->path = strdup(name);
+	r->codec = srz_codec_new(SRZ_DECODE, err);
+	r->z_open = inflateInit2(&r->z, -15) == Z_OK;
+	return r->path && r->codec && r->z_open ? 0 : sr_fail(err, SR_ENVIRONMENT, "out of memory");
+}
+
 struct srz_reader *srz_open(const char *path, struct sr_error *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	if (fd >= 0)
+		return srz_open_fd(fd, path, err);
+	sr_fail_errno(err, SR_ENVIRONMENT, "cannot open %s", path);
+	return NULL;
+}
+
+struct srz_reader *srz_open_fd(int fd, const char *name, struct sr_error *err)
 {
 	struct srz_reader *r = calloc(1, sizeof(*r));
 	struct srz_section head;
@@ -622,22 +639,12 @@ struct srz_reader *srz_open(const char *path, struct sr_error *err)
 	int ret;
 
 	if (!r) {
+		close(fd);
 		sr_fail(err, SR_ENVIRONMENT, "out of memory");
 		return NULL;
 	}
-	r->path = strdup(path);
-	r->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (r->fd < 0) {
-		sr_fail_errno(err, SR_ENVIRONMENT, "cannot open %s", path);
-		goto fail;
-	}
-	r->codec = srz_codec_new(SRZ_DECODE, err);
-	r->z_open = inflateInit2(&r->z, -15) == Z_OK;
-	if (!r->path || !r->codec || !r->z_open) {
-		sr_fail(err, SR_ENVIRONMENT, "out of memory");
-		goto fail;
-	}
-	if (read_file_header(r, err))
+	r->fd = fd;
+	if (equip(r, name, err) || read_file_header(r, err))
 		goto fail;
 	ret = find_index(r, &index, &head, err);
 	if (ret == 1)
@@ -657,12 +664,29 @@ fail:
 	return NULL;
 }
 
+struct srz_reader *srz_reader_hands(const struct srz_reader *r, struct sr_error *err)
+{
+	struct srz_reader *hands = calloc(1, sizeof(*hands));
+
+	if (!hands) {
+		sr_fail(err, SR_ENVIRONMENT, "out of memory");
+		return NULL;
+	}
+	hands->fd = fcntl(r->fd, F_DUPFD_CLOEXEC, 0);
+	hands->info.bytes = r->info.bytes;
+	if (hands->fd >= 0 && equip(hands, r->path, err) == 0)
+		return hands;
+	srz_reader_free(hands);
+	return NULL;
+}
+
 void srz_reader_free(struct srz_reader *r)
 {
 	size_t i;
 
 	if (!r)
 		return;
+	srz_ahead_free(r->ahead); /* it reads from fd */
 	if (r->fd >= 0)
 		close(r->fd);
 	for (i = 0; i < r->nmeta; i++) {
@@ -671,9 +695,10 @@ void srz_reader_free(struct srz_reader *r)
 	}
 	for (i = 0; i < sizeof(r->kept) / sizeof(*r->kept); i++)
 		free(r->kept[i].p);
+	srz_release_held(r);
 	for (i = 0; i < SRZ_STREAMS; i++) {
-		free(r->cursor[i].slot[0].ev);
-		free(r->cursor[i].slot[1].ev);
+		free(r->cursor[i].slot[0].own.ev);
+		free(r->cursor[i].slot[1].own.ev);
 	}
 	if (r->z_open)
 		inflateEnd(&r->z);

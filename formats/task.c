@@ -182,8 +182,8 @@ static struct sr_task *new_task(struct sr_task_table *t, int32_t tid, uint64_t b
 }
 
 /* The task that owns tid, which takes part in an event as known_by says. NULL: out of memory. */
-static struct sr_task *touch(struct sr_task_table *t, int32_t tid, uint64_t now_ns, unsigned known_by,
-			     struct sr_error *err)
+static inline struct sr_task *touch(struct sr_task_table *t, int32_t tid, uint64_t now_ns, unsigned known_by,
+				    struct sr_error *err)
 {
 	uint32_t i;
 
@@ -194,6 +194,11 @@ static struct sr_task *touch(struct sr_task_table *t, int32_t tid, uint64_t now_
 		return new_task(t, tid, now_ns, known_by, err);
 	t->v[i].known_by |= (uint8_t)known_by;
 	return &t->v[i];
+}
+
+static inline uint32_t index_of(const struct sr_task_table *t, const struct sr_task *task)
+{
+	return (uint32_t)(task - t->v);
 }
 
 size_t sr_task_of(struct sr_task_table *t, int32_t tid)
@@ -367,6 +372,7 @@ static int feed_switch(struct sr_task_table *t, const struct sr_event *ev, struc
 
 	if (!task)
 		return -1;
+	t->fed[0] = index_of(t, task);
 	if (task != t->v) {
 		if (!(ev->flags & SR_EV_REPAIRED))
 			task->prio = ev->u.sw.prev_prio;
@@ -379,6 +385,9 @@ static int feed_switch(struct sr_task_table *t, const struct sr_event *ev, struc
 	task = touch(t, ev->u.sw.next, ev->time_ns, BY_LIFE, err);
 	if (!task)
 		return -1;
+	t->fed[1] = index_of(t, task);
+	if (ev->u.sw.prev == ev->u.sw.next)
+		t->fed[0] = t->fed[1]; /* the tid's owner by now */
 	if (task != t->v && !(ev->flags & SR_EV_REPAIRED))
 		task->prio = ev->u.sw.next_prio;
 	return 0;
@@ -418,16 +427,21 @@ int sr_task_table_feed(struct sr_task_table *t, const struct sr_event *ev, sr_na
 	default:
 		break;
 	}
-	if (!touch(t, ev->ctx, ev->time_ns, BY_LIFE, err))
+	task = touch(t, ev->ctx, ev->time_ns, BY_LIFE, err);
+	if (!task)
 		return -1;
+	t->fed[0] = index_of(t, task);
 	switch ((enum sr_event_kind)ev->kind) {
 	case SR_EV_WAKING:
 	case SR_EV_WAKEUP:
 	case SR_EV_WAKEUP_NEW:
 		task = touch(t, ev->u.wake.tid, ev->time_ns, BY_LIFE, err);
-		if (task && task != t->v)
+		if (!task)
+			return -1;
+		t->fed[1] = index_of(t, task);
+		if (task != t->v)
 			task->prio = ev->u.wake.prio;
-		return task ? 0 : -1;
+		return 0;
 	case SR_EV_MIGRATE:
 		return touch(t, ev->u.migrate.tid, ev->time_ns, BY_LIFE, err) ? 0 : -1;
 	case SR_EV_FORK:

@@ -92,7 +92,8 @@ struct sr_task_table {
 	struct sr_task *v;
 	size_t n, cap;
 	struct sr_tidmap map; /* tid -> index of its current incarnation */
-	uint8_t renames;      /* the stream has SR_EV_RENAME, so an exec's file name need not stand in for the comm */
+	uint32_t fed[2]; /* tasks of the event fed last: prev and next of a switch; of a wake ctx, and who is woken */
+	uint8_t renames; /* the stream has SR_EV_RENAME, so an exec's file name need not stand in for the comm */
 };
 
 /* starts: NULL when there is no start state. */

@@ -4,51 +4,71 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "formats/srz.h"
 #include "formats/tidmap.h"
 
 #define PRIO_UNKNOWN 120
+#define STOPPER_PRIO 0
 
 #define WAKES_KEPT 4
 
+#define BIN_NS 128
+#define BINS 512
+#define ENOUGH 5
+#define LOOK_AT 65536
+
+/* How long after the last word of it a cpu leaves idle. */
+struct delays {
+	uint32_t bin[BINS]; /* of BIN_NS; the last has all that were longer */
+	uint32_t n, next;   /* the median is looked for again at next */
+	uint64_t median_ns;
+};
+
+/* A task put on the run queue of an idle cpu. */
+struct idle_wake {
+	int32_t tid;
+	bool here;        /* that cpu's own event says so */
+	uint64_t time_ns; /* the last at which the cpu idled */
+};
+
+/* What is known of a tid. */
+struct tid_state {
+	uint16_t on_cpu; /* cpu + 1 whose known cur it is; 0: none, and always of the idle task */
+	uint16_t woken;  /* cpu + 1 that had it last in its wake[], and may have it still */
+	uint8_t marks;
+};
+#define INSIDE 1 /* filtered: it is proved to be in the kernel's filter */
+#define BOUND 2  /* a replay's thread */
+
 struct cpu_state {
 	int32_t cur;
+	uint32_t slot; /* cur's, when it is known */
 	/* While it idles: the tasks put on its run queue since, any of which it may have switched to. */
-	struct {
-		int32_t tid;
-		uint64_t time_ns;
-	} wake[WAKES_KEPT];
+	struct idle_wake wake[WAKES_KEPT];
 	uint8_t wakes;
 	int16_t prio; /* cur's, as far as known */
 	bool known;   /* cur is established */
 	bool exiting; /* cur's exit was seen */
+	bool stopper; /* cur woke the stopper, here or elsewhere */
 };
 
 struct sr_repair {
 	bool filtered;
-	uint64_t count;
-	struct sr_tidmap on_cpu; /* tid -> cpu + 1, for each known cur but the idle task */
-	struct sr_tidmap inside; /* filtered: tids proved to be in the kernel's filter */
+	uint64_t count, timed;
+	struct sr_tidmap slots; /* tid -> index into v; an event looks up each of its tids once */
+	struct tid_state *v;    /* [0] is nobody's */
+	uint32_t n, cap;
+	bool unlearnt;           /* a missing switch was timed by what nothing had told yet */
+	struct delays delays[2]; /* by idle_wake.here */
 	struct cpu_state cpu[SR_MAX_CPUS];
 };
-
-struct sr_repair *sr_repair_new(unsigned filtered, struct sr_error *err)
-{
-	struct sr_repair *r = calloc(1, sizeof(*r));
-
-	if (!r) {
-		sr_fail(err, SR_ENVIRONMENT, "out of memory");
-		return NULL;
-	}
-	r->filtered = filtered != 0;
-	return r;
-}
 
 void sr_repair_free(struct sr_repair *r)
 {
 	if (!r)
 		return;
-	sr_tidmap_release(&r->on_cpu);
-	sr_tidmap_release(&r->inside);
+	sr_tidmap_release(&r->slots);
+	free(r->v);
 	free(r);
 }
 
@@ -57,11 +77,48 @@ uint64_t sr_repair_count(const struct sr_repair *r)
 	return r->count;
 }
 
-static int mark_inside(struct sr_repair *r, int32_t tid)
+static uint32_t new_slot(struct sr_repair *r, int32_t tid)
 {
-	if (tid == 0 || sr_tidmap_get(&r->inside, tid))
-		return 0;
-	return sr_tidmap_put(&r->inside, tid, 1);
+	if (r->n == r->cap) {
+		uint32_t cap = r->cap * 2;
+		struct tid_state *v = realloc(r->v, cap * sizeof(*v));
+
+		if (!v)
+			return 0;
+		r->v = v;
+		r->cap = cap;
+	}
+	r->v[r->n] = (struct tid_state){ 0 };
+	return sr_tidmap_put(&r->slots, tid, r->n) ? 0 : r->n++;
+}
+
+/* 0: out of memory. */
+static inline uint32_t slot_of(struct sr_repair *r, int32_t tid)
+{
+	uint32_t slot = sr_tidmap_get(&r->slots, tid);
+
+	return slot ? slot : new_slot(r, tid);
+}
+
+/* [0] is there from the beginning. */
+static bool make_slots(struct sr_repair *r)
+{
+	r->v = calloc(64, sizeof(*r->v));
+	if (!r->v)
+		return false;
+	r->cap = 64;
+	r->n = 1;
+	return true;
+}
+
+/* The idle task never is. */
+static int mark(struct sr_repair *r, int32_t tid, uint8_t as)
+{
+	uint32_t slot = tid ? slot_of(r, tid) : 0;
+
+	if (slot)
+		r->v[slot].marks |= as;
+	return tid && !slot ? -1 : 0;
 }
 
 /* Filtered: what this event proves about who is inside. */
@@ -69,40 +126,90 @@ static int learn(struct sr_repair *r, const struct sr_event *ev)
 {
 	switch ((enum sr_event_kind)ev->kind) {
 	case SR_EV_SWITCH:
-		if (ev->u.sw.prev == 0 && mark_inside(r, ev->u.sw.next))
+		if (ev->u.sw.prev == 0 && mark(r, ev->u.sw.next, INSIDE))
 			return -1;
-		return ev->u.sw.next == 0 ? mark_inside(r, ev->u.sw.prev) : 0;
+		return ev->u.sw.next == 0 ? mark(r, ev->u.sw.prev, INSIDE) : 0;
 	case SR_EV_WAKING:
 	case SR_EV_WAKEUP:
 	case SR_EV_WAKEUP_NEW:
-		return ev->ctx == 0 ? mark_inside(r, ev->u.wake.tid) : 0;
+		return ev->ctx == 0 ? mark(r, ev->u.wake.tid, INSIDE) : 0;
 	case SR_EV_FORK:
-		return mark_inside(r, ev->ctx) || mark_inside(r, ev->u.fork.child) ? -1 : 0;
+		return mark(r, ev->ctx, INSIDE) || mark(r, ev->u.fork.child, INSIDE) ? -1 : 0;
 	default:
-		return mark_inside(r, ev->ctx);
+		return mark(r, ev->ctx, INSIDE);
 	}
 }
 
-static bool must_be_seen(const struct sr_repair *r, int32_t tid)
+struct sr_repair *sr_repair_new(unsigned filtered, const struct sr_task_starts *starts, struct sr_error *err)
 {
-	return !r->filtered || sr_tidmap_get(&r->inside, tid) != 0;
+	struct sr_repair *r = calloc(1, sizeof(*r));
+	bool full = !r || !make_slots(r);
+
+	if (!full)
+		r->filtered = filtered != 0;
+	for (size_t i = 0; !full && filtered && starts && i < starts->n; i++)
+		full = starts->v[i].flags & SR_TASK_ROOT && mark(r, starts->v[i].tid, INSIDE);
+	if (full) {
+		sr_fail(err, SR_ENVIRONMENT, "out of memory");
+		sr_repair_free(r);
+		return NULL;
+	}
+	return r;
+}
+
+static bool must_be_seen(const struct sr_repair *r, uint32_t slot)
+{
+	return !r->filtered || r->v[slot].marks & INSIDE;
+}
+
+static const struct idle_wake *wake_of(const struct cpu_state *c, int32_t tid)
+{
+	for (unsigned i = 0; i < c->wakes; i++)
+		if (c->wake[i].tid == tid)
+			return &c->wake[i];
+	return NULL;
+}
+
+/* A switch from idle that is there: it tells how long those take that are not. */
+static void learn_delay(struct sr_repair *r, const struct cpu_state *c, const struct sr_event *ev)
+{
+	const struct idle_wake *w = wake_of(c, ev->u.sw.next);
+	struct delays *d;
+	uint64_t bin;
+	uint32_t sum = 0;
+
+	if (!w || ev->time_ns < w->time_ns)
+		return;
+	d = &r->delays[w->here];
+	bin = (ev->time_ns - w->time_ns) / BIN_NS;
+	if (d->n == UINT32_MAX)
+		return;
+	d->bin[bin < BINS ? bin : BINS - 1]++;
+	if (++d->n < (d->next ? d->next : ENOUGH))
+		return;
+	for (bin = 0; (sum += d->bin[bin]) <= d->n / 2; bin++)
+		;
+	d->median_ns = bin * BIN_NS + BIN_NS / 2;
+	d->next = d->n + d->n / 8 + 1;
 }
 
 static void put_in(struct sr_repair *r, const struct sr_event *proof, unsigned cpu, int32_t next, int16_t next_prio,
 		   struct sr_event *out)
 {
 	struct cpu_state *c = &r->cpu[cpu];
+	const struct idle_wake *w = wake_of(c, next);
 	uint64_t time_ns = proof->time_ns;
 
-	for (unsigned i = 0; i < c->wakes; i++)
-		if (c->wake[i].tid == next)
-			time_ns = c->wake[i].time_ns;
+	if (w && w->time_ns + r->delays[w->here].median_ns < time_ns)
+		time_ns = w->time_ns + r->delays[w->here].median_ns;
+	r->timed += w != NULL;
+	r->unlearnt |= w && r->delays[w->here].n < ENOUGH;
 	*out = (struct sr_event){
 		.time_ns = time_ns,
 		.ctx = c->cur,
 		.cpu = (uint16_t)cpu,
 		.kind = SR_EV_SWITCH,
-		.flags = SR_EV_REPAIRED,
+		.flags = w ? SR_EV_REPAIRED | SR_EV_TIMED : SR_EV_REPAIRED,
 		.u.sw = { .prev = c->cur,
 			  .next = next,
 			  .prev_prio = c->prio,
@@ -110,45 +217,60 @@ static void put_in(struct sr_repair *r, const struct sr_event *proof, unsigned c
 			  .prev_state = c->exiting ? SR_STATE_DEAD : SR_STATE_PREEMPTED },
 	};
 	if (c->exiting)
-		sr_tidmap_del(&r->inside, c->cur);
+		r->v[c->slot].marks &= (uint8_t)~INSIDE;
 	r->count++;
 }
 
-/* tid turns up on this cpu: wherever else it was believed to run, it does not any more. Returns the events put in. */
-static int evict(struct sr_repair *r, const struct sr_event *proof, int32_t tid, struct sr_event *out)
+/* The task has come to a cpu: no other's wakes tell of it any more. */
+static void forget_wake(struct sr_repair *r, int32_t tid, uint32_t slot, unsigned cpu)
 {
-	uint32_t on = tid ? sr_tidmap_get(&r->on_cpu, tid) : 0;
+	unsigned had = r->v[slot].woken;
 	struct cpu_state *c;
 
-	if (on == 0 || on - 1 == proof->cpu)
-		return 0;
-	c = &r->cpu[on - 1];
-	sr_tidmap_del(&r->on_cpu, tid);
-	if (!must_be_seen(r, tid)) {
-		c->known = false;
-		return 0;
-	}
-	put_in(r, proof, on - 1, 0, PRIO_UNKNOWN, out);
-	c->cur = 0;
-	c->prio = PRIO_UNKNOWN;
-	c->exiting = false;
-	c->wakes = 0;
-	return 1;
+	if (!had)
+		return;
+	r->v[slot].woken = 0;
+	c = &r->cpu[had - 1];
+	for (unsigned i = 0; had - 1 != cpu && i < c->wakes; i++)
+		if (c->wake[i].tid == tid)
+			c->wake[i--] = c->wake[--c->wakes];
 }
 
 /* From now on tid is this cpu's task. */
-static int set_current(struct sr_repair *r, unsigned cpu, int32_t tid, int16_t prio)
+static void set_current(struct sr_repair *r, unsigned cpu, int32_t tid, uint32_t slot, int16_t prio)
 {
 	struct cpu_state *c = &r->cpu[cpu];
 
-	if (c->known && c->cur != 0)
-		sr_tidmap_del(&r->on_cpu, c->cur);
+	if (c->known)
+		r->v[c->slot].on_cpu = 0;
 	c->cur = tid;
+	c->slot = slot;
 	c->prio = prio;
 	c->known = true;
 	c->exiting = false;
+	c->stopper = false;
 	c->wakes = 0;
-	return tid ? sr_tidmap_put(&r->on_cpu, tid, cpu + 1) : 0;
+	if (!tid)
+		return;
+	forget_wake(r, tid, slot, cpu);
+	r->v[slot].on_cpu = (uint16_t)(cpu + 1);
+}
+
+/* The task turns up on this cpu: wherever else it was believed to run, it no longer does. Returns the events put in. */
+static int evict(struct sr_repair *r, const struct sr_event *proof, uint32_t slot, struct sr_event *out)
+{
+	unsigned on = r->v[slot].on_cpu;
+
+	if (on == 0 || on - 1 == proof->cpu)
+		return 0;
+	if (!must_be_seen(r, slot)) {
+		r->v[slot].on_cpu = 0;
+		r->cpu[on - 1].known = false;
+		return 0;
+	}
+	put_in(r, proof, on - 1, 0, PRIO_UNKNOWN, out);
+	set_current(r, on - 1, 0, 0, PRIO_UNKNOWN);
+	return 1;
 }
 
 /* The event shows that tid runs on its cpu, which is not what was believed. Returns the events put in, -1. */
@@ -156,35 +278,68 @@ static int correct(struct sr_repair *r, const struct sr_event *ev, int32_t tid, 
 {
 	const struct cpu_state *c = &r->cpu[ev->cpu];
 	int16_t prio = ev->kind == SR_EV_SWITCH ? ev->u.sw.prev_prio : PRIO_UNKNOWN;
-	int n = evict(r, ev, tid, out);
 	bool renamed = ev->kind == SR_EV_EXEC && ev->u.exec.tid == tid && ev->u.exec.old_tid == c->cur;
+	uint32_t slot = slot_of(r, tid);
+	int n;
 
-	if (c->known && !renamed && (must_be_seen(r, c->cur) || must_be_seen(r, tid)))
+	if (!slot)
+		return -1;
+	n = evict(r, ev, slot, out);
+	if (c->known && !renamed && (must_be_seen(r, c->slot) || must_be_seen(r, slot)))
 		put_in(r, ev, ev->cpu, tid, prio, &out[n++]);
-	return set_current(r, ev->cpu, tid, renamed ? c->prio : prio) ? -1 : n;
+	set_current(r, ev->cpu, tid, slot, renamed ? c->prio : prio);
+	return n;
 }
 
 /* A task comes to the run queue of an idle cpu. */
-static void note_wake(struct sr_repair *r, const struct sr_event *ev)
+static int note_wake(struct sr_repair *r, const struct sr_event *ev)
 {
 	bool moved = ev->kind == SR_EV_MIGRATE;
 	unsigned cpu = moved ? ev->u.migrate.to : ev->u.wake.target_cpu;
+	int32_t tid = moved ? ev->u.migrate.tid : ev->u.wake.tid;
 	struct cpu_state *c = &r->cpu[cpu % SR_MAX_CPUS];
+	uint32_t slot;
 
-	if (cpu >= SR_MAX_CPUS || !c->known || c->cur != 0 || c->wakes == WAKES_KEPT)
-		return;
-	c->wake[c->wakes].tid = moved ? ev->u.migrate.tid : ev->u.wake.tid;
-	c->wake[c->wakes++].time_ns = ev->time_ns;
+	if (cpu >= SR_MAX_CPUS || !c->known || c->cur != 0)
+		return 0;
+	slot = slot_of(r, tid);
+	if (!slot)
+		return -1;
+	if (r->v[slot].on_cpu)
+		return 0;
+	forget_wake(r, tid, slot, cpu);
+	if (c->wakes < WAKES_KEPT)
+		c->wake[c->wakes++] = (struct idle_wake){ tid, ev->cpu == cpu, ev->time_ns };
+	r->v[slot].woken = (uint16_t)(cpu + 1);
+	return 0;
+}
+
+/* The switch itself, of running. Returns n, with the events put in; -1. */
+static int note_switch(struct sr_repair *r, const struct sr_event *ev, struct sr_event *out, int n)
+{
+	uint8_t left = ev->u.sw.prev_state;
+	uint32_t next = slot_of(r, ev->u.sw.next);
+
+	if (!next)
+		return -1;
+	if (left == SR_STATE_DEAD || left == SR_STATE_ZOMBIE)
+		r->v[r->cpu[ev->cpu].slot].marks &= (uint8_t)~INSIDE;
+	n += evict(r, ev, next, &out[n]);
+	set_current(r, ev->cpu, ev->u.sw.next, next, ev->u.sw.next_prio);
+	return n;
 }
 
 int sr_repair_push(struct sr_repair *r, const struct sr_event *ev, struct sr_event out[5], struct sr_error *err)
 {
 	struct cpu_state *c = &r->cpu[ev->cpu % SR_MAX_CPUS];
+	bool moved = false;
 	int32_t running;
 	int n = 0;
 
 	if (ev->cpu >= SR_MAX_CPUS)
 		return sr_fail(err, SR_DAMAGED, "an event of CPU %u: there are at most %d", ev->cpu, SR_MAX_CPUS);
+	if (ev->kind == SR_EV_BIND && mark(r, ev->u.bind.tid, BOUND))
+		goto no_memory;
 	if (ev->kind == SR_EV_COMM || ev->kind == SR_EV_LOST || ev->kind == SR_EV_DECISION || ev->kind == SR_EV_BIND ||
 	    sr_event_is_power(ev->kind))
 		goto done;
@@ -196,23 +351,75 @@ int sr_repair_push(struct sr_repair *r, const struct sr_event *ev, struct sr_eve
 		if (n < 0)
 			goto no_memory;
 	}
+	if (running == 0 && ev->kind == SR_EV_SWITCH)
+		learn_delay(r, c, ev);
 	/* It still idles: whatever was woken there did not run before now. */
-	for (unsigned i = 0; running == 0 && i < c->wakes; i++)
+	for (unsigned i = 0; running == 0 && i < c->wakes; i++) {
 		c->wake[i].time_ns = ev->time_ns;
+		c->wake[i].here = true;
+	}
 	if (ev->kind == SR_EV_WAKEUP || ev->kind == SR_EV_WAKEUP_NEW || ev->kind == SR_EV_MIGRATE)
-		note_wake(r, ev);
+		if (note_wake(r, ev))
+			goto no_memory;
+	if (ev->kind == SR_EV_WAKING && ev->u.wake.prio == STOPPER_PRIO && !(ev->flags & SR_EV_INTERRUPT))
+		c->stopper = true;
 	if (ev->kind == SR_EV_EXIT && ev->u.exit.tid == running) {
 		c->exiting = true;
 	} else if (ev->kind == SR_EV_SWITCH) {
-		if (r->filtered && (ev->u.sw.prev_state == SR_STATE_DEAD || ev->u.sw.prev_state == SR_STATE_ZOMBIE))
-			sr_tidmap_del(&r->inside, running);
-		n += evict(r, ev, ev->u.sw.next, &out[n]);
-		if (set_current(r, ev->cpu, ev->u.sw.next, ev->u.sw.next_prio))
+		moved = c->stopper && ev->u.sw.prev_state == SR_STATE_DISK && r->v[c->slot].marks & BOUND;
+		n = note_switch(r, ev, out, n);
+		if (n < 0)
 			goto no_memory;
 	}
 done:
-	out[n++] = *ev;
-	return n;
+	out[n] = *ev;
+	if (moved) {
+		out[n].u.sw.prev_state = SR_STATE_PREEMPTED;
+		out[n].flags |= SR_EV_MOVED;
+	}
+	return n + 1;
 no_memory:
 	return sr_fail(err, SR_ENVIRONMENT, "out of memory");
+}
+
+void sr_repair_expect(struct sr_repair *r, const struct sr_idle_delays *d)
+{
+	for (unsigned i = 0; i < 2; i++)
+		if (r->delays[i].n < ENOUGH)
+			r->delays[i].median_ns = d->ns[i];
+}
+
+/* What is still to come cannot matter: switches from idle were timed, if any, by what had been learnt by then. */
+static bool needs_no_telling(const struct sr_repair *r)
+{
+	return !r->unlearnt && r->delays[0].n >= ENOUGH && r->delays[1].n >= ENOUGH;
+}
+
+int sr_idle_delays_read(struct srz_reader *r, unsigned filtered, struct sr_idle_delays *d, struct sr_error *err)
+{
+	struct sr_repair *repair = sr_repair_new(filtered, srz_get_tasks(r), err);
+	const struct sr_event *ev;
+	struct sr_event out[5];
+	uint64_t n = 0;
+	long got = -1;
+
+	*d = (struct sr_idle_delays){ 0 };
+	if (!repair || srz_rewind(r, err) < 0)
+		goto out;
+	while (!needs_no_telling(repair) && (n < LOOK_AT || repair->timed) && (got = srz_next_run(r, &ev, err)) > 0) {
+		const struct sr_event *end = ev + got;
+
+		for (; ev < end && (n < LOOK_AT || repair->timed) && !needs_no_telling(repair); ev++, n++)
+			if (sr_repair_push(repair, ev, out, err) < 0) {
+				got = -1;
+				goto out;
+			}
+	}
+	if (got >= 0)
+		got = srz_rewind(r, err);
+	for (unsigned i = 0; i < 2; i++)
+		d->ns[i] = repair->delays[i].median_ns;
+out:
+	sr_repair_free(repair);
+	return got < 0 ? -1 : 0;
 }

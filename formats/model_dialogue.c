@@ -1,0 +1,680 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Messages that left no event. A wake is recorded only where its target sleeps, so of a dialogue a trace has a part:
+ *
+ *   client  --run--[wake]--tail-(sleeps).......--run--[wake]--tail------run--[wake]--tail-(sleeps)....--run
+ *                    \                 /                 \      ^                \              /
+ *   server            --[wait]--work-[wake]               --[wait]-work-*         --[wait]-work-[wake]
+ *
+ * The answer at * came while its client was still awake: two questions follow each other without an answer, and the
+ * client did not sleep. In a replay it may come later than that, and then the client must sleep; without the message it
+ * never would. In the same way a client that sleeps twice for the same server, and has not woken it between, has asked
+ * while the server was awake.
+ *
+ * Both become ops of their own (SR_WAIT_HIDDEN, SR_WAKE_HIDDEN), as far from the ops around them as those of the same pair
+ * are that were recorded (the medians of tail and work). The rules stand in model.h.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "formats/model_internal.h"
+
+#define LEAST_MESSAGES 8 /* recorded, in each direction */
+#define MASTER 3         /* who ends fewer of a task's waits, as a part of all, is not its server */
+#define TOLD 3           /* one in so many of a client's waits for its server at least follows a recorded question */
+#define MOSTLY_OF(n) (((n)*2 + 2) / 3) /* a loop that is also a client has so much of its waits ended by its server */
+#define SERVERS 3                      /* of one client */
+#define LOOK 1000                      /* ops that are looked at for what belongs together */
+/* Longest CPU time from a wake to the sleep for a lock, and from the waker's first wake to its second. */
+#define LOCK_RUN_NS 20000u
+#define LOCK_HOLD_NS 100000u
+#define LOCKED 4 /* one in so many wakes of a pair at least comes while the waker holds a lock */
+
+/* An op that is to be put in: in front of ops[at], or offset_ns into it, where it is a RUN. */
+struct insert {
+	uint32_t task;
+	size_t at;
+	uint64_t offset_ns, time_ns;
+	uint32_t partner; /* task at the other end */
+	size_t message;   /* its number: the WAKE's wait is the WAIT of the same one */
+	bool wait, lock;
+};
+
+struct dialogues {
+	struct sr_model *m;
+	size_t **wait_op; /* by task and wait: where it stands in the ops */
+	uint64_t **hold; /* by task and wait: how long its waker holds the lock that was put in behind it; 0: none was */
+	size_t **wake_op; /* by task and wait: where its WAKE stands in the waker's ops; SIZE_MAX: nowhere */
+	struct insert *v;
+	size_t n, cap, messages;
+	uint64_t *tail, *work; /* ns, of the pair that is looked at */
+	size_t ntail, nwork, ncap;
+};
+
+static int u64_cmp(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static uint64_t median_of(uint64_t *v, size_t n)
+{
+	if (!n)
+		return 0;
+	qsort(v, n, sizeof(*v), u64_cmp);
+	return v[n / 2];
+}
+
+static bool wakes(const struct sr_op *op, uint32_t task)
+{
+	return op->kind == SR_OP_WAKE && op->arg == task;
+}
+
+static bool waits_for(const struct sr_program *p, const struct sr_op *op, uint32_t task)
+{
+	return op->kind == SR_OP_WAIT && p->waits[op->arg].waker == task;
+}
+
+static int index_ops(struct dialogues *d)
+{
+	struct sr_model *m = d->m;
+	size_t i, k;
+
+	d->wait_op = calloc(m->ntasks, sizeof(*d->wait_op));
+	d->wake_op = calloc(m->ntasks, sizeof(*d->wake_op));
+	d->hold = calloc(m->ntasks, sizeof(*d->hold));
+	if (!d->wait_op || !d->wake_op || !d->hold)
+		return -1;
+	for (i = 0; i < m->ntasks; i++) {
+		const struct sr_program *p = &m->tasks[i];
+
+		d->wait_op[i] = calloc(p->nwaits + 1, sizeof(size_t));
+		d->wake_op[i] = malloc((p->nwaits + 1) * sizeof(size_t));
+		d->hold[i] = calloc(p->nwaits + 1, sizeof(uint64_t));
+		if (!d->wait_op[i] || !d->wake_op[i] || !d->hold[i])
+			return -1;
+		memset(d->wake_op[i], 0xff, (p->nwaits + 1) * sizeof(size_t));
+		for (k = 0; k < p->nops; k++)
+			if (sr_op_rests(&p->ops[k]))
+				d->wait_op[i][p->ops[k].arg] = k;
+		d->ncap = p->nops > d->ncap ? p->nops : d->ncap;
+	}
+	for (i = 0; i < m->ntasks; i++)
+		for (k = 0; k < m->tasks[i].nops; k++) {
+			const struct sr_op *op = &m->tasks[i].ops[k];
+
+			if (op->kind == SR_OP_WAKE && op->value < m->tasks[op->arg].nwaits &&
+			    m->tasks[op->arg].waits[op->value].waker == i)
+				d->wake_op[op->arg][op->value] = k;
+		}
+	d->tail = malloc((d->ncap + 1) * sizeof(*d->tail));
+	d->work = malloc((d->ncap + 1) * sizeof(*d->work));
+	return d->tail && d->work ? 0 : -1;
+}
+
+/* The CPU time of a server's from the client's wake to its own; false: it had another reason, or has answered already. */
+static bool work_before(const struct sr_program *s, size_t at, uint32_t client, uint64_t *ns)
+{
+	size_t end = at > LOOK ? at - LOOK : 0;
+
+	for (*ns = 0; at-- > end;) {
+		const struct sr_op *op = &s->ops[at];
+
+		if (op->kind == SR_OP_RUN)
+			*ns += op->value;
+		else if (wakes(op, client))
+			return false;
+		else if (sr_op_ends_unit(op))
+			return waits_for(s, op, client);
+	}
+	return false;
+}
+
+/* Is `server` one, and `client` its client? Fills tail and work. */
+static bool is_dialogue(struct dialogues *d, uint32_t client, uint32_t server)
+{
+	const struct sr_program *c = &d->m->tasks[client], *s = &d->m->tasks[server];
+	size_t k, questions = 0, answers = 0, told = 0, waits = 0;
+	bool asked = false, near = false;
+	uint64_t ns = 0;
+
+	d->ntail = d->nwork = 0;
+	for (k = 0; k < c->nops; k++) {
+		const struct sr_op *op = &c->ops[k];
+
+		if (wakes(op, server)) {
+			questions++;
+			asked = near = true;
+			ns = 0;
+		} else if (op->kind == SR_OP_RUN) {
+			ns += op->value;
+		} else if (sr_op_ends_unit(op)) {
+			waits += op->kind == SR_OP_WAIT;
+			if (waits_for(c, op, server)) {
+				answers++;
+				told += asked;
+				if (near)
+					d->tail[d->ntail++] = ns;
+				asked = false;
+			}
+			near = false;
+		}
+	}
+	for (k = 0; k < c->nwaits; k++)
+		if (c->waits[k].waker == server && d->wake_op[client][k] != SIZE_MAX &&
+		    work_before(s, d->wake_op[client][k], client, &ns))
+			d->work[d->nwork++] = ns;
+	return questions >= LEAST_MESSAGES && answers >= LEAST_MESSAGES && answers * MASTER >= waits &&
+	       told * TOLD >= answers && d->ntail && d->nwork;
+}
+
+/* The CPU time between two ops; UINT64_MAX where there is anything but work. */
+static uint64_t only_work(const struct sr_program *p, size_t from, size_t to)
+{
+	uint64_t ns = 0;
+
+	while (++from < to) {
+		if (p->ops[from].kind == SR_OP_RUN)
+			ns += p->ops[from].value;
+		else if (p->ops[from].kind != SR_OP_NOP)
+			return UINT64_MAX;
+	}
+	return from == to ? ns : UINT64_MAX;
+}
+
+/* The wait behind a wait for the same waker that is one for a lock; NULL: there is none. */
+static struct sr_op *lock_behind(struct dialogues *d, uint32_t task, size_t at)
+{
+	struct sr_program *p = &d->m->tasks[task];
+	uint32_t waker = p->waits[p->ops[at].arg].waker;
+	size_t next = at + 1, first = d->wake_op[task][p->ops[at].arg], second;
+
+	while (!sr_op_ends_piece(&p->ops[next]))
+		next++;
+	if (!waits_for(p, &p->ops[next], waker) || p->tgid != d->m->tasks[waker].tgid ||
+	    only_work(p, at, next) > LOCK_RUN_NS)
+		return NULL;
+	second = d->wake_op[task][p->ops[next].arg];
+	return first < second && second != SIZE_MAX && only_work(&d->m->tasks[waker], first, second) <= LOCK_HOLD_NS ?
+		       &p->ops[next] :
+		       NULL;
+}
+
+static void mark_locks(struct dialogues *d)
+{
+	size_t i, k;
+
+	for (i = 0; i < d->m->ntasks; i++) {
+		struct sr_program *p = &d->m->tasks[i];
+
+		for (k = 0; k < p->nops; k++)
+			if (p->ops[k].kind == SR_OP_WAIT && p->waits[p->ops[k].arg].waker != UINT32_MAX) {
+				struct sr_op *lock = lock_behind(d, (uint32_t)i, k);
+
+				if (lock)
+					lock->flags |= SR_WAIT_LOCK;
+				d->m->counts.waits_lock += lock != NULL;
+			}
+	}
+}
+
+static int add(struct dialogues *d, struct insert x)
+{
+	if (d->n == d->cap) {
+		size_t cap = d->cap ? d->cap * 2 : 256;
+		struct insert *bigger = reallocarray(d->v, cap, sizeof(*bigger));
+
+		if (!bigger)
+			return -1;
+		d->v = bigger;
+		d->cap = cap;
+	}
+	d->v[d->n++] = x;
+	return 0;
+}
+
+/* The place ns of CPU time before an op, but behind all that is no work. */
+static struct insert before(const struct sr_program *p, size_t at, uint64_t ns)
+{
+	while (at > 0 && (p->ops[at - 1].kind == SR_OP_RUN || p->ops[at - 1].kind == SR_OP_NOP)) {
+		const struct sr_op *op = &p->ops[--at];
+
+		if (op->kind == SR_OP_RUN && op->value >= ns)
+			return (struct insert){ .at = at, .offset_ns = op->value - ns };
+		if (op->kind == SR_OP_RUN)
+			ns -= op->value;
+	}
+	return (struct insert){ .at = at };
+}
+
+/* The place ns of CPU time behind an op, but before the task rests. */
+static struct insert behind(const struct sr_program *p, size_t at, uint64_t ns)
+{
+	while (!sr_op_ends_unit(&p->ops[++at])) {
+		const struct sr_op *op = &p->ops[at];
+
+		if (op->kind != SR_OP_RUN)
+			continue;
+		if (op->value >= ns)
+			return (struct insert){ .at = at, .offset_ns = ns };
+		ns -= op->value;
+	}
+	return (struct insert){ .at = at };
+}
+
+static int add_message(struct dialogues *d, uint32_t from, struct insert wake, uint32_t to, struct insert wait,
+		       uint64_t time_ns)
+{
+	wake.task = from;
+	wake.partner = to;
+	wait.task = to;
+	wait.partner = from;
+	wait.wait = true;
+	wake.message = wait.message = d->messages++;
+	wake.time_ns = wait.time_ns = time_ns;
+	return add(d, wake) < 0 || add(d, wait) < 0 ? -1 : 0;
+}
+
+static bool wakes_in_piece(const struct sr_program *p, size_t at, uint32_t task)
+{
+	size_t end = at + LOOK;
+
+	while (!sr_op_ends_unit(&p->ops[++at]) && at < end)
+		if (wakes(&p->ops[at], task))
+			return true;
+	return false;
+}
+
+/* Is an op of a server's part of what a wake by the client led to? Else it may be done before the client has asked. */
+static bool follows(const struct sr_program *s, size_t at, uint32_t client)
+{
+	size_t end = at > LOOK ? at - LOOK : 0;
+
+	while (at-- > end)
+		if (sr_op_rests(&s->ops[at]) && (sr_op_ends_unit(&s->ops[at]) || waits_for(s, &s->ops[at], client)))
+			return waits_for(s, &s->ops[at], client);
+	return false;
+}
+
+/* Does a task release a lock after nothing but work? In an engine who waits for a lock does nothing else. */
+static bool holds_lock(const struct dialogues *d, uint32_t task, size_t at)
+{
+	const struct sr_op *op = &d->m->tasks[task].ops[at];
+
+	while (op->kind == SR_OP_RUN || op->kind == SR_OP_NOP)
+		op++;
+	return op->kind == SR_OP_WAKE && op->value < d->m->tasks[op->arg].nwaits &&
+	       !sr_op_ends_unit(&d->m->tasks[op->arg].ops[d->wait_op[op->arg][op->value]]);
+}
+
+/* The answer that came between a question and the next. */
+static int add_answer(struct dialogues *d, uint32_t client, uint32_t server, size_t question, uint64_t tail,
+		      uint64_t work)
+{
+	const struct sr_program *c = &d->m->tasks[client], *s = &d->m->tasks[server];
+	uint64_t wait = c->ops[question].value, hold = d->hold[server][wait];
+	struct insert sleep = behind(c, question, tail < hold ? hold : tail);
+
+	if (holds_lock(d, client, sleep.at))
+		return 0;
+	return add_message(d, server, behind(s, d->wait_op[server][wait], work), client, sleep, s->waits[wait].wake_ns);
+}
+
+/* All of a pair that is missing. */
+static int complete(struct dialogues *d, uint32_t client, uint32_t server)
+{
+	const struct sr_program *c = &d->m->tasks[client], *s = &d->m->tasks[server];
+	uint64_t tail = median_of(d->tail, d->ntail), work = median_of(d->work, d->nwork), ns = 0;
+	size_t k, question = SIZE_MAX;
+	bool begun = false;
+
+	for (k = 0; k < c->nops; k++) {
+		const struct sr_op *op = &c->ops[k];
+
+		if (op->kind == SR_OP_RUN)
+			ns += op->value;
+		if (waits_for(c, op, server) && sr_op_ends_unit(op)) {
+			size_t answer = d->wake_op[client][op->arg];
+
+			if (begun && answer != SIZE_MAX && (question == SIZE_MAX || s->any) &&
+			    !follows(s, answer, client) &&
+			    add_message(d, client, before(c, k, tail), server, before(s, answer, work),
+					c->waits[op->arg].wake_ns) < 0)
+				return -1;
+			question = SIZE_MAX;
+			begun = true;
+		} else if (wakes(op, server)) {
+			const struct sr_op *last = question == SIZE_MAX ? NULL : &c->ops[question];
+
+			/* A second one so soon is no other question. */
+			if (last && ns > 2 * tail && last->value < s->nwaits &&
+			    !wakes_in_piece(s, d->wait_op[server][last->value], client) &&
+			    add_answer(d, client, server, question, tail, work) < 0)
+				return -1;
+			question = k;
+			ns = 0;
+			begun = true;
+		}
+	}
+	return 0;
+}
+
+/* The tasks that end most waits of one. */
+static void servers_of(const struct sr_program *p, uint32_t *wakers, uint32_t *servers)
+{
+	size_t k, n = 0, found = 0, from;
+
+	for (k = 0; k < p->nwaits; k++)
+		if (p->waits[k].waker != UINT32_MAX)
+			wakers[n++] = p->waits[k].waker;
+	qsort(wakers, n, sizeof(*wakers), sr_by_number);
+	for (from = 0; from < n && found < SERVERS; from = k) {
+		for (k = from; k < n && wakers[k] == wakers[from]; k++)
+			;
+		if ((k - from) * MASTER >= n && k - from >= LEAST_MESSAGES && (!p->loop || k - from >= MOSTLY_OF(n)))
+			servers[found++] = wakers[from];
+	}
+}
+
+/*
+ * The wakes of one task by another, of which some come while the waker holds a lock: where the woken one came later than
+ * that, it did not sleep for it, and there is no second wake. In a replay it may come earlier. It waits at once then: the
+ * lock is its first need.
+ */
+static int complete_lock(struct dialogues *d, uint32_t task, uint32_t waker, const uint64_t *at, size_t n)
+{
+	const struct sr_program *p = &d->m->tasks[task], *w = &d->m->tasks[waker];
+	size_t i, wakes = 0;
+	uint64_t hold;
+
+	d->ntail = 0;
+	for (i = 0; i < n; i++) {
+		const struct sr_op *op = &p->ops[(uint32_t)at[i]];
+
+		wakes += sr_op_ends_unit(op);
+		/* The one before it is for the same waker: else it would be none for a lock. */
+		if (i && !sr_op_ends_unit(op))
+			d->tail[d->ntail++] = only_work(w, d->wake_op[task][p->ops[(uint32_t)at[i - 1]].arg],
+							d->wake_op[task][op->arg]);
+	}
+	if (d->ntail < LEAST_MESSAGES || d->ntail * LOCKED < wakes)
+		return 0;
+	hold = median_of(d->tail, d->ntail);
+	for (i = 0; i < n; i++) {
+		size_t k = (uint32_t)at[i], next = k + 1, wake = d->wake_op[task][p->ops[k].arg];
+
+		if (!sr_op_ends_unit(&p->ops[k]) || wake == SIZE_MAX)
+			continue;
+		while (!sr_op_ends_piece(&p->ops[next]))
+			next++;
+		if (p->ops[next].kind == SR_OP_END || !sr_op_ends_unit(&p->ops[next]))
+			continue;
+		if (add_message(d, waker, behind(w, wake, hold), task, (struct insert){ .at = k + 1 },
+				p->waits[p->ops[k].arg].wake_ns) < 0)
+			return -1;
+		d->v[d->n - 2].lock = d->v[d->n - 1].lock = true;
+		d->hold[task][p->ops[k].arg] = hold;
+	}
+	return 0;
+}
+
+static int complete_locks(struct dialogues *d)
+{
+	const struct sr_model *m = d->m;
+	uint64_t *waits = calloc(d->ncap + 1, sizeof(*waits)); /* of a task: waker << 32 | op */
+	size_t i, k, n, from;
+	int ret = waits ? 0 : -1;
+
+	for (i = 0; i < m->ntasks && ret == 0; i++) {
+		const struct sr_program *p = &m->tasks[i];
+		bool locks = false;
+
+		for (n = k = 0; k < p->nops && k < UINT32_MAX; k++)
+			if (p->ops[k].kind == SR_OP_WAIT && p->waits[p->ops[k].arg].waker != UINT32_MAX) {
+				waits[n++] = (uint64_t)p->waits[p->ops[k].arg].waker << 32 | k;
+				locks |= !sr_op_ends_unit(&p->ops[k]);
+			}
+		if (!locks)
+			continue;
+		qsort(waits, n, sizeof(*waits), u64_cmp);
+		for (from = 0; from < n && ret == 0; from = k) {
+			for (k = from; k < n && waits[k] >> 32 == waits[from] >> 32; k++)
+				;
+			ret = complete_lock(d, (uint32_t)i, (uint32_t)(waits[from] >> 32), waits + from, k - from);
+		}
+	}
+	free(waits);
+	return ret;
+}
+
+/*
+ * Of two that are each other's server, messages from one to the other would be found twice. Then the server is the one that
+ * waits for any, else the later one.
+ */
+static bool is_seen_from_server(struct dialogues *d, uint32_t (*servers)[SERVERS], uint32_t client, uint32_t server)
+{
+	const struct sr_program *c = &d->m->tasks[client], *s = &d->m->tasks[server];
+	size_t k = 0;
+
+	if (c->any == s->any ? client < server : s->any)
+		return false;
+	while (k < SERVERS && servers[server][k] != client)
+		k++;
+	return k < SERVERS && is_dialogue(d, server, client);
+}
+
+static int find_all(struct dialogues *d)
+{
+	const struct sr_model *m = d->m;
+	uint32_t *wakers = calloc(d->ncap + 1, sizeof(*wakers));
+	uint32_t(*servers)[SERVERS] = malloc(m->ntasks * sizeof(*servers));
+	uint32_t i;
+	size_t k;
+	int ret = wakers && servers ? 0 : -1;
+
+	for (i = 0; i < m->ntasks && ret == 0; i++) {
+		memset(servers[i], 0xff, sizeof(servers[i]));
+		servers_of(&m->tasks[i], wakers, servers[i]);
+	}
+	for (i = 0; i < m->ntasks && ret == 0; i++)
+		for (k = 0; k < SERVERS && servers[i][k] != UINT32_MAX && ret == 0; k++) {
+			uint32_t server = servers[i][k];
+
+			if (server != i && !is_seen_from_server(d, servers, i, server) && is_dialogue(d, i, server))
+				ret = complete(d, i, server);
+		}
+	free(wakers);
+	free(servers);
+	return ret;
+}
+
+static int by_place(const void *a, const void *b)
+{
+	const struct insert *x = a, *y = b;
+
+	if (x->task != y->task)
+		return x->task < y->task ? -1 : 1;
+	if (x->at != y->at)
+		return x->at < y->at ? -1 : 1;
+	if (x->offset_ns != y->offset_ns)
+		return x->offset_ns < y->offset_ns ? -1 : 1;
+	if (x->lock != y->lock) /* part of the wake-up that it follows */
+		return x->lock ? -1 : 1;
+	return x->message < y->message ? -1 : x->message > y->message;
+}
+
+struct rebuilt {
+	struct sr_op *ops;
+	struct sr_wait *waits;
+	uint32_t *number; /* of each old wait; the last: of those that no wait has */
+	size_t nops, nwaits;
+};
+
+static void put(struct rebuilt *r, struct sr_op op, const struct sr_wait *wait)
+{
+	if (wait) {
+		op.arg = (uint32_t)r->nwaits;
+		r->waits[r->nwaits++] = *wait;
+	}
+	r->ops[r->nops++] = op;
+}
+
+/* cpu: where the task ran then */
+static void put_insert(struct rebuilt *r, const struct insert *x, uint16_t cpu, uint32_t *wait_of)
+{
+	struct sr_wait wait = {
+		.needs = 1, .watch_task = UINT32_MAX, .waker = x->partner, .block_ns = x->time_ns, .wake_ns = x->time_ns
+	};
+
+	if (!x->wait) {
+		/* Its wait may not have its number yet. */
+		put(r,
+		    (struct sr_op){
+			    .kind = SR_OP_WAKE, .flags = SR_WAKE_HIDDEN, .arg = x->partner, .value = x->message },
+		    NULL);
+		return;
+	}
+	wait_of[x->message] = (uint32_t)r->nwaits;
+	put(r, (struct sr_op){ .kind = SR_OP_WAIT, .flags = SR_WAIT_HIDDEN | (x->lock ? SR_WAIT_LOCK : 0), .cpu = cpu },
+	    &wait);
+}
+
+/* The program of a task with n inserts; 0 or -1. */
+static int rebuild(const struct sr_program *p, const struct insert *x, size_t n, uint32_t *wait_of, struct rebuilt *r)
+{
+	size_t i = 0, k;
+	uint16_t cpu = 0;
+
+	r->ops = calloc(p->nops + 2 * n + 1, sizeof(*r->ops));
+	r->waits = calloc(p->nwaits + n + 1, sizeof(*r->waits));
+	r->number = calloc(p->nwaits + 1, sizeof(*r->number));
+	if (!r->ops || !r->waits || !r->number)
+		return -1;
+	for (k = 0; k < p->nops; k++) {
+		struct sr_op op = p->ops[k];
+		uint64_t done = 0;
+
+		if (op.kind == SR_OP_RUN)
+			cpu = op.cpu;
+		for (; i < n && x[i].at == k; i++) {
+			if (op.kind == SR_OP_RUN && x[i].offset_ns > done) {
+				struct sr_op part = op;
+
+				part.value = x[i].offset_ns - done;
+				put(r, part, NULL);
+				done = x[i].offset_ns;
+			}
+			put_insert(r, &x[i], cpu, wait_of);
+		}
+		if (op.kind == SR_OP_RUN)
+			op.value -= done;
+		if (sr_op_rests(&op)) {
+			r->number[op.arg] = (uint32_t)r->nwaits;
+			put(r, op, &p->waits[op.arg]);
+		} else if (op.kind != SR_OP_RUN || op.value) {
+			put(r, op, NULL);
+		}
+	}
+	r->number[p->nwaits] = (uint32_t)r->nwaits;
+	return 0;
+}
+
+/* Waits have new numbers. */
+static void renumber(struct sr_model *m, const struct rebuilt *r, const size_t *old_nwaits, const uint32_t *wait_of)
+{
+	size_t i, k;
+
+	for (i = 0; i < m->ntasks; i++) {
+		struct sr_program *p = &m->tasks[i];
+
+		for (k = 0; k < p->nops; k++) {
+			struct sr_op *op = &p->ops[k];
+
+			if (op->kind == SR_OP_WAKE && op->flags & SR_WAKE_HIDDEN)
+				op->value = wait_of[op->value];
+			else if (op->kind == SR_OP_WAKE)
+				/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): rebuild made all. */
+				op->value = r[op->arg].number[op->value < old_nwaits[op->arg] ? op->value :
+												old_nwaits[op->arg]];
+		}
+		for (k = 0; k < p->nwaits; k++)
+			if (p->waits[k].watch_task != UINT32_MAX)
+				/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the same. */
+				p->waits[k].watch_wait = r[p->waits[k].watch_task].number[p->waits[k].watch_wait];
+	}
+}
+
+static int put_in(struct dialogues *d)
+{
+	struct sr_model *m = d->m;
+	struct rebuilt *r = calloc(m->ntasks, sizeof(*r));
+	size_t *old_nwaits = calloc(m->ntasks, sizeof(*old_nwaits));
+	uint32_t *wait_of = calloc(d->messages, sizeof(*wait_of));
+	size_t i, from = 0, to;
+	int ret = -1;
+
+	if (!r || !old_nwaits || !wait_of)
+		goto out;
+	qsort(d->v, d->n, sizeof(*d->v), by_place);
+	for (i = 0; i < m->ntasks; i++, from = to) {
+		for (to = from; to < d->n && d->v[to].task == i; to++)
+			;
+		if (rebuild(&m->tasks[i], d->v + from, to - from, wait_of, &r[i]) < 0)
+			goto out;
+	}
+	for (i = 0; i < m->ntasks; i++) {
+		struct sr_program *p = &m->tasks[i];
+
+		old_nwaits[i] = p->nwaits;
+		free(p->ops);
+		free(p->waits);
+		p->ops = r[i].ops;
+		p->waits = r[i].waits;
+		p->nops = p->ops_cap = r[i].nops;
+		p->nwaits = p->waits_cap = r[i].nwaits;
+		r[i].ops = NULL;
+		r[i].waits = NULL;
+	}
+	renumber(m, r, old_nwaits, wait_of);
+	m->counts.hidden = d->messages;
+	ret = 0;
+out:
+	for (i = 0; r && i < m->ntasks; i++) {
+		free(r[i].ops);
+		free(r[i].waits);
+		free(r[i].number);
+	}
+	free(r);
+	free(old_nwaits);
+	free(wait_of);
+	return ret;
+}
+
+int sr_model_complete_dialogues(struct sr_model *m)
+{
+	struct dialogues d = { .m = m };
+	size_t i;
+	int ret = -1;
+
+	if (index_ops(&d) == 0) {
+		mark_locks(&d);
+		if (complete_locks(&d) == 0 && find_all(&d) == 0)
+			ret = d.messages ? put_in(&d) : 0;
+	}
+	for (i = 0; i < m->ntasks; i++) {
+		if (d.wait_op)
+			free(d.wait_op[i]);
+		if (d.wake_op)
+			free(d.wake_op[i]);
+		if (d.hold)
+			free(d.hold[i]);
+	}
+	free(d.wait_op);
+	free(d.wake_op);
+	free(d.hold);
+	free(d.v);
+	free(d.tail);
+	free(d.work);
+	return ret;
+}
