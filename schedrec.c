@@ -13,21 +13,30 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "formats/machine.h"
+#include "formats/markup.h"
 #include "replay/policy.h"
 
 static const struct cmd cmd_generate;
 
 static const struct cmd *const commands[] = {
-	&cmd_record,  &cmd_info,    &cmd_dump,     &cmd_cut,      &cmd_merge, &cmd_replay,
-	&cmd_analyze, &cmd_compare, &cmd_policies, &cmd_generate, NULL,
+	&cmd_record,        &cmd_info,          &cmd_dump,
+	&cmd_cut,           &cmd_merge,         &cmd_export,
+	&cmd_import,        &cmd_replay,        &cmd_simulate,
+	&cmd_analyze,       &cmd_compare,       &cmd_nightly,
+	&cmd_report,        &cmd_policies,      &cmd_topology,
+	&cmd_corpus_init,   &cmd_corpus_push,   &cmd_corpus_pull,
+	&cmd_corpus_list,   &cmd_corpus_show,   &cmd_corpus_sample,
+	&cmd_corpus_verify, &cmd_corpus_remove, &cmd_corpus_serve,
+	&cmd_corpus_token,  &cmd_generate,      NULL,
 };
 
 static const struct {
 	int status;
 	const char *text;
 } exit_statuses[] = {
-	{ SR_OK, "Done. compare: no regression." },
-	{ SR_ANSWER_NO, "The answer is no: a regression was found." },
+	{ SR_OK, "Done. compare, nightly: no regression." },
+	{ SR_ANSWER_NO, "The answer is no: a regression was found; corpus verify: damage was found." },
 	{ SR_USAGE, "The command line is wrong." },
 	{ SR_ENVIRONMENT,
 	  "The environment lacks something: privilege, tracefs, a library, disk space, a file that is not there." },
@@ -35,6 +44,31 @@ static const struct {
 	{ SR_BUG, "A defect of schedrec." },
 	{ SR_INTERRUPTED, "Ended by Ctrl-C, with a complete file." },
 };
+
+/* A command of two words belongs to the group of its first: the words without the blank are its name for files. */
+static const char *dashed(const struct cmd *c, char buf[64])
+{
+	snprintf(buf, 64, "%s", c->name);
+	for (char *p = buf; *p; p++)
+		if (*p == ' ')
+			*p = '-';
+	return buf;
+}
+
+static bool in_group(const struct cmd *c, const char *group)
+{
+	size_t len = strlen(group);
+
+	return len && !strncmp(c->name, group, len) && c->name[len] == ' ';
+}
+
+static bool is_group(const char *word)
+{
+	for (const struct cmd *const *c = commands; *c; c++)
+		if (in_group(*c, word))
+			return true;
+	return false;
+}
 
 /* Signals, progress, warnings */
 
@@ -101,9 +135,15 @@ void cmd_progress_end(void)
 /* One line on stderr, whatever the text holds (file names and task names may be hostile). */
 static void say(const char *prefix, char *text)
 {
-	for (unsigned char *p = (unsigned char *)text; *p; p++)
-		if (*p < ' ' || *p == 0x7f)
-			*p = '?';
+	uint32_t c;
+
+	for (unsigned char *p = (unsigned char *)text; *p; p++) {
+		size_t n = sr_utf8(p, &c);
+
+		if (n && sr_is_control(c))
+			memset(p, '?', n);
+		p += n ? n - 1 : 0;
+	}
 	cmd_progress_end();
 	fprintf(stderr, "%s: %s\n", prefix, text);
 }
@@ -117,6 +157,17 @@ void cmd_warn(const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	say("schedrec: warning", text);
+}
+
+void cmd_note(const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	say("schedrec: note", text);
 }
 
 /* JSON */
@@ -226,6 +277,10 @@ void cmd_json_real(struct cmd_json *j, const char *key, double value)
 		fputs("null", j->f);
 		return;
 	}
+	if (value > 0 && value < 1e15 && value == (double)(uint64_t)value) {
+		fprintf(j->f, "%" PRIu64, (uint64_t)value);
+		return;
+	}
 	snprintf(text, sizeof(text), "%.15g", value);
 	if (strtod(text, NULL) != value)
 		snprintf(text, sizeof(text), "%.17g", value);
@@ -236,6 +291,12 @@ void cmd_json_bool(struct cmd_json *j, const char *key, bool value)
 {
 	json_member(j, key);
 	fputs(value ? "true" : "false", j->f);
+}
+
+void cmd_json_raw(struct cmd_json *j, const char *key, const char *json)
+{
+	json_member(j, key);
+	fputs(json, j->f);
 }
 
 /* Help */
@@ -263,7 +324,7 @@ static void option_facts(const struct sr_option *o, char *buf, size_t len)
 	size_t n = 0;
 
 	buf[0] = '\0';
-	if (o->type == SR_OPT_CHOICE) {
+	if (o->type == SR_OPT_CHOICE || o->type == SR_OPT_WORD) {
 		n += (size_t)snprintf(buf + n, len - n, "%sone of: ", sep);
 		for (const char *c = o->choices; *c && n + 3 < len; c++)
 			n += (size_t)snprintf(buf + n, len - n, *c == '|' ? ", " : "%c", *c);
@@ -284,8 +345,7 @@ static void option_facts(const struct sr_option *o, char *buf, size_t len)
 		memcpy(buf + n, ")", 2);
 }
 
-/* Wraps text from the column where the line stands already; further lines begin at indent. Ends the line. */
-static void print_wrapped(FILE *f, const char *text, int column, int indent)
+void cmd_print_wrapped(FILE *f, const char *text, int column, int indent)
 {
 	bool line_start = true;
 
@@ -331,7 +391,7 @@ static void help_paragraph(FILE *f, const char *text, bool first, bool verbatim)
 	if (verbatim)
 		fprintf(f, "%s\n", text);
 	else
-		print_wrapped(f, text, 0, 0);
+		cmd_print_wrapped(f, text, 0, 0);
 }
 
 static void help_option(FILE *f, const struct sr_option *o, int column)
@@ -340,7 +400,7 @@ static void help_option(FILE *f, const struct sr_option *o, int column)
 	int n = o->letter ? fprintf(f, "  -%c, --%s", o->letter, o->name) : fprintf(f, "      --%s", o->name);
 
 	if (o->arg)
-		n += fprintf(f, " %s", o->arg);
+		n += fprintf(f, o->type == SR_OPT_WORD ? "[=%s]" : " %s", o->arg);
 	if (n + 2 > column) {
 		putc('\n', f);
 		n = 0;
@@ -348,12 +408,14 @@ static void help_option(FILE *f, const struct sr_option *o, int column)
 	fprintf(f, "%*s", column - n, "");
 	option_facts(o, facts, sizeof(facts));
 	snprintf(text, sizeof(text), "%s%s", o->help, facts);
-	print_wrapped(f, text, column, column);
+	cmd_print_wrapped(f, text, column, column);
 }
 
 static int option_width(const struct sr_option *o)
 {
-	return 8 + (int)strlen(o->name) + (o->arg ? 1 + (int)strlen(o->arg) : 0) + 2;
+	int around = o->type == SR_OPT_WORD ? 3 : 1;
+
+	return 8 + (int)strlen(o->name) + (o->arg ? around + (int)strlen(o->arg) : 0) + 2;
 }
 
 static void help_command(FILE *f, const struct cmd *c)
@@ -362,7 +424,7 @@ static void help_command(FILE *f, const struct cmd *c)
 
 	fprintf(f, "Usage: schedrec %s [OPTION...]%s%s\n\n", c->name, c->operands ? " " : "",
 		c->operands ? c->operands : "");
-	print_wrapped(f, c->summary, 0, 0);
+	cmd_print_wrapped(f, c->summary, 0, 0);
 	each_paragraph(f, c->description, help_paragraph);
 	for (const struct sr_option *o = c->options; o->name; o++)
 		if (option_width(o) > column && option_width(o) <= HELP_COLUMN)
@@ -375,8 +437,20 @@ static void help_command(FILE *f, const struct cmd *c)
 		fprintf(f, "\nExamples:\n");
 	for (const char *const *e = c->examples; e && e[0]; e += 2) {
 		fprintf(f, "  %s\n      ", e[0]);
-		print_wrapped(f, e[1], 6, 6);
+		cmd_print_wrapped(f, e[1], 6, 6);
 	}
+}
+
+static void help_group(FILE *f, const char *group)
+{
+	fprintf(f, "Usage: schedrec %s COMMAND [OPTION...] [OPERAND...]\n\nCommands:\n", group);
+	for (const struct cmd *const *c = commands; *c; c++) {
+		if (!in_group(*c, group))
+			continue;
+		fprintf(f, "  %-14s ", (*c)->name);
+		cmd_print_wrapped(f, (*c)->summary, 17, 17);
+	}
+	fprintf(f, "\nschedrec %s COMMAND --help tells more.\n", group);
 }
 
 static void help_all(FILE *f)
@@ -387,13 +461,13 @@ static void help_all(FILE *f)
 	for (const struct cmd *const *c = commands; *c; c++) {
 		if ((*c)->flags & CMD_HIDDEN)
 			continue;
-		fprintf(f, "  %-10s ", (*c)->name);
-		print_wrapped(f, (*c)->summary, 13, 13);
+		fprintf(f, "  %-14s ", (*c)->name);
+		cmd_print_wrapped(f, (*c)->summary, 17, 17);
 	}
 	fprintf(f, "\nschedrec help COMMAND or schedrec COMMAND --help tells more.\n\nExit status:\n");
 	for (size_t i = 0; i < sizeof(exit_statuses) / sizeof(exit_statuses[0]); i++) {
 		fprintf(f, "  %3d  ", exit_statuses[i].status);
-		print_wrapped(f, exit_statuses[i].text, 7, 7);
+		cmd_print_wrapped(f, exit_statuses[i].text, 7, 7);
 	}
 }
 
@@ -463,9 +537,9 @@ static void man_option(FILE *f, const struct sr_option *o)
 	roff(f, o->name, true);
 	fputs("\\fR", f);
 	if (o->arg) {
-		fputs(" \\fI", f);
+		fputs(o->type == SR_OPT_WORD ? "[=\\fI" : " \\fI", f);
 		roff(f, o->arg, true);
-		fputs("\\fR", f);
+		fputs(o->type == SR_OPT_WORD ? "\\fR]" : "\\fR", f);
 	}
 	putc('\n', f);
 	option_facts(o, facts, sizeof(facts));
@@ -496,10 +570,10 @@ static void man_statuses(FILE *f)
 
 static void man_command(FILE *f, const struct cmd *c)
 {
-	char name[64];
+	char name[80], file[64];
 	const char *sep = "";
 
-	snprintf(name, sizeof(name), "schedrec-%s", c->name);
+	snprintf(name, sizeof(name), "schedrec-%s", dashed(c, file));
 	man_head(f, name, c->summary);
 	fprintf(f, ".SH SYNOPSIS\n.B schedrec %s\n[\\fIOPTION\\fR...]\n", c->name);
 	if (c->operands) {
@@ -526,13 +600,15 @@ static void man_command(FILE *f, const struct cmd *c)
 		if (*o == c || ((*o)->flags & CMD_HIDDEN))
 			continue;
 		sep = ",\n";
-		fprintf(f, "%s.BR schedrec\\-%s (1)", sep, (*o)->name);
+		fprintf(f, "%s.BR schedrec\\-%s (1)", sep, dashed(*o, file));
 	}
 	putc('\n', f);
 }
 
 static void man_main(FILE *f)
 {
+	char file[64];
+
 	man_head(f, "schedrec", "record, replay and compare what the scheduler does with a workload");
 	fputs(".SH SYNOPSIS\n.B schedrec\n\\fICOMMAND\\fR [\\fIOPTION\\fR...] [\\fIOPERAND\\fR...]\n.SH DESCRIPTION\n",
 	      f);
@@ -543,7 +619,7 @@ static void man_main(FILE *f)
 	for (const struct cmd *const *c = commands; *c; c++) {
 		if ((*c)->flags & CMD_HIDDEN)
 			continue;
-		fprintf(f, ".TP\n.BR schedrec\\-%s (1)\n", (*c)->name);
+		fprintf(f, ".TP\n.BR schedrec\\-%s (1)\n", dashed(*c, file));
 		roff_wrapped(f, (*c)->summary);
 	}
 	fputs(".SH OPTIONS\n.TP\n\\fB\\-h\\fR, \\fB\\-\\-help\\fR\nshow the commands.\n"
@@ -564,13 +640,13 @@ static void man_main(FILE *f)
 	fputs(".SH SEE ALSO\n.BR sched (7)", f);
 	for (const struct cmd *const *c = commands; *c; c++)
 		if (!((*c)->flags & CMD_HIDDEN))
-			fprintf(f, ",\n.BR schedrec\\-%s (1)", (*c)->name);
+			fprintf(f, ",\n.BR schedrec\\-%s (1)", dashed(*c, file));
 	putc('\n', f);
 }
 
 /* Shell completion */
 
-/* The completions of an option's argument, as words of a shell case; policies are known by their arg. */
+/* The completions of an option's argument, as words of a shell case; policies and machines are known by its name. */
 static void bash_argument(FILE *f, const struct cmd *c, const struct sr_option *o)
 {
 	fprintf(f, "\t'%s --%s'", c->name, o->name);
@@ -587,10 +663,45 @@ static void bash_argument(FILE *f, const struct cmd *c, const struct sr_option *
 		for (const struct rpl_policy *const *p = rpl_policies; *p; p++)
 			fprintf(f, "%s%s", p == rpl_policies ? "" : " ", (*p)->name);
 		fputs("' ;;\n", f);
+	} else if (!strcmp(o->name, "machine")) {
+		fputs("files=1 words='this", f);
+		for (const struct sr_machine_preset *p = sr_machine_presets(); p->name; p++)
+			fprintf(f, " %s", p->name);
+		fputs("' ;;\n", f);
 	} else if (o->type == SR_OPT_STRING || o->type == SR_OPT_LIST) {
 		fputs("files=1 ;;\n", f);
 	} else {
 		fputs(";;\n", f);
+	}
+}
+
+/* Each group once, where its first command stands. */
+static void bash_first_word(FILE *f, const struct cmd *const *c)
+{
+	int len = (int)strcspn((*c)->name, " ");
+
+	if ((*c)->name[len] && c > commands && !strncmp(c[-1]->name, (*c)->name, (size_t)len + 1))
+		return;
+	fprintf(f, " %.*s", len, (*c)->name);
+}
+
+/* The second word of groups. */
+static void bash_groups(FILE *f)
+{
+	for (const struct cmd *const *c = commands; *c; c++) {
+		const char *blank = strchr((*c)->name, ' ');
+		int len = blank ? (int)(blank - (*c)->name) : 0;
+
+		if (!blank || (c > commands && !strncmp(c[-1]->name, (*c)->name, (size_t)len + 1)))
+			continue;
+		fprintf(f,
+			"\tif [ \"$cmd\" = %.*s ]; then\n\t\tif [ \"$COMP_CWORD\" -eq 2 ]; then\n\t\t\tmapfile -t "
+			"COMPREPLY < <(compgen -W '--help",
+			len, (*c)->name);
+		for (const struct cmd *const *o = c; *o; o++)
+			if (!strncmp((*o)->name, (*c)->name, (size_t)len + 1))
+				fprintf(f, " %s", (*o)->name + len + 1);
+		fputs("' -- \"$cur\")\n\t\t\treturn\n\t\tfi\n\t\tcmd+=\" ${COMP_WORDS[2]}\"\n\tfi\n", f);
 	}
 }
 
@@ -606,25 +717,25 @@ static void bash_completion(FILE *f)
 	      f);
 	for (const struct cmd *const *c = commands; *c; c++)
 		if (!((*c)->flags & CMD_HIDDEN))
-			fprintf(f, " %s", (*c)->name);
-	fputs("'\n\t\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n\t\treturn\n\tfi\n"
-	      "\tcase \"$cmd $prev\" in\n",
-	      f);
+			bash_first_word(f, c);
+	fputs("'\n\t\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n\t\treturn\n\tfi\n", f);
+	bash_groups(f);
+	fputs("\tcase \"$cmd $prev\" in\n", f);
 	for (const struct cmd *const *c = commands; *c; c++)
 		for (const struct sr_option *o = (*c)->options; !((*c)->flags & CMD_HIDDEN) && o->name; o++)
-			if (o->type != SR_OPT_FLAG)
+			if (o->type != SR_OPT_FLAG && o->type != SR_OPT_WORD)
 				bash_argument(f, *c, o);
 	fputs("\t*)\n\t\tfiles=1\n\t\t[[ $cur == -* ]] && case $cmd in\n", f);
 	for (const struct cmd *const *c = commands; *c; c++) {
 		if ((*c)->flags & CMD_HIDDEN)
 			continue;
-		fprintf(f, "\t\t%s) words='--help", (*c)->name);
+		fprintf(f, "\t\t'%s') words='--help", (*c)->name);
 		for (const struct sr_option *o = (*c)->options; o->name; o++)
 			fprintf(f, " --%s", o->name);
 		fputs("' files='' ;;\n", f);
 	}
 	fputs("\t\tesac\n\t\t;;\n\tesac\n"
-	      "\tif [ -n \"$files\" ]; then\n\t\tmapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
+	      "\tif [ -n \"$files\" ]; then\n\t\tmapfile -t COMPREPLY < <(compgen -f -W \"$words\" -- \"$cur\")\n"
 	      "\telse\n\t\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")\n\tfi\n"
 	      "}\ncomplete -o filenames -F _schedrec schedrec\n",
 	      f);
@@ -659,7 +770,7 @@ static int generate_file(const char *dir, const char *name, const struct cmd *c,
 		return sr_fail_errno(err, SR_ENVIRONMENT, "cannot write %s", path);
 	if (c)
 		man_command(f, c);
-	else
+	else if (whole)
 		whole(f);
 	failed = ferror(f);
 	if (fclose(f) || failed)
@@ -670,7 +781,7 @@ static int generate_file(const char *dir, const char *name, const struct cmd *c,
 static int generate_run(const void *options, int nargs, char **args, struct sr_error *err)
 {
 	const struct generate_options *o = options;
-	char name[64];
+	char name[80], file[64];
 
 	if (nargs != 0)
 		return sr_fail(err, SR_USAGE, "takes no operand: '%s'", args[0]);
@@ -680,7 +791,7 @@ static int generate_run(const void *options, int nargs, char **args, struct sr_e
 	for (const struct cmd *const *c = commands; *c; c++) {
 		if ((*c)->flags & CMD_HIDDEN)
 			continue;
-		snprintf(name, sizeof(name), "schedrec-%s.1", (*c)->name);
+		snprintf(name, sizeof(name), "schedrec-%s.1", dashed(*c, file));
 		if (generate_file(o->dir, name, *c, NULL, err))
 			return -1;
 	}
@@ -698,12 +809,25 @@ static const struct cmd cmd_generate = {
 
 /* main */
 
-static const struct cmd *find_command(const char *name, struct sr_error *err)
+/* The command of the words in argv; *words: how many of them are its name. */
+static const struct cmd *find_command(int argc, char **argv, int *words, struct sr_error *err)
 {
-	for (const struct cmd *const *c = commands; *c; c++)
-		if (!strcmp((*c)->name, name))
+	const char *second = argc > 1 ? argv[1] : NULL;
+
+	for (const struct cmd *const *c = commands; *c; c++) {
+		const char *blank = strchr((*c)->name, ' ');
+
+		*words = blank ? 2 : 1;
+		if (blank ? second && in_group(*c, argv[0]) && !strcmp(blank + 1, second) :
+			    !strcmp((*c)->name, argv[0]))
 			return *c;
-	sr_fail(err, SR_USAGE, "no such command: '%s'; see schedrec --help", name);
+	}
+	if (!is_group(argv[0]))
+		sr_fail(err, SR_USAGE, "no such command: '%s'; see schedrec --help", argv[0]);
+	else if (second)
+		sr_fail(err, SR_USAGE, "no such command: '%s %s'; see schedrec %s --help", argv[0], second, argv[0]);
+	else
+		sr_fail(err, SR_USAGE, "a command of %s is missing; see schedrec %s --help", argv[0], argv[0]);
 	return NULL;
 }
 
@@ -743,6 +867,7 @@ out:
 static int run(int argc, char **argv, const struct cmd **cmd, struct sr_error *err)
 {
 	const char *word = argc > 1 ? argv[1] : NULL;
+	int words;
 
 	if (!word)
 		return sr_fail(err, SR_USAGE, "a command is missing; see schedrec --help");
@@ -754,15 +879,23 @@ static int run(int argc, char **argv, const struct cmd **cmd, struct sr_error *e
 		help_all(stdout);
 		return SR_OK;
 	}
+	if (!strcmp(word, "help") && argc == 3 && is_group(argv[2])) {
+		help_group(stdout, argv[2]);
+		return SR_OK;
+	}
 	if (!strcmp(word, "help")) {
-		const struct cmd *c = find_command(argv[2], err);
+		const struct cmd *c = find_command(argc - 2, argv + 2, &words, err);
 
 		if (c)
 			help_command(stdout, c);
 		return c ? SR_OK : -1;
 	}
-	*cmd = find_command(word, err);
-	return *cmd ? run_command(*cmd, argc - 2, argv + 2, err) : -1;
+	if (argc == 3 && is_group(word) && (!strcmp(argv[2], "--help") || !strcmp(argv[2], "-h"))) {
+		help_group(stdout, word);
+		return SR_OK;
+	}
+	*cmd = find_command(argc - 1, argv + 1, &words, err);
+	return *cmd ? run_command(*cmd, argc - 1 - words, argv + 1 + words, err) : -1;
 }
 
 /* A file opened later must not become stdin, stdout or stderr; a stdout that was closed fails when written to. */

@@ -25,7 +25,7 @@ enum {
 };
 
 struct cmd {
-	const char *name;
+	const char *name;        /* one word, or two: "corpus push", of the group "corpus" */
 	const char *summary;     /* one line, imperative, no capital, no full stop: for lists and man pages */
 	const char *operands;    /* "[--] CMD [ARG...]", for the usage line */
 	const char *description; /* paragraphs for --help and the man page, "\n\n" between them; they are wrapped, but a
@@ -40,8 +40,10 @@ struct cmd {
 	int (*run)(const void *options, int nargs, char **args, struct sr_error *err);
 };
 
-extern const struct cmd cmd_record, cmd_info, cmd_dump, cmd_cut, cmd_merge, cmd_replay, cmd_analyze, cmd_compare,
-	cmd_policies;
+extern const struct cmd cmd_record, cmd_info, cmd_dump, cmd_cut, cmd_merge, cmd_export, cmd_import, cmd_replay,
+	cmd_simulate, cmd_analyze, cmd_compare, cmd_nightly, cmd_report, cmd_policies, cmd_topology, cmd_corpus_init,
+	cmd_corpus_push, cmd_corpus_pull, cmd_corpus_list, cmd_corpus_show, cmd_corpus_sample, cmd_corpus_verify,
+	cmd_corpus_remove, cmd_corpus_serve, cmd_corpus_token;
 
 /* Signals: after cmd_catch_signals(), SIGINT, SIGTERM and SIGHUP set cmd_signal to their number and interrupt system
  * calls; a second SIGINT ends at once. One that was ignored when schedrec began stays ignored. */
@@ -54,6 +56,10 @@ void cmd_progress_end(void);
 
 /* A warning on stderr: "schedrec: warning: ...". */
 void cmd_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void cmd_note(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* it is as it is, and no fault of the run */
+
+/* Text of help for a width of 96: from the column where the line stands already, further lines at indent. Ends the line. */
+void cmd_print_wrapped(FILE *f, const char *text, int column, int indent);
 
 /* JSON to a stream, nothing held in memory: init, open, members, close. Strings are escaped, invalid UTF-8 is
  * replaced by U+FFFD. key is NULL inside arrays and at the top. A double that is not finite is written as null. */
@@ -69,5 +75,6 @@ void cmd_json_str(struct cmd_json *j, const char *key, const char *value); /* NU
 void cmd_json_u64(struct cmd_json *j, const char *key, uint64_t value);
 void cmd_json_real(struct cmd_json *j, const char *key, double value);
 void cmd_json_bool(struct cmd_json *j, const char *key, bool value);
+void cmd_json_raw(struct cmd_json *j, const char *key, const char *json); /* it is JSON already */
 
 #endif

@@ -441,7 +441,7 @@ static int record(struct job *j, struct sr_error *err)
 		j->end_ns = record_clock_ns(CLOCK_MONOTONIC);
 		note_cpu_changes(j);
 		j->drain_cpu_ns = rec_get_stats(j->session)->cpu_ns;
-		if (rec_end(j->session, &why))
+		if (rec_end(j->session, &why) || rec_output_settle(j->out, &why))
 			give_up(j, &why);
 	}
 	j->cpu_ns = record_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - j->cpu_start_ns;

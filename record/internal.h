@@ -177,12 +177,6 @@ int *rec_proc_threads(int tgid, size_t *n, struct sr_error *err);
 int rec_proc_all(struct sr_task_starts *out, const int *recorder, size_t nrecorder, const pid_t *roots, size_t nroots,
 		 struct sr_error *err);
 
-/* ---- attr.c ---- */
-
-/* The text of /proc/PID/cgroup, which is cut up: the version of the hierarchy that has the cpu controller (2 also where it
- * may not be on), and the path in it; 0: none. */
-int rec_attrs_parse_cgroup(char *text, const char **path);
-
 /* ---- janitor.c ---- */
 
 struct rec_janitor {

@@ -653,6 +653,11 @@ int rec_output_tick(struct rec_output *o, uint64_t now_ns, struct sr_error *err)
 	return join_if_closed(o, err) || tick_file(o, now_ns, err) ? stop(o) : 0;
 }
 
+int rec_output_settle(struct rec_output *o, struct sr_error *err)
+{
+	return !o->failed && !o->cfg.ring_ns && o->w && flush(o, err) ? stop(o) : 0;
+}
+
 int rec_output_end(struct rec_output *o, uint64_t end_ns, struct sr_error *err)
 {
 	struct sr_error first;

@@ -76,6 +76,9 @@ void rec_output_dump(struct rec_output *o);
 bool rec_output_busy(const struct rec_output *o); /* a dump is not complete yet */
 /* Why a dump failed: -1 once for each, else 0. The recording goes on all the same. */
 int rec_output_dump_result(struct rec_output *o, struct sr_error *err);
+/* Before rec_output_end: writes what is pending. The last events may be those that a full disk has no room for: the
+ * file can say so, and be complete without them, only when that is known before its end is written. */
+int rec_output_settle(struct rec_output *o, struct sr_error *err);
 /* After the last event, also after a failure. The last file is complete, or what is left is in a part file. */
 int rec_output_end(struct rec_output *o, uint64_t end_ns, struct sr_error *err);
 const struct rec_output_stats *rec_output_get_stats(const struct rec_output *o);
