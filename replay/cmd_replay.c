@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "replay/cmd_replay.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +12,20 @@
 static const struct sr_option rows[] = {
 	{ "policy", 'p', SR_OPT_STRING, offsetof(struct replay_options, policy), "P[,P...]", 0, 0, NULL, "kernel",
 	  "balancing policies to replay under, each with its options after a colon; see `schedrec policies`" },
-	{ "repeat", 'n', SR_OPT_UINT, offsetof(struct replay_options, repeat), "N", 1, 1000, NULL, "1",
-	  "rounds; each round runs every policy once, the order turned round from one to the next (A B C, C B A)" },
+	{ "arm", 0, SR_OPT_LIST, offsetof(struct replay_options, arms), "'OPTIONS'", 0, 0, NULL, NULL,
+	  "one arm of a comparison, in place of the list of policies; given several times: each has those of the "
+	  "options "
+	  "--policy, --label, --cpus, --nice-offset, --class, --time-scale and --work-scale that are to differ" },
+	{ "repeat", 'n', SR_OPT_STRING, offsetof(struct replay_options, rounds), "N|auto[:N]", 0, 0, NULL, NULL,
+	  "rounds (default: 1); each round runs every policy or arm once, the order turned round from one to the next "
+	  "(A B C, C B A); auto: until each metric that `compare` shows has a verdict, at most 40 or N rounds" },
+	{ "first-round", 0, SR_OPT_UINT, offsetof(struct replay_options, first_round), "N", 0, 1000000, NULL, "0",
+	  "number of the first round: order, seeds and numbers are those of a longer series that this is a part of" },
+	{ "margin", 0, SR_OPT_REAL, offsetof(struct replay_options, margin), "PERCENT", 0.01, 1000, NULL, "2",
+	  "with --repeat auto: a change up to this many per cent does not matter, as for `compare`" },
+	{ "aa", 0, SR_OPT_FLAG, offsetof(struct replay_options, aa), NULL, 0, 0, NULL, NULL,
+	  "each policy or arm against itself: what the two differ by is this machine's noise; with --db it is stored, "
+	  "and `compare` takes no smaller margin (20 rounds, or --repeat)" },
 	{ "db", 0, SR_OPT_STRING, offsetof(struct replay_options, db), "DB", 0, 0, NULL, NULL,
 	  "SQLite database in which the runs and their metrics are stored" },
 	{ "label", 0, SR_OPT_STRING, offsetof(struct replay_options, label), "L", 0, 0, NULL, NULL,
@@ -32,6 +45,11 @@ static const struct sr_option rows[] = {
 	  "sleeps as it did when it was recorded; free: none waits" },
 	{ "time-scale", 0, SR_OPT_REAL, offsetof(struct replay_options, time_scale), "X", 0.001, 1000, NULL, "1",
 	  "factor on all sleeps without a waker and on the periods of timers; work stays as it is" },
+	{ "work-scale", 0, SR_OPT_REAL, offsetof(struct replay_options, work_scale), "X", 0.001, 1000, NULL, "1",
+	  "factor on all work: 1.05 is what a program would be that does 5 % more in each burst" },
+	{ "work-drift", 0, SR_OPT_REAL, offsetof(struct replay_options, work_drift), "PERCENT", 0, 1000, NULL, "0",
+	  "let the work of each run be more than that of the one before, up to so many per cent at the last: a machine "
+	  "that slowly changes, to try what comparisons make of it" },
 	{ "from", 0, SR_OPT_TIME, offsetof(struct replay_options, from), "T", 0, 0, NULL, NULL,
 	  "replay from this time of the recording on" },
 	{ "to", 0, SR_OPT_TIME, offsetof(struct replay_options, to), "T", 0, 0, NULL, NULL,
@@ -41,6 +59,12 @@ static const struct sr_option rows[] = {
 	{ "offset", 0, SR_OPT_STRING, offsetof(struct replay_options, offset), "T[,T...]", 0, 0, NULL, NULL,
 	  "when each recording after the first begins, such as 250ms,1s (default: all at once); recorded: as far apart "
 	  "as they were recorded" },
+	{ "copies", 0, SR_OPT_UINT, offsetof(struct replay_options, copies), "N", 1, 4096, NULL, "1",
+	  "each recording so many times beside itself, as processes of their own; all but the first begin at random, "
+	  "by "
+	  "the seed, within --copy-spread" },
+	{ "copy-spread", 0, SR_OPT_TIME, offsetof(struct replay_options, copy_spread), "T", 1, 3.6e15, NULL, NULL,
+	  "time within which copies begin (default: a tenth of the recording's length)" },
 	{ "loop", 0, SR_OPT_UINT, offsetof(struct replay_options, loop), "N", 1, 400, NULL, "1",
 	  "the load so many times in one run, each when all tasks of the one before have ended" },
 	{ "cpus", 0, SR_OPT_CPUS, offsetof(struct replay_options, cpus), "LIST", 0, 0, NULL, NULL,
@@ -60,12 +84,20 @@ static const struct sr_option rows[] = {
 	  "nice values" },
 	{ "rt-limit", 0, SR_OPT_TIME, offsetof(struct replay_options, rt_limit), "T", 1e8, 6e10, NULL, "2s",
 	  "with --allow-rt: all real-time threads become normal when one holds a CPU for so long without a pause" },
+	{ "energy", 0, SR_OPT_STRING, offsetof(struct replay_options, energy), "FILE", 0, 0, NULL, NULL,
+	  "what this machine's CPUs draw, for an estimate of energy_j and for the policy eas; see replay/POLICIES.md "
+	  "(default: eas alone, from the CPUs' capacities)" },
 	{ "seed", 0, SR_OPT_UINT, offsetof(struct replay_options, seed), "N", 0, 0, NULL, "1",
 	  "seed of policies that choose at random" },
 	{ "self", 0, SR_OPT_FLAG, offsetof(struct replay_options, self), NULL, 0, 0, NULL, NULL,
 	  "do not use the kernel's tracing even where it may be used: the replay writes what it sees itself" },
-	{ "processes", 0, SR_OPT_FLAG, offsetof(struct replay_options, processes), NULL, 0, 0, NULL, NULL,
-	  "recorded processes become processes, below their recorded parents; else all tasks are threads of one" },
+	{ "processes", 0, SR_OPT_WORD, offsetof(struct replay_options, processes), "WHEN", 0, 0, "auto|yes|no", "auto",
+	  "recorded processes become processes, below their recorded parents and in sessions like the recorded ones; "
+	  "else all tasks are threads of one; auto: where the recording has several sessions that the scheduler tells "
+	  "apart, and it does so here; without a word: yes" },
+	{ "groups", 0, SR_OPT_CHOICE, offsetof(struct replay_options, groups), "WHEN", 0, 0, "auto|no", "auto",
+	  "control groups with the recorded weights and limits, below the one that schedrec is in; auto: where the "
+	  "recording's tasks were in several, and they may be made" },
 	{ "force", 0, SR_OPT_FLAG, offsetof(struct replay_options, force), NULL, 0, 0, NULL, NULL,
 	  "replay also a recording that lost more events than it kept" },
 	{ "json", 0, SR_OPT_FLAG, offsetof(struct replay_options, json), NULL, 0, 0, NULL, NULL,
@@ -74,89 +106,25 @@ static const struct sr_option rows[] = {
 	{ 0 }
 };
 
-static const char *const examples[] = { "schedrec replay build.srz",
-					"replay under the kernel's own balancing, and say how true the replay is",
-					"schedrec replay build.srz --policy kernel,domain,bld --repeat 5 --db runs.db",
-					"compare three policies, interleaved, and store the runs",
-					"schedrec replay build.srz --policy bld --cpus 0 --work instructions",
-					"the same load on one CPU",
-					"schedrec replay web.srz batch.srz --offset 500ms --loop 3",
-					"two recordings as one load, three times one after the other",
-					NULL };
-
-static int run_all(struct replay_job *j, struct sr_error *err)
-{
-	struct replay_series *s = &j->series;
-	size_t round, k, slot = 0;
-
-	j->total = s->narms * j->o->repeat;
-	for (round = 0; round < j->o->repeat; round++)
-		for (k = 0; k < s->narms; k++) {
-			struct replay_arm *arm = &s->arm[round % 2 ? s->narms - 1 - k : k];
-
-			if (replay_slot(j, arm, round, slot++, err) < 0)
-				return -1;
-			j->done++;
-			if (j->stop || cmd_signal)
-				return 0;
-		}
-	return 0;
-}
-
-/* Would two runs go into one file? */
-static bool same_names(const struct replay_job *j)
-{
-	const struct replay_series *s = &j->series;
-	char *name[MAX_ARMS + 1] = { NULL };
-	bool same = false;
-	size_t i, k, n = 0;
-
-	for (i = 0; i < s->narms; i++)
-		name[n++] = replay_output_name(j->o->output, s->arm[i].name, 0);
-	if (j->o->repeat > 1)
-		name[n++] = replay_output_name(j->o->output, s->arm[0].name, 1);
-	for (i = 0; i < n; i++)
-		for (k = 0; k < i; k++)
-			same |= !name[i] || !name[k] || !strcmp(name[i], name[k]);
-	for (i = 0; i < n; i++)
-		free(name[i]);
-	return same;
-}
-
-static int parse_policies(struct replay_job *j, struct sr_error *err)
-{
-	struct replay_series *s = &j->series;
-	char *rest, *spec;
-
-	j->policies = rest = strdup(j->o->policy);
-	if (!rest)
-		return sr_fail(err, SR_ENVIRONMENT, "out of memory");
-	while ((spec = rpl_policy_next(&rest))) {
-		struct replay_arm *arm = &s->arm[s->narms];
-
-		if (s->narms == MAX_ARMS)
-			return sr_fail(err, SR_USAGE, "--policy: at most %d policies at a time", MAX_ARMS);
-		arm->name = spec;
-		arm->policy = rpl_policy_find(spec, &arm->options, err);
-		if (!arm->policy)
-			return -1;
-		arm->runs = calloc(j->o->repeat, sizeof(*arm->runs));
-		if (!arm->runs)
-			return sr_fail(err, SR_ENVIRONMENT, "out of memory");
-		s->narms++;
-	}
-	if (!s->narms)
-		return sr_fail(err, SR_USAGE, "--policy: name at least one; see `schedrec policies`");
-	if (j->o->output && s->narms * j->o->repeat > 1) {
-		bool same = same_names(j);
-
-		if (same)
-			return sr_fail(err, SR_USAGE,
-				       "-o %s names one file for %zu runs: use %%p (policy) and %%r (round)",
-				       j->o->output, s->narms * (size_t)j->o->repeat);
-	}
-	return 0;
-}
+static const char *const examples[] = {
+	"schedrec replay build.srz",
+	"replay under the kernel's own balancing, and say how true the replay is",
+	"schedrec replay build.srz --policy kernel,domain,bld --repeat 5 --db runs.db",
+	"compare three policies, interleaved, and store the runs",
+	"schedrec replay build.srz --policy kernel,bld --repeat auto --db runs.db",
+	"as many rounds as it takes to say which is better",
+	"schedrec replay build.srz --aa --db runs.db",
+	"measure this machine's noise, for `compare`",
+	"schedrec replay build.srz --arm '--nice-offset 0' --arm '--nice-offset 5' -n 10",
+	"the same load, plain and nicer",
+	"schedrec replay build.srz --policy bld --cpus 0 --work instructions",
+	"the same load on one CPU",
+	"schedrec replay web.srz batch.srz --offset 500ms --loop 3",
+	"two recordings as one load, three times one after the other",
+	"schedrec replay build.srz --policy bld,./mine.so:depth=4",
+	"a policy of your own beside one of schedrec's",
+	NULL
+};
 
 static int open_recorder(struct replay_job *j, struct sr_error *err)
 {
@@ -179,87 +147,96 @@ static int open_recorder(struct replay_job *j, struct sr_error *err)
 	return j->o->allow_rt ? rec_keep_nice(err) : rec_drop_privileges(err);
 }
 
+/* As processes, and why. */
+static void settle_processes(struct replay_job *j)
+{
+	struct replay_series *s = &j->series;
+	const char *when = j->o->processes, *lacks = rpl_no_sessions();
+	unsigned long long n = j->model->counts.sessions;
+	char *why = s->processes_why;
+	size_t len = sizeof(s->processes_why);
+
+	s->processes = strcmp(when, "no") && (strcmp(when, "auto") || (n > 1 && !lacks));
+	s->sessions = s->processes && n > 1 && !lacks;
+	if (!s->processes && n > 1)
+		snprintf(why, len, "%s: the recording's %llu sessions are one here",
+			 strcmp(when, "no") ? lacks : "asked for", n);
+	else if (!s->processes)
+		snprintf(why, len, "%s", strcmp(when, "no") ? "the recording has one session" : "asked for");
+	else if (n > 1)
+		snprintf(why, len, "the recording has %llu sessions%s%s", n, lacks ? ", which are one here: " : "",
+			 lacks ? lacks : "");
+	else
+		snprintf(why, len, "asked for");
+}
+
+/* Of one group nothing is made: that in which the replay runs stands for it. */
+static int settle_groups(struct replay_job *j, struct sr_error *err)
+{
+	const struct sr_attrs *a = &j->model->attrs;
+	struct replay_series *s = &j->series;
+	bool *used = calloc(a->ngroups + 1, sizeof(*used));
+	size_t n = 0, named, i, len = sizeof(s->groups_why);
+	char *why = s->groups_why;
+
+	if (!used)
+		return sr_fail(err, SR_ENVIRONMENT, "out of memory");
+	sr_model_used_groups(j->model, used);
+	for (i = 0; i <= a->ngroups; i++)
+		n += used[i];
+	named = n - used[a->ngroups];
+	if (n > 1 && !strcmp(j->o->groups, "no"))
+		snprintf(why, len, "none, as asked for; the recording has %zu", named);
+	else if (n > 1 && rpl_groups_make(&j->groups, a->groups, used, a->ngroups))
+		snprintf(why, len, "%zu, with the recorded weights and limits", named);
+	else if (n > 1)
+		snprintf(why, len, "%zu of the recording's %zu could be made: %s", j->groups.made, named,
+			 j->groups.error == ENOTSUP ? "there is no cpu controller here" : strerror(j->groups.error));
+	s->groups = j->groups.made;
+	free(used);
+	if (!s->groups)
+		rpl_groups_stop(&j->groups);
+	return 0;
+}
+
 static int prepare(struct replay_job *j, struct sr_error *err)
 {
 	const struct replay_options *o = j->o;
 	struct replay_series *s = &j->series;
 
-	if (parse_policies(j, err) < 0)
+	if (replay_parse_rounds(j, err) < 0 || replay_parse_policies(j, err) < 0)
 		return -1;
-	s->work = o->work ? o->work : s->narms > 1 || o->cpus ? "instructions" : "time";
+	s->work = o->work ? o->work : s->narms > 1 || j->use_cpus ? "instructions" : "time";
 	s->timing = o->timing;
 	s->no_stall = o->no_stall;
 	s->loop = o->loop;
+	s->copies = o->copies;
 	uname(&j->uts);
-	if (open_recorder(j, err) < 0 || replay_load(j, err) < 0)
+	if (strcmp(o->groups, "no"))
+		rpl_groups_start(&j->groups);
+	if (open_recorder(j, err) < 0 || replay_load(j, err) < 0 || replay_settle_policies(j, err) < 0 ||
+	    settle_groups(j, err) < 0)
 		return -1;
-	if (o->db) {
-		j->db = ana_db_open(o->db, true, err);
-		if (!j->db || (s->compared && !o->from && !o->to && replay_store(j, NULL, 0, 0, &s->recorded, err) < 0))
-			return -1;
-	}
-	if (!o->output) {
-		const char *dir = getenv("TMPDIR");
-
-		snprintf(j->temp_dir, sizeof(j->temp_dir), "%s/schedrec-XXXXXX",
-			 dir && *dir && strlen(dir) < 40 ? dir : "/tmp");
-		if (!mkdtemp(j->temp_dir)) {
-			sr_fail_errno(err, SR_ENVIRONMENT, "%s", j->temp_dir);
-			j->temp_dir[0] = '\0';
-			return -1;
-		}
-	}
-	return 0;
-}
-
-static void release(struct replay_job *j)
-{
-	struct replay_series *s = &j->series;
-	size_t i, k;
-
-	for (i = 0; i < s->narms; i++) {
-		for (k = 0; s->arm[i].runs && k < j->o->repeat; k++) {
-			ana_result_release(&s->arm[i].runs[k].result);
-			free(s->arm[i].runs[k].file);
-		}
-		free(s->arm[i].runs);
-	}
-	ana_result_release(&s->recorded);
-	if (j->temp_dir[0]) {
-		char part[96];
-
-		/* What a failed srz_close leaves. */
-		snprintf(part, sizeof(part), "%s/run.srz.part", j->temp_dir);
-		unlink(part);
-		rmdir(j->temp_dir);
-	}
-	ana_db_close(j->db);
-	replay_unload(j);
-	free(j->policies);
+	settle_processes(j);
+	return replay_open_outputs(j, err);
 }
 
 static int run(const void *options, int nargs, char **args, struct sr_error *err)
 {
 	struct replay_job *j;
 	struct sr_error second;
-	size_t i;
 	int ret = -1;
 
 	if (nargs < 1)
 		return sr_fail(err, SR_USAGE, "name a recording to replay");
-	j = calloc(1, sizeof(*j));
+	j = replay_job_new(options, nargs, args, err);
 	if (!j)
-		return sr_fail(err, SR_ENVIRONMENT, "out of memory");
-	j->o = options;
-	j->nsources = (size_t)nargs;
-	j->sources = calloc(j->nsources, sizeof(*j->sources));
-	for (i = 0; j->sources && i < j->nsources; i++)
-		j->sources[i].path = args[i];
+		return -1;
+	j->engine = "live";
+	j->once = replay_once;
 	cmd_catch_signals();
-	if (!j->sources)
-		sr_fail(err, SR_ENVIRONMENT, "out of memory");
-	else if (prepare(j, err) == 0)
-		ret = run_all(j, err);
+	if (prepare(j, err) == 0)
+		ret = replay_rounds(j, err);
 	if (rec_close(j->session, ret < 0 ? &second : err) < 0)
 		ret = -1;
 	cmd_progress_end();
@@ -272,8 +249,8 @@ static int run(const void *options, int nargs, char **args, struct sr_error *err
 		if (cmd_signal)
 			ret = SR_INTERRUPTED;
 	}
-	release(j);
-	free(j);
+	rpl_groups_stop(&j->groups);
+	replay_release(j);
 	return ret;
 }
 
@@ -288,12 +265,17 @@ const struct cmd cmd_replay = {
 		"replay writes down what its threads see, and metrics that need the kernel's view are absent.\n\n"
 		"The table shows the median of the rounds of each policy with half the range of the rounds in percent, "
 		"beside the recording, and how true the replay is (fidelity: errors relative to the recording).\n\n"
-		"With --processes the replay forks where the recording forked, and its processes stand in the recorded "
-		"tree. A fork costs what one of schedrec costs, more than a small program's or a vfork: for loads of "
-		"very "
-		"many short processes the replay of threads is the truer one.\n\n"
+		"With --processes the replay forks where the recording forked, its processes stand in the recorded "
+		"tree, and they make sessions (setsid) as the recorded ones did: the kernel shares a CPU between "
+		"sessions first (autogroups), and one process is in one session. A fork costs what one of schedrec "
+		"costs, more than a small program's or a vfork: for loads of very many short processes the replay of "
+		"threads is the truer one.\n\n"
 		"Several recordings run together as one load, each with its own tasks; then there is no recorded "
 		"column and no fidelity.\n\n"
+		"A policy of your own is a shared object: --policy ./mine.so. It is loaded after all privileges are "
+		"dropped, and not at all by a schedrec that has some from its file. The source's replay/POLICIES.md "
+		"tells "
+		"how to write one.\n\n"
 		"Real-time and deadline tasks run as normal ones unless --allow-rt is given; negative nice values need "
 		"the privilege to set them. What could not be set is counted by kind and said.\n\n"
 		"The rules stand in the source's replay/REPLAY.md and replay/IDENTITY.md.",

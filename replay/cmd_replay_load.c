@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "formats/machine.h"
+#include "replay/sim.h"
 
 /* What is doubtful about a recording is told with the results; one of which most is missing is refused. */
 static int check_cost(struct replay_job *j, const struct replay_source *src, struct sr_error *err)
@@ -38,21 +39,53 @@ static void load_wake_cost(struct replay_job *j)
 		j->recorded_wake = c;
 }
 
+/* The machine that a recording was made on; NULL: it does not say. */
+static struct sr_machine *machine_of(const struct replay_source *src)
+{
+	struct sr_error ignored;
+	size_t len;
+	const char *xml = srz_get_section(src->reader, SRZ_SEC_MACHINE, &len);
+
+	return xml ? sr_machine_from_xml(xml, len, &ignored) : NULL;
+}
+
 /* Was it recorded on this machine? Without a description of its own: no CPU is missing here. */
 static bool same_machine(const struct replay_job *j, const struct replay_source *src)
 {
+	struct sr_machine *m = machine_of(src);
 	size_t len;
-	const char *xml = srz_get_section(src->reader, SRZ_SEC_MACHINE, &len);
-	struct sr_machine *m;
-	struct sr_error ignored;
 	bool same;
 
-	if (!xml)
+	if (!srz_get_section(src->reader, SRZ_SEC_MACHINE, &len))
 		return srz_get_info(src->reader)->cpus <= j->machine->ncpus;
-	m = sr_machine_from_xml(xml, len, &ignored);
 	same = m && sr_machine_same(m, j->machine);
 	sr_machine_free(m);
 	return same;
+}
+
+/* This one; of a simulation the one asked for, else the first recording's own. On one that has none it depends where it is
+ * simulated: that is told, and stands in what comes of it. */
+static int load_machine(struct replay_job *j, struct sr_error *err)
+{
+	const struct replay_source *first = &j->sources[0];
+	const char *xml = NULL;
+	size_t len;
+
+	if (j->simulates && !j->machine_spec) {
+		xml = srz_get_section(first->reader, SRZ_SEC_MACHINE, &len);
+		if (!xml) {
+			cmd_warn("%s does not say on which machine it was recorded: this one is simulated (--machine "
+				 "names another)",
+				 first->path);
+			j->machine_spec = "this";
+		}
+	}
+	if (xml) {
+		j->machine = sr_machine_from_xml(xml, len, err);
+		return j->machine ? 0 : sr_fail_prefix(err, "%s", first->path);
+	}
+	j->machine = sr_machine_load(j->machine_spec ? j->machine_spec : "this", err);
+	return j->machine ? 0 : -1;
 }
 
 /* Which CPUs, and whether recorded affinities are to hold on them. */
@@ -61,12 +94,7 @@ static int settle_cpus(struct replay_job *j, struct sr_error *err)
 	struct sr_cpu_map map;
 	size_t i;
 
-	if (j->o->cpus) {
-		if (sr_cpumask_parse(&j->cpus, j->o->cpus, err) < 0)
-			return -1;
-		j->use_cpus = true;
-	}
-	j->keep_affinity = !j->use_cpus;
+	j->keep_affinity = true;
 	for (i = 0; i < j->nsources; i++)
 		j->keep_affinity &= same_machine(j, &j->sources[i]);
 	if (!j->o->cpu_map)
@@ -76,7 +104,27 @@ static int settle_cpus(struct replay_job *j, struct sr_error *err)
 	for (i = 0; i < j->nsources; i++)
 		sr_model_map_cpus(j->sources[i].model, &map);
 	j->keep_affinity = true;
+	j->cpu_map = true;
 	return 0;
+}
+
+/* What a slower CPU, or a thread of a busy core, did in its time is less work. */
+static int scale_work(const struct replay_job *j, const struct replay_source *src, struct sr_model *m,
+		      struct sr_error *err)
+{
+	struct sr_machine *recorded = machine_of(src);
+	uint32_t *per_mille = recorded ? calloc(recorded->ncpus, sizeof(*per_mille)) : NULL;
+	int ret = 0;
+
+	if (recorded && !per_mille)
+		ret = sr_fail(err, SR_ENVIRONMENT, "out of memory");
+	else if (recorded)
+		ret = sim_recorded_speed(src->reader, recorded, j->engine_arg, per_mille, err);
+	if (recorded && ret == 0)
+		sim_scale_work(m, recorded, per_mille);
+	free(per_mille);
+	sr_machine_free(recorded);
+	return ret;
 }
 
 static struct sr_model *build(struct replay_job *j, struct replay_source *src, struct sr_error *err)
@@ -95,8 +143,12 @@ static struct sr_model *build(struct replay_job *j, struct replay_source *src, s
 	if (mo.tracepoint_ns > 10000) /* no machine's tracepoint costs that: a hostile file's does */
 		mo.tracepoint_ns = 0;
 	m = sr_model_build(src->reader, &mo, err);
-	if (!m)
+	if (!m) {
 		sr_fail_prefix(err, "%s", src->path);
+	} else if (j->simulates && scale_work(j, src, m, err) < 0) {
+		sr_model_free(m);
+		return NULL;
+	}
 	return m;
 }
 
@@ -160,6 +212,23 @@ static char *together(const struct replay_job *j, bool sha256)
 	return fclose(f) ? NULL : text;
 }
 
+/* --copies: of each recording, with a seed of its own. */
+static int copy_all(struct replay_job *j, struct sr_error *err)
+{
+	size_t i;
+
+	if (j->o->copy_spread && j->o->copies < 2)
+		return sr_fail(err, SR_USAGE, "--copy-spread is for --copies");
+	for (i = 0; i < j->nsources; i++) {
+		struct sr_model *m = j->sources[i].model;
+		uint64_t spread = j->o->copy_spread ? j->o->copy_spread : (m->end_ns - m->start_ns) / 10;
+
+		if (sr_model_copies(m, j->o->copies, spread, j->o->seed + i, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int load_all(struct replay_job *j, struct sr_error *err)
 {
 	size_t i;
@@ -169,7 +238,7 @@ static int load_all(struct replay_job *j, struct sr_error *err)
 		if (!j->sources[i].model)
 			return -1;
 	}
-	if (parse_offsets(j, err) < 0 || settle_cpus(j, err) < 0)
+	if (load_machine(j, err) < 0 || parse_offsets(j, err) < 0 || settle_cpus(j, err) < 0 || copy_all(j, err) < 0)
 		return -1;
 	j->model = j->sources[0].model;
 	j->sources[0].model = NULL;
@@ -182,14 +251,32 @@ static int load_all(struct replay_job *j, struct sr_error *err)
 	return sr_model_loop(j->model, j->o->loop, err);
 }
 
-int replay_load(struct replay_job *j, struct sr_error *err)
+/* The recording's own metrics: of the part, and the tasks, that are replayed. */
+static int measure_recorded(struct replay_job *j, struct sr_error *err)
 {
 	const struct ana_window window = { .from_ns = j->o->from, .to_ns = j->o->to };
+	const char *path = j->sources[0].path;
+	uint8_t *members;
+	size_t i;
+	int ret;
 
+	if (!j->o->task)
+		return ana_file_part(path, ANA_REPLAYABLE, NULL, &window, &j->series.recorded, err);
+	members = calloc(j->model->nsources + 1u, sizeof(*members));
+	if (!members)
+		return sr_fail(err, SR_ENVIRONMENT, "out of memory");
+	for (i = 0; i < j->model->ntasks; i++)
+		members[j->model->tasks[i].source] = 1;
+	ret = ana_file_members(path, members, j->model->nsources, &window, &j->series.recorded, err);
+	free(members);
+	return ret;
+}
+
+int replay_load(struct replay_job *j, struct sr_error *err)
+{
 	if (j->o->to && j->o->to <= j->o->from)
 		return sr_fail(err, SR_USAGE, "--to must be later than --from");
-	j->machine = sr_machine_load("this", err);
-	if (!j->machine || load_all(j, err) < 0)
+	if (load_all(j, err) < 0)
 		return -1;
 	load_wake_cost(j);
 	j->trace_name = together(j, false);
@@ -198,10 +285,8 @@ int replay_load(struct replay_job *j, struct sr_error *err)
 		return sr_fail(err, SR_ENVIRONMENT, "out of memory");
 	j->series.trace = j->trace_name;
 	j->series.model = j->model;
-	j->series.compared = j->nsources == 1 && j->o->loop == 1;
-	if (!j->series.compared)
-		return 0;
-	return ana_file_part(j->sources[0].path, ANA_REPLAYABLE, NULL, &window, &j->series.recorded, err);
+	j->series.compared = j->nsources == 1 && j->o->loop == 1 && j->o->copies == 1;
+	return j->series.compared ? measure_recorded(j, err) : 0;
 }
 
 void replay_unload(struct replay_job *j)

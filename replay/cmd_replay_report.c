@@ -18,6 +18,7 @@ static const char *const shown[] = { "makespan_ns",
 				     "migrations.total",
 				     "idle_while_overloaded_ns",
 				     "busiest_cpu_share",
+				     "energy_j",
 				     "policy_decision_ns.mean",
 				     "balancer_cpu_ns",
 				     NULL };
@@ -67,7 +68,9 @@ static const char *format_value(char *buf, size_t len, const char *name, const c
 {
 	if (!strcmp(unit, "ns"))
 		return sr_format_time(buf, len, v);
-	if (strstr(name, "_error"))
+	if (!strcmp(unit, "J"))
+		snprintf(buf, len, "%.4g J", v);
+	else if (strstr(name, "_error"))
 		snprintf(buf, len, "%+.1f%%", v * 100);
 	else if (!strcmp(unit, "ratio"))
 		snprintf(buf, len, "%.1f%%", v * 100);
@@ -137,19 +140,81 @@ static void print_head(const struct replay_series *s, size_t first, const char *
 	putchar('\n');
 }
 
+/* Names that the columns have no room for. */
+static void print_long_names(const struct replay_series *s)
+{
+	bool any = false;
+
+	for (size_t a = 0; a < s->narms; a++)
+		any |= strlen(s->arm[a].name) > CELL_WIDTH;
+	for (size_t a = 0; any && a < s->narms; a++)
+		printf("column %zu: %.80s\n", a + 1, s->arm[a].name);
+	if (any)
+		putchar('\n');
+}
+
+/* What only simulations have: the machine, how fast they were, and what their first rounds' events add up to. */
+static void print_simulations(const struct replay_series *s)
+{
+	uint64_t steps = 0, ns = 0;
+	char num[2][32];
+	size_t a, i;
+
+	for (a = 0; a < s->narms; a++)
+		for (i = 0; i < s->arm[a].n; i++) {
+			steps += s->arm[a].runs[i].steps;
+			ns += s->arm[a].runs[i].wall_ns;
+		}
+	printf("simulated: %s; %s internal events in %s\n", s->machine, sr_format_count(num[0], 32, steps),
+	       sr_format_time(num[1], 32, (double)ns));
+	for (a = 0; a < s->narms; a++)
+		printf("events_sha256 %s  %s\n", s->arm[a].runs[0].events_sha256, s->arm[a].name);
+	putchar('\n');
+}
+
+/* What energy_j rests on: the machine's clock and meters have no part in it. */
+static void print_energy(const struct replay_series *s)
+{
+	const char *before = NULL;
+	size_t a;
+
+	for (a = 0; a < s->narms; a++) {
+		const char *source = replay_energy_source(&s->arm[a]);
+
+		if (!source || (before && !strcmp(before, source)))
+			continue;
+		printf("energy_j is an estimate by %s%s\n", source,
+		       s->self ? ", and not known: the replay recorded itself" : "");
+		before = source;
+	}
+}
+
 void replay_report_table(const struct replay_series *s)
 {
-	char num[2][32];
+	char num[2][32], head[256];
 	size_t i, a;
 
 	printf("%s: %s tasks, %s of work\n", s->trace, sr_format_count(num[0], 32, s->model->ntasks),
 	       sr_format_time(num[1], 32, s->model->run_ns));
 	replay_model_print(s->model);
-	printf("work: %s, timing: %s%s; %zu round%s; median, and half the range of the rounds%s\n\n", s->work,
-	       s->timing, s->no_stall ? " without stalls" : "", s->arm[0].n, s->arm[0].n == 1 ? "" : "s",
-	       s->self ? "; the replay recorded itself" : "");
+	if (s->groups_why[0])
+		printf("control groups: %s\n", s->groups_why);
+	if (s->processes_why[0]) { /* a simulation has neither */
+		snprintf(head, sizeof(head), "%s: %s", s->processes ? "processes" : "threads", s->processes_why);
+		cmd_print_wrapped(stdout, head, 0, 2);
+	}
+	snprintf(head, sizeof(head), "work: %s, timing: %s%s; %zu round%s; median, and half the range of the rounds%s",
+		 s->work, s->timing, s->no_stall ? " without stalls" : "", s->arm[0].n, s->arm[0].n == 1 ? "" : "s",
+		 s->self ? "; the replay recorded itself" : "");
+	cmd_print_wrapped(stdout, head, 0, 2);
+	putchar('\n');
+	if (s->rounds_why[0])
+		printf("%s\n\n", s->rounds_why);
 	if (!s->arm[0].n)
 		return;
+	if (s->machine)
+		print_simulations(s);
+	print_long_names(s);
 	for (a = 0; a < s->narms; a += ARMS_A_TABLE) {
 		if (a)
 			putchar('\n');
@@ -163,6 +228,7 @@ void replay_report_table(const struct replay_series *s)
 		for (i = 0; shown_fidelity[i]; i++)
 			print_row(s, a, shown_fidelity[i], true);
 	}
+	print_energy(s);
 }
 
 static void json_metrics(struct cmd_json *j, const struct ana_result *r)
@@ -181,6 +247,8 @@ static void json_counts(struct cmd_json *j, const struct rpl_counts *c)
 	cmd_json_u64(j, "wakes", c->wakes);
 	cmd_json_u64(j, "waits_slept", c->waits_slept);
 	cmd_json_u64(j, "waits_passed", c->waits_passed);
+	cmd_json_u64(j, "hidden_slept", c->hidden_slept);
+	cmd_json_u64(j, "hidden_passed", c->hidden_passed);
 	cmd_json_u64(j, "sleeps", c->sleeps);
 	cmd_json_u64(j, "sleeps_late", c->sleeps_late);
 	cmd_json_u64(j, "out_of_turn", c->out_of_turn);
@@ -193,6 +261,12 @@ static void json_counts(struct cmd_json *j, const struct rpl_counts *c)
 	cmd_json_u64(j, "forced", c->forced);
 	cmd_json_u64(j, "processes", c->processes);
 	cmd_json_u64(j, "orphans", c->orphans);
+	cmd_json_u64(j, "sessions_made", c->sessions_made);
+	cmd_json_u64(j, "sessions_refused", c->sessions_refused);
+	cmd_json_u64(j, "sessions_split", c->sessions_split);
+	cmd_json_u64(j, "session_nice_refused", c->session_nice_refused);
+	cmd_json_u64(j, "groups_entered", c->groups_entered);
+	cmd_json_u64(j, "groups_refused", c->groups_refused);
 	cmd_json_u64(j, "nice_refused", c->nice_refused);
 	cmd_json_u64(j, "policy_refused", c->policy_refused);
 	cmd_json_u64(j, "rt_refused", c->rt_refused);
@@ -212,6 +286,16 @@ static void json_counts(struct cmd_json *j, const struct rpl_counts *c)
 	cmd_json_close(j, '}');
 }
 
+static void json_told(struct cmd_json *j, const struct replay_run *run)
+{
+	unsigned i;
+
+	cmd_json_open(j, "policy_counts", '{');
+	for (i = 0; i < run->ntold; i++)
+		cmd_json_u64(j, run->told[i].name, run->told[i].n);
+	cmd_json_close(j, '}');
+}
+
 void replay_report_json(const struct replay_series *s)
 {
 	struct cmd_json j;
@@ -224,7 +308,19 @@ void replay_report_json(const struct replay_series *s)
 	cmd_json_str(&j, "timing", s->timing);
 	cmd_json_bool(&j, "no_stall", s->no_stall);
 	cmd_json_u64(&j, "loop", s->loop);
+	cmd_json_u64(&j, "copies", s->copies);
+	if (s->machine)
+		cmd_json_str(&j, "machine", s->machine);
 	cmd_json_bool(&j, "self_recorded", s->self);
+	cmd_json_str(&j, "self_recorded_why", s->self ? s->self_why : NULL);
+	cmd_json_str(&j, "doubt", s->doubt[0] ? s->doubt : NULL);
+	cmd_json_u64(&j, "recording_lost_places", s->recording_lost);
+	cmd_json_bool(&j, "processes", s->processes);
+	cmd_json_bool(&j, "sessions", s->sessions);
+	cmd_json_str(&j, "processes_why", s->processes_why);
+	cmd_json_u64(&j, "groups", s->groups);
+	cmd_json_str(&j, "groups_why", s->groups_why[0] ? s->groups_why : NULL);
+	cmd_json_str(&j, "rounds_why", s->rounds_why[0] ? s->rounds_why : NULL);
 	replay_model_json(&j, s->model);
 	cmd_json_open(&j, "recorded", '{');
 	json_metrics(&j, &s->recorded);
@@ -234,14 +330,41 @@ void replay_report_json(const struct replay_series *s)
 		for (i = 0; i < s->arm[a].n; i++) {
 			cmd_json_open(&j, NULL, '{');
 			cmd_json_str(&j, "policy", s->arm[a].name);
-			cmd_json_u64(&j, "round", i);
+			cmd_json_str(&j, "arm", *s->arm[a].identity ? s->arm[a].identity : NULL);
+			cmd_json_str(&j, "label", s->arm[a].o->label);
+			cmd_json_u64(&j, "round", s->arm[a].o->first_round + i);
 			cmd_json_str(&j, "file", s->arm[a].runs[i].file);
+			if (s->machine) {
+				cmd_json_str(&j, "events_sha256", s->arm[a].runs[i].events_sha256);
+				cmd_json_u64(&j, "events", s->arm[a].runs[i].events);
+				cmd_json_u64(&j, "internal_events", s->arm[a].runs[i].steps);
+				cmd_json_u64(&j, "wall_ns", s->arm[a].runs[i].wall_ns);
+			}
+			cmd_json_str(&j, "energy_estimated_by", replay_energy_source(&s->arm[a]));
 			json_counts(&j, &s->arm[a].runs[i].counts);
+			json_told(&j, &s->arm[a].runs[i]);
+			replay_foreign_json(&j, &s->arm[a].runs[i].foreign);
 			json_metrics(&j, &s->arm[a].runs[i].result);
 			cmd_json_close(&j, '}');
 		}
 	cmd_json_close(&j, ']');
 	cmd_json_close(&j, '}');
+}
+
+/* What a policy counted, over all rounds. */
+static void warn_told(const struct replay_arm *arm)
+{
+	unsigned k;
+	size_t i;
+
+	for (k = 0; arm->n && k < arm->runs[0].ntold; k++) {
+		uint64_t n = 0;
+
+		for (i = 0; i < arm->n; i++)
+			n += arm->runs[i].told[k].n;
+		if (n && arm->runs[0].told[k].warn)
+			cmd_warn("%s: %llu %s", arm->name, (unsigned long long)n, arm->runs[0].told[k].text);
+	}
 }
 
 /* A comparison of policies rests on the replay; beyond these it should not. */
@@ -291,6 +414,13 @@ void replay_report_warnings(const struct replay_series *s)
 	} count[] = {
 		{ offsetof(struct rpl_counts, nice_refused),
 		  "nice values could not be set (they need root or CAP_SYS_NICE; under sudo --allow-rt keeps it)" },
+		{ offsetof(struct rpl_counts, sessions_refused),
+		  "sessions could not be made: their processes compete as their parents do" },
+		{ offsetof(struct rpl_counts, sessions_split),
+		  "sessions are parts of one of the recording: nobody saw who had made that" },
+		{ offsetof(struct rpl_counts, session_nice_refused),
+		  "nice values of sessions could not be set (root may; others ten times a second, and none below 0)" },
+		{ offsetof(struct rpl_counts, groups_refused), "tasks could not be moved into their control group" },
 		{ offsetof(struct rpl_counts, rt_refused),
 		  "real-time tasks ran as normal ones (--allow-rt, by root or with CAP_SYS_NICE)" },
 		{ offsetof(struct rpl_counts, deadline_refused),
@@ -312,7 +442,8 @@ void replay_report_warnings(const struct replay_series *s)
 	if (s->self && s->self_why)
 		cmd_warn("the replay recorded itself (%s): no preemptions, slices or migrations", s->self_why);
 	if (!s->compared)
-		cmd_warn("several recordings or loops are one load: there is no recorded column and no fidelity");
+		cmd_warn("several recordings, copies or loops are one load: there is no recorded column and no "
+			 "fidelity");
 	if (s->recording_lost)
 		cmd_warn("events of the recording were lost in %llu places", (unsigned long long)s->recording_lost);
 	if (s->model->counts.masks_unmapped)
@@ -324,6 +455,9 @@ void replay_report_warnings(const struct replay_series *s)
 		if (n)
 			cmd_warn("%llu %s", (unsigned long long)n, count[i].text);
 	}
+	for (i = 0; i < s->narms; i++)
+		warn_told(&s->arm[i]);
 	if (!s->self && !s->no_stall && s->compared)
 		warn_poor(s);
+	replay_foreign_note(s);
 }

@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include "formats/tidmap.h"
+#include "replay/program.h"
 
 #define BALANCER_LOG (1u << 18)
-#define LOOK_NS 200000000u   /* between two looks at a run under way */
 #define STUCK_NS 3000000000u /* everybody blocked, nobody timed, nothing done for so long: the watchdog steps in */
 
 static uint64_t read_number(const char *path)
@@ -87,12 +87,6 @@ static void count_ops(const struct rpl_run *run, const struct sr_program *p, siz
 	*room = n;
 }
 
-/* Folded orders are kept by their waiter only when all are. */
-static uint32_t needs_of(const struct rpl_run *run, const struct sr_wait *w)
-{
-	return run->cfg.order == RPL_ORDER_CAUSAL ? w->needs - w->folded : w->needs;
-}
-
 static int set_up_threads(struct rpl_run *run)
 {
 	const struct sr_model *m = run->m;
@@ -126,10 +120,12 @@ static int set_up_threads(struct rpl_run *run)
 		t->run = run;
 		t->p = p;
 		t->allowed = p->allowed;
+		t->control = SR_ATTR_NONE;
 		t->index = i;
 		t->words = word;
 		for (w = 0; w < p->nwaits; w++)
-			atomic_store_explicit(&word[w], needs_of(run, &p->waits[w]) & W_COUNT, memory_order_relaxed);
+			atomic_store_explicit(&word[w], rpl_needs_of(run->cfg.order, &p->waits[w]) & W_COUNT,
+					      memory_order_relaxed);
 		word += p->nwaits;
 		t->log.v = log;
 		t->log.cap = room[i];
@@ -240,7 +236,6 @@ struct rpl_run *rpl_prepare(const struct sr_model *m, const struct rpl_config *c
 {
 	struct rpl_arena arena = { .shared = cfg->processes };
 	struct rpl_run *run = rpl_alloc(&arena, 1, sizeof(*run));
-	size_t i;
 
 	if (!run) {
 		sr_fail(err, SR_ENVIRONMENT, "out of memory for the replay");
@@ -249,22 +244,26 @@ struct rpl_run *rpl_prepare(const struct sr_model *m, const struct rpl_config *c
 	run->arena = arena;
 	run->m = m;
 	run->cfg = *cfg;
-	run->exec_fd = -1;
+	run->exec_fd = run->leash = run->leash_end = -1;
 	/* Inherited by every thread created from here on. */
 	prctl(PR_SET_TIMERSLACK, 1);
 	if (check_limits(m, err) < 0 || set_up_cpus(run, err) < 0)
 		goto fail;
 	rpl_calibrate(run);
 	rpl_exec_start(run);
+	if (cfg->processes && rpl_leash_start(run) < 0) {
+		sr_fail_errno(err, SR_ENVIRONMENT, "cannot make a pipe");
+		goto fail;
+	}
 	if ((cfg->processes && rpl_share_model(run) < 0) || set_up_threads(run) < 0 || set_up_groups(run) < 0 ||
-	    rpl_loops_start(run) < 0) {
+	    rpl_loops_start(run) < 0 || rpl_cuts_start(run) < 0) {
 		sr_fail(err, SR_ENVIRONMENT, "out of memory for a replay of %zu tasks", m->ntasks);
 		goto fail;
 	}
 	rpl_stacks_start(run);
-	rpl_measure_lifetimes(run);
-	for (i = 0; i < m->ntasks; i++)
-		rpl_set_up_exit(&run->threads[i]);
+	rpl_measure_threads(run);
+	if (!cfg->processes) /* else their root does, which has to measure them first */
+		rpl_find_cuts(run);
 	rpl_guard_start(run);
 	if (rpl_policy_start(run, err) < 0 || (cfg->processes ? rpl_tree_start : create_first)(run, err) < 0)
 		goto fail;
@@ -304,6 +303,7 @@ static bool all_blocked(const struct rpl_run *run)
 static void watch(struct rpl_run *run)
 {
 	uint64_t last = 0, since = mono_ns();
+	double work = (double)run->m->run_ns * (run->cfg.work_scale > 0 ? run->cfg.work_scale : 1);
 	uint32_t alive;
 
 	while ((alive = atomic_load(&run->alive))) {
@@ -324,7 +324,7 @@ static void watch(struct rpl_run *run)
 			since = mono_ns();
 		}
 		if (run->cfg.progress)
-			run->cfg.progress(run->cfg.progress_arg, run->m->run_ns ? (double)done / run->m->run_ns : 1);
+			run->cfg.progress(run->cfg.progress_arg, work > 0 ? (double)done / work : 1);
 	}
 }
 
@@ -347,6 +347,8 @@ int rpl_execute(struct rpl_run *run, struct sr_error *err)
 
 	/* Late enough that the tasks which are asleep at the start are so by then. */
 	run->start_ns = mono_ns() + 2000000 + 30000 * (uint64_t)atomic_load(&run->alive);
+	if (p->util)
+		rpl_usage_start(run);
 	atomic_store(&run->gate, 1);
 	rpl_futex_wake(run, &run->gate, INT_MAX, BIT_OWNER);
 	if (p->ticks && p->tick) {
@@ -373,6 +375,10 @@ int rpl_execute(struct rpl_run *run, struct sr_error *err)
 	for (i = 0; i < run->m->ntasks; i++)
 		add_counts(&run->counts, &run->threads[i].counts);
 	run->counts.rt_demoted = atomic_load(&run->rt_demoted);
+	run->counts.sessions_made = atomic_load(&run->sessions_made);
+	run->counts.sessions_refused = atomic_load(&run->sessions_refused);
+	run->counts.sessions_split = atomic_load(&run->sessions_split);
+	run->counts.session_nice_refused = atomic_load(&run->session_nice_refused);
 	errno = atomic_load(&run->failed);
 	if (errno)
 		return sr_fail_errno(err, SR_ENVIRONMENT,
@@ -384,6 +390,14 @@ int rpl_execute(struct rpl_run *run, struct sr_error *err)
 const struct rpl_counts *rpl_get_counts(const struct rpl_run *run)
 {
 	return &run->counts;
+}
+
+void rpl_cpus(const struct rpl_run *run, struct sr_cpumask *cpus)
+{
+	memset(cpus, 0, sizeof(*cpus));
+	for (unsigned i = 0; i < CPU_SETSIZE && i < SR_MAX_CPUS; i++)
+		if (CPU_ISSET(i, &run->cpus))
+			sr_cpumask_set(cpus, i);
 }
 
 void rpl_span(const struct rpl_run *run, uint64_t *start_ns, uint64_t *end_ns)
@@ -490,6 +504,7 @@ void rpl_free(struct rpl_run *run)
 		rpl_futex_wake(run, &run->gate, INT_MAX, BIT_OWNER);
 		watch(run);
 	}
+	rpl_leash_cut(run);
 	if (CPU_COUNT(&run->old_mask))
 		sched_setaffinity(0, sizeof(run->old_mask), &run->old_mask);
 	rpl_guard_stop(run);

@@ -12,8 +12,8 @@
  * A recorder may be attached between prepare and execute: from then on no thread of the replay does anything before
  * the gate opens. Needs no privilege; what may not be set (negative nice, real-time classes) is counted.
  * With processes, those of the recording's start are forked at prepare, from a process of the engine's own (the root of
- * their tree), and recorded forks fork. None outlives the run, whoever dies: they have a process group of their own, which
- * is killed when this process ends, and a run of which one dies ends with SR_ENVIRONMENT.
+ * their tree), and recorded forks fork. None outlives the run, whoever dies: they have process groups of their own, which
+ * are killed when this process ends, and a run of which one dies ends with SR_ENVIRONMENT.
  *
  * One run at a time in a process; the model must outlive the run and is not changed.
  */
@@ -29,6 +29,7 @@
 #include "formats/machine.h"
 #include "formats/model.h"
 #include "formats/wakecost.h"
+#include "replay/groups.h"
 #include "replay/policy.h"
 
 enum rpl_work { RPL_WORK_TIME, RPL_WORK_INSTRUCTIONS };
@@ -41,6 +42,7 @@ enum rpl_timing {
 struct rpl_config {
 	enum rpl_work work;
 	enum rpl_timing timing;
+	double work_scale; /* bursts are multiplied by it; 0: as recorded, like 1 */
 	double time_scale; /* sleeps and deadlines are multiplied by it; 1 as recorded, 0: no sleep takes time */
 	uint64_t seed;
 	const struct rpl_policy *policy;
@@ -54,9 +56,11 @@ struct rpl_config {
 	bool allow_rt;                 /* FIFO, RR and DEADLINE tasks run as such */
 	uint64_t rt_limit_ns;          /* with allow_rt: longest time on a CPU without a pause */
 	bool self_record;
-	bool processes;           /* recorded processes become processes; else all tasks are threads of this one */
-	unsigned order;           /* RPL_ORDER_*: how recorded orders are kept */
-	const volatile int *stop; /* not 0: end early; NULL: never */
+	bool processes; /* recorded processes become processes; else all tasks are threads of this one */
+	const struct rpl_groups *groups; /* control groups for those of the model's attrs; NULL: none is entered */
+	bool sessions;                   /* with processes: they call setsid where their originals did */
+	unsigned order;                  /* RPL_ORDER_*: how recorded orders are kept */
+	const volatile int *stop;        /* not 0: end early; NULL: never */
 	void (*progress)(void *arg, double share); /* about 5 times a second, from the calling thread; NULL: none */
 	void *progress_arg;
 };
@@ -68,23 +72,27 @@ enum {
 	RPL_ORDER_CAUSAL = 2, /* the same, only where that was a dependency; event loops go on with what has come */
 };
 
-/* Costs measured at prepare, ns; with --work instructions they are taken out of the bursts. */
+/* Costs measured at prepare, ns. What of it is the replay's own and no work of the program is taken out of the bursts. */
 struct rpl_costs {
-	double loops_per_ns;                /* of the work loop, at the median of short tries */
-	struct sr_wake_cost wake;           /* of this machine */
-	uint64_t fork_ns, exit_ns;          /* of processes: CPU time in the parent, and in who ends */
-	double create_ns, start_ns, end_ns; /* of a thread: for who creates it, until its function begins, to end it */
-	uint64_t queue_ns;                  /* from before a futex call to where the sleeper has left its CPU, about */
-	double exec_ns;                     /* of having the kernel balance an exec; 0: it does not */
+	double loops_per_ns;        /* of the work loop, at the median of short tries */
+	struct sr_wake_cost wake;   /* of this machine */
+	uint64_t create_ns, end_ns; /* of threads: CPU time in who makes one, and in who ends */
+	uint64_t fork_ns, exit_ns;  /* of processes: the same */
+	uint64_t queue_ns;          /* from before a futex call to where the sleeper has left its CPU, about */
+	double exec_ns;             /* of having the kernel balance an exec; 0: it does not */
 };
 
 struct rpl_counts {
 	uint64_t tasks, wakes, waits_slept, waits_passed; /* waits_passed: the wake was there already */
+	uint64_t hidden_slept, hidden_passed;             /* the same of waits that the recording does not have */
 	uint64_t sleeps, sleeps_late;                     /* sleeps_late: their time had passed (open timing) */
 	uint64_t out_of_turn;                             /* pieces of event loops */
 	uint64_t order_waits, order_yields, order_spins, order_blocks, order_expired, order_wait_ns;
 	uint64_t forced;             /* waits ended by the watchdog: a defect when not 0 */
 	uint64_t processes, orphans; /* made; of the start without a replayed parent: children of the root */
+	/* setsid calls; what could not be; made more than once for one of the recording; their autogroups' nice. */
+	uint64_t sessions_made, sessions_refused, sessions_split, session_nice_refused;
+	uint64_t groups_entered, groups_refused; /* control groups: moves of a task into one, and those that failed */
 	uint64_t nice_refused, affinity_dropped;
 	/* Tasks that ran as normal ones: real-time, deadline, other classes (BATCH, IDLE, ...). */
 	uint64_t rt_refused, deadline_refused, policy_refused;
@@ -100,13 +108,19 @@ struct rpl_counts {
 	int64_t wake_cost_ns;  /* what the programs owed more for that, or (negative) less */
 };
 
+/* Does the scheduler tell sessions apart that this process would make? NULL: yes; else why not. */
+const char *rpl_no_sessions(void);
+
 struct rpl_run;
 
 struct rpl_run *rpl_prepare(const struct sr_model *m, const struct rpl_config *cfg, struct sr_error *err);
 int rpl_execute(struct rpl_run *run, struct sr_error *err);
 const struct rpl_counts *rpl_get_counts(const struct rpl_run *run);
+/* What the policy has counted, into v[RPL_POLICY_COUNTS]; returns how many. After rpl_execute. */
+unsigned rpl_policy_report(const struct rpl_run *run, struct rpl_policy_count *v);
 /* Sorted by (time, cpu), owned by the run. */
 int rpl_collect(struct rpl_run *run, const struct sr_event **events, size_t *n, struct sr_error *err);
+void rpl_cpus(const struct rpl_run *run, struct sr_cpumask *cpus); /* that it uses */
 void rpl_span(const struct rpl_run *run, uint64_t *start_ns, uint64_t *end_ns);
 void rpl_free(struct rpl_run *run); /* NULL is allowed; ends threads that have not ended */
 

@@ -11,6 +11,7 @@
 #include "formats/tidmap.h"
 #include "replay/arena.h"
 #include "replay/engine.h"
+#include "replay/pelt.h"
 
 /*
  * The word of one wait, a futex:
@@ -25,6 +26,8 @@
 #define W_WATCHED 0x20000000u
 #define W_DONE 0x10000000u /* of an event loop: what follows it has been done out of turn */
 #define W_COUNT 0x0fffffffu
+
+#define LOOK_NS 200000000u /* between two looks at a run that is prepared or under way */
 
 enum { BIT_OWNER = 1, BIT_WATCHER = 2 }; /* futex bitsets of the two kinds of sleepers on a word */
 
@@ -43,6 +46,12 @@ struct log_entry {
 struct log {
 	struct log_entry *v;
 	size_t n, cap;
+};
+
+/* What a FORK or END (op `to`) has taken out of the bursts before it: ns of that at `op`, all of those behind that. */
+struct rpl_cut {
+	size_t op, to;
+	uint64_t ns, all_ns; /* all_ns: together */
 };
 
 /* Where a thread begins, on its stack: what a fork in it makes begins there too, as another task. */
@@ -69,6 +78,8 @@ struct rthread {
 	uint32_t next, prev; /* run queue in order of arrival, UINT32_MAX: end */
 	int recorded_cpu;    /* of its next burst, -1: not known */
 	uint64_t last_ran_ns, last_queued_ns;
+	struct rpl_pelt pelt; /* usage.c; served: the clock of its cpu at pelt.at_ns */
+	uint64_t served;
 	uint32_t group; /* its process: index of that one's first task */
 	uint32_t mate;  /* the next task of the start in its process, UINT32_MAX: none */
 	struct rpl_home *home;
@@ -77,15 +88,18 @@ struct rthread {
 	uint8_t policy, rt_prio;              /* class that it has, as sched(7) numbers it */
 	const struct sr_cpumask *allowed;     /* recorded CPUs as of now; NULL: not known */
 	uint64_t slice_ns;                    /* asked for with a normal class; 0: the kernel's own */
-	bool masked;                          /* it was given CPUs of its own */
+	uint32_t control;                     /* recorded control group that it is in, SR_ATTR_NONE: schedrec's own */
+	bool masked;                          /* it, or whom it is from, was given CPUs of its own */
+	bool own_mask;                        /* it begins with other recorded CPUs than its parent had */
 	uint8_t refused;                      /* kinds of classes that it was not given */
 	atomic_bool rt;                       /* it is in a real-time class, DEADLINE too */
 	uint64_t guard_cpu_ns, guard_busy_ns; /* the watchdog's: its CPU clock at the last look, time without a pause */
+	uint64_t guard_process_ns;            /* and its process' CPU clock */
 	bool stopped;
-	int64_t owed_ns;                    /* cumulative CPU time the program owes (work time) */
-	double timer_offset[SR_TIMERS];     /* of each periodic timer: its deadlines' times here - as recorded */
-	uint32_t exit_op;                   /* the RUN of which exit_ns fall to the exit, and all RUNs behind it */
-	uint64_t exit_ns, fork_ns;          /* fork_ns: of the last RUN, fallen to the fork that follows */
+	int64_t owed_ns;                /* cumulative CPU time the program owes (work time) */
+	double timer_offset[SR_TIMERS]; /* of each periodic timer: its deadlines' times here - as recorded */
+	struct rpl_cut *cuts;           /* in the program's order */
+	size_t ncuts;
 	double owed_loops;                  /* loops still owed, may be negative (work instructions) */
 	uint64_t base_cpu_ns;               /* its CPU clock when the program began */
 	uint64_t sync_cpu_ns, sync_mono_ns; /* a reading of its CPU clock and when it was made */
@@ -105,6 +119,7 @@ struct rcpu {
 	uint32_t head, tail;
 	_Atomic uint32_t current; /* thread last seen running there, UINT32_MAX: none */
 	uint64_t last_tick_ns;
+	uint64_t served, served_at_ns, weights; /* usage.c: of all in the queue, whatever their class */
 };
 
 /* One process of the replay, at the index of its first task. The links are those of the tree at the start. */
@@ -114,6 +129,8 @@ struct rproc {
 	uint32_t leader;       /* task of its main thread; UINT32_MAX: not replayed */
 	uint32_t first;        /* of its tasks at the start, UINT32_MAX: none */
 	uint32_t parent, child, sibling;
+	_Atomic uint32_t session; /* recorded one that it is in, 0: schedrec's own */
+	atomic_int leash;         /* its descriptor of the group's end of the leash */
 };
 
 struct pending_move {
@@ -162,13 +179,15 @@ struct rpl_run {
 	/* processes; NULL: all are threads of this one */
 	struct rproc *procs;
 	const struct sr_model *original; /* of which m is a copy in shared memory */
-	uint32_t tree;                   /* the root's first child */
+	uint32_t *trees;                 /* the root's first child in each session of the recording */
 	uint64_t child_ns;               /* CPU time of a child when it was about to exit */
-	int leash;                       /* writing end of a pipe, whose end kills the processes */
+	int leash, leash_end;            /* a pipe, whose end kills the processes (session.c); -1: there is none */
+	char leash_path[32];             /* by which its reading end is opened anew */
 	int root;                        /* pid; 0: there is none */
-	atomic_int group;                /* the process group of all others, 0: none yet */
-	uint32_t broken;                 /* the process that died before its time + 1, UINT32_MAX: the root */
-	int exec_fd;                     /* what the kernel will not execute (identity.c); -1: none */
+	atomic_uchar *session_made;      /* of each session of the recording: it is here */
+	_Atomic uint32_t sessions_made, sessions_refused, sessions_split, session_nice_refused;
+	uint32_t broken; /* the process that died before its time + 1, UINT32_MAX: the root */
+	int exec_fd;     /* what the kernel will not execute (identity.c); -1: none */
 	/* The watchdog over real-time threads. */
 	pthread_t guard;
 	bool guard_runs, rttime_set;
@@ -226,6 +245,14 @@ void rpl_fork(struct rthread *t, const struct sr_op *op); /* a new process does 
 /* The last thing a task of a replay with processes does; returns when its thread is to end as any other. */
 void rpl_leave_process(struct rthread *t);
 
+/* session.c */
+int rpl_leash_start(struct rpl_run *run); /* cfg.sessions becomes false where none can be held. -1: errno */
+int rpl_leash_hold(struct rpl_run *run);  /* this process leads the group of the replay's own session. -1: errno */
+void rpl_leash_cut(struct rpl_run *run);  /* in this process: the kernel kills all groups */
+/* This process leaves its session for one of its own, which stands for that one of the recording. -1: errno */
+int rpl_make_session(struct rpl_run *run, struct rproc *pr, uint32_t session);
+void rpl_change_session(struct rthread *t, uint32_t session); /* the same, if it is not in it and this may be done */
+
 /* thread.c */
 void *rpl_thread_main(void *arg);
 void rpl_log(struct rthread *t, enum log_kind kind, uint64_t time_ns, uint32_t arg, unsigned cause);
@@ -233,23 +260,29 @@ void rpl_release_all(struct rpl_run *run);
 
 /* stack.c */
 void rpl_stacks_start(struct rpl_run *run);
-/* 0 or an errno. Detached where run->stacks is NULL. */
-int rpl_create_on(struct rpl_run *run, size_t stack, pthread_t *id, void *(*main)(void *), void *arg);
-int rpl_create_thread(struct rpl_run *run, struct rthread *t); /* 0 or an errno; it runs rpl_thread_main */
-void rpl_stacks_stop(struct rpl_run *run);                     /* waits until they have ended */
+/* 0 or an errno. */
+int rpl_create_on(struct rpl_run *run, size_t stack, bool detached, pthread_t *id, void *(*main)(void *), void *arg);
+/* 0 or an errno; it runs rpl_thread_main. Detached where run->stacks is NULL. */
+int rpl_create_thread(struct rpl_run *run, struct rthread *t);
+void rpl_stacks_stop(struct rpl_run *run); /* waits until they have ended */
 
 /* lifetime.c */
-void rpl_measure_lifetimes(struct rpl_run *run);
-void rpl_set_up_exit(struct rthread *t);
-uint64_t rpl_burst_ns(struct rthread *t, const struct sr_op *op); /* what a RUN owes */
-void rpl_created(struct rthread *t);                              /* it has created a thread */
-void rpl_started(struct rthread *t);                              /* it has been created by one of the replay */
+void rpl_measure_threads(struct rpl_run *run);
+void rpl_measure_processes(struct rpl_run *run); /* in a process that is as large as those that will fork */
+int rpl_cuts_start(struct rpl_run *run);         /* -1: no memory */
+void rpl_find_cuts(struct rpl_run *run);         /* when all costs are known */
+uint64_t rpl_burst_ns(const struct rthread *t, const struct sr_op *op); /* what a RUN owes */
+void rpl_forked(struct rthread *t, const struct sr_op *op);             /* it has made the child of this FORK */
+void rpl_started(struct rthread *t);                                    /* it is about to begin its program */
+void rpl_not_work(struct rthread *t, uint64_t ns); /* CPU time that was the replay's own; with work in instructions */
 
 /* identity.c */
 bool rpl_is_rt(int policy);                  /* FIFO, RR or DEADLINE */
 void rpl_set_up_identity(struct rthread *t); /* what a forked thread does not inherit, or a first one must be given */
+void rpl_inherit_mask(const struct rthread *parent, struct rthread *child); /* before the fork, by the parent */
 void rpl_change_nice(struct rthread *t, int nice);
 void rpl_change_class(struct rthread *t, const struct sr_op *op);
+void rpl_change_group(struct rthread *t, uint32_t group);
 void rpl_change_mask(struct rthread *t, const struct sr_cpumask *mask);
 void rpl_end_real_time(struct rthread *t); /* makes it normal; by any thread */
 void rpl_exec_start(struct rpl_run *run);
@@ -261,7 +294,9 @@ void rpl_guard_start(struct rpl_run *run); /* allow_rt becomes false where there
 void rpl_guard_stop(struct rpl_run *run);
 
 /* The steps of thread.c that loop.c needs too. */
-void rpl_arrive(struct rthread *t, const struct sr_op *op); /* tells whoever waits for that */
+void rpl_arrive(struct rthread *t, const struct sr_op *op);                 /* tells whoever waits for that */
+void rpl_count_wait(struct rthread *t, const struct sr_op *op, bool slept); /* a WAIT is over */
+void rpl_wait(struct rthread *t, const struct sr_op *op);                   /* a WAIT or SLEEP */
 void rpl_simple_op(struct rthread *t, const struct sr_op *op);
 void rpl_release_wait(struct rthread *by, uint32_t task, uint64_t wait);
 void rpl_wake_up(struct rthread *by, struct rthread *t, _Atomic uint32_t *word); /* that it sleeps on */
@@ -290,5 +325,13 @@ void rpl_ended(struct rthread *t);
 void rpl_set_nice(struct rthread *t, int nice); /* it has been given this nice value */
 void rpl_set_prio(struct rthread *t, int prio); /* the same for its class */
 void *rpl_balancer_main(void *arg);
+
+/* usage.c: the utilisation of tasks, for policies that want it. */
+void rpl_usage_start(struct rpl_run *run); /* start_ns is settled, and nothing has begun */
+void rpl_usage_new(struct rpl_run *run, struct rthread *t,
+		   uint64_t now_ns); /* forked: half of its cpu, as in the kernel */
+void rpl_usage_queued(struct rpl_run *run, struct rthread *t, uint64_t now_ns); /* on t->cpu, before it counts there */
+void rpl_usage_unqueued(struct rpl_run *run, struct rthread *t, uint64_t now_ns);
+unsigned rpl_usage_util(const struct rpl_run *run, const struct rthread *t, uint64_t now_ns); /* 0..1024 */
 
 #endif

@@ -4,28 +4,30 @@
  *
  *   schedrec -+- its own threads (recorder, balancer)
  *             +- root            waits until all others are gone
+ *                 +- (founder)   of each session of the start: makes it, forks these processes, and ends
  *                 +- sh          processes of the recording's start, below their recorded parents
  *                 |   +- make    recorded forks fork
  *                 +- ...         whose parent is not replayed
+ *
+ * A founder's children become the root's when it ends. So no process of the recording leads a process group, and each
+ * may make a session (session.c) when its original did.
  *
  * All that tasks write lies in shared memory (arena.c), so do the programs; the root drops its copy of the model, and each
  * fork copies the page tables of a small process.
  *
  * Nobody reaps: SIGCHLD is ignored, so that a process is gone when it ends, and the recorded waits are the waits. Who dies
  * is noticed otherwise: the run looks several times a second whether each process with live tasks is there. When this
- * process ends in whatever way, the kernel kills the process group of all but the root, which ends when they are gone:
- * that is what the pipe's signal is set to.
+ * process ends in whatever way, the kernel kills the process groups of all but the root, which ends when they are gone
+ * (the leash, session.c).
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -33,7 +35,6 @@
 #include "replay/engine_internal.h"
 
 #define NOBODY UINT32_MAX
-#define LOOK_NS 200000000u /* between two looks at a tree that grows */
 #define NAP_NS 500000u
 #define END_NS 10000000000u /* for processes whose tasks have all ended, to be gone */
 #define GONE_NS 2000000000u /* for those that were killed */
@@ -112,7 +113,65 @@ static void cut_circles(struct rpl_run *run, uint32_t *seen)
 	}
 }
 
-/* The processes of the start, their tasks and their parents. */
+/* Whose session is not known is in its parent's. done: all 0. */
+static void inherit_sessions(struct rpl_run *run, uint32_t *done)
+{
+	uint32_t i, top, at, session;
+
+	for (i = 0; i < run->m->ntasks; i++) {
+		for (top = i; !run->procs[top].session && !done[top] && run->procs[top].parent != NOBODY;)
+			top = run->procs[top].parent;
+		session = run->procs[top].session;
+		for (at = i; at != top; at = run->procs[at].parent) {
+			run->procs[at].session = session;
+			done[at] = 1;
+		}
+		done[top] = 1;
+	}
+}
+
+/* Is it the first of its session, as seen from the root? */
+static bool leads(const struct rpl_run *run, uint32_t i)
+{
+	const struct rproc *pr = &run->procs[i];
+
+	return pr->first != NOBODY && (pr->parent == NOBODY || run->procs[pr->parent].session != pr->session);
+}
+
+/*
+ * One of a session stands above all others of it, and makes it. Where several do, who made it has ended or is not replayed:
+ * they become children of the root, whose founder makes it for all.
+ */
+static void unite_sessions(struct rpl_run *run, uint32_t *leaders)
+{
+	uint32_t i;
+
+	for (i = 0; i < run->m->ntasks; i++)
+		leaders[run->procs[i].session] += leads(run, i);
+	for (i = 0; i < run->m->ntasks; i++)
+		if (leads(run, i) && leaders[run->procs[i].session] > 1)
+			run->procs[i].parent = NOBODY;
+}
+
+static int settle_sessions(struct rpl_run *run)
+{
+	const struct sr_model *m = run->m;
+	uint32_t *done = rpl_alloc(&run->arena, m->ntasks, sizeof(*done)),
+		 *leaders = rpl_alloc(&run->arena, m->nsessions + 1, sizeof(*leaders));
+	size_t i;
+
+	run->trees = rpl_alloc(&run->arena, m->nsessions + 1, sizeof(*run->trees));
+	run->session_made = rpl_alloc(&run->arena, m->nsessions + 1, sizeof(*run->session_made));
+	if (!done || !leaders || !run->trees || !run->session_made)
+		return -1;
+	for (i = 0; i <= m->nsessions; i++)
+		run->trees[i] = NOBODY;
+	inherit_sessions(run, done);
+	unite_sessions(run, leaders);
+	return 0;
+}
+
+/* The processes of the start, their tasks, parents and sessions. */
 int rpl_tree_set_up(struct rpl_run *run, const struct sr_tidmap *process_of)
 {
 	const struct sr_model *m = run->m;
@@ -121,7 +180,6 @@ int rpl_tree_set_up(struct rpl_run *run, const struct sr_tidmap *process_of)
 	run->procs = rpl_alloc(&run->arena, m->ntasks, sizeof(*run->procs));
 	if (!run->procs || !seen)
 		return -1;
-	run->tree = NOBODY;
 	for (i = 0; i < m->ntasks; i++)
 		run->procs[i] = (struct rproc){
 			.leader = NOBODY, .first = NOBODY, .parent = NOBODY, .child = NOBODY, .sibling = NOBODY
@@ -136,15 +194,19 @@ int rpl_tree_set_up(struct rpl_run *run, const struct sr_tidmap *process_of)
 		run->threads[i].mate = pr->first;
 		pr->first = i;
 		pr->live++;
+		if (run->cfg.sessions && p->session)
+			pr->session = p->session;
 		if (p->tid == p->tgid || p->tgid <= 0)
 			pr->leader = i;
 		if (parent && parent - 1 != run->threads[i].group)
 			pr->parent = parent - 1;
 	}
 	cut_circles(run, seen);
+	if (settle_sessions(run) < 0)
+		return -1;
 	for (i = m->ntasks; i-- > 0;) {
 		struct rproc *pr = &run->procs[i];
-		uint32_t *list = pr->parent == NOBODY ? &run->tree : &run->procs[pr->parent].child;
+		uint32_t *list = pr->parent == NOBODY ? &run->trees[pr->session] : &run->procs[pr->parent].child;
 
 		if (pr->first == NOBODY)
 			continue;
@@ -158,124 +220,37 @@ int rpl_tree_set_up(struct rpl_run *run, const struct sr_tidmap *process_of)
 
 /* ---- the tree of the start ---- */
 
-#define COST_ROUNDS 9
-
-static int u64_cmp(const void *a, const void *b)
+/* What it is in when it is forked. */
+static void join_parent(struct rproc *pr, struct rproc *parent)
 {
-	const uint64_t *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
+	atomic_store(&pr->session, atomic_load(&parent->session));
+	atomic_store(&pr->leash, atomic_load(&parent->leash));
 }
 
-/* CPU time of a fork in its parent, and of an exit: their medians. */
-static void measure_processes(struct rpl_run *run)
+/* Forks the processes of the start from `next` on, below `above`. Returns in each of them with its index, in who called it
+ * with NOBODY. */
+static uint32_t plant(struct rpl_run *run, uint32_t next, struct rproc *above)
 {
-	uint64_t made[COST_ROUNDS], ended[COST_ROUNDS];
-	size_t i;
-
-	signal(SIGCHLD, SIG_DFL);
-	for (i = 0; i < COST_ROUNDS; i++) {
-		uint64_t from = clock_ns(CLOCK_THREAD_CPUTIME_ID), all;
-		struct rusage used;
-		int pid = fork();
-
-		if (!pid) {
-			run->child_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-			_exit(0);
-		}
-		made[i] = clock_ns(CLOCK_THREAD_CPUTIME_ID) - from;
-		if (pid < 0 || wait4(pid, NULL, 0, &used) != pid)
-			break;
-		all = (used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1000000000u +
-		      (used.ru_utime.tv_usec + used.ru_stime.tv_usec) * 1000u;
-		ended[i] = all > run->child_ns ? all - run->child_ns : 0;
-	}
-	signal(SIGCHLD, SIG_IGN);
-	if (i < COST_ROUNDS)
-		return;
-	qsort(made, COST_ROUNDS, sizeof(*made), u64_cmp);
-	qsort(ended, COST_ROUNDS, sizeof(*ended), u64_cmp);
-	run->costs.fork_ns = made[COST_ROUNDS / 2];
-	run->costs.exit_ns = ended[COST_ROUNDS / 2];
-}
-
-/* Takes up to ns out of the last bursts before an op, back to where the task slept or forked: what was taken. */
-static uint64_t take_out(struct sr_op *ops, size_t at, uint64_t ns)
-{
-	uint64_t left = ns;
-
-	while (left && at-- > 0) {
-		struct sr_op *op = &ops[at];
-
-		if (sr_op_rests(op) || op->kind == SR_OP_FORK)
-			break;
-		if (op->kind == SR_OP_RUN) {
-			uint64_t cut = op->value < left ? op->value : left;
-
-			op->value -= cut;
-			left -= cut;
-		}
-	}
-	return ns - left;
-}
-
-/*
- * The burst before a recorded fork or exit held the kernel's work for it, which the replay's own fork and exit now do.
- * What a fork takes out is owed again when it has been made: a task that forks faster than it did goes on paying.
- */
-static void take_out_costs(struct rpl_run *run)
-{
-	size_t i, k;
-
-	for (i = 0; i < run->m->ntasks; i++) {
-		const struct sr_program *p = &run->m->tasks[i];
-
-		for (k = 0; k < p->nops; k++) {
-			struct sr_op *op = &p->ops[k];
-
-			if (op->kind == SR_OP_FORK && !(op->flags & SR_FORK_THREAD))
-				op->value = take_out(p->ops, k, run->costs.fork_ns);
-			else if (op->kind == SR_OP_END && op->flags & 1 && run->threads[i].group == i)
-				take_out(p->ops, k, run->costs.exit_ns);
-		}
-	}
-}
-
-/* From now on the kernel kills the group when schedrec closes its end of the pipe. */
-static void hold(struct rpl_run *run, int leash, int group)
-{
-	struct pollfd end = { .fd = leash };
-
-	setpgid(group, group);
-	atomic_store(&run->group, group);
-	/* The last is for an end that came before the signal was set. */
-	if (fcntl(leash, F_SETOWN, -group) < 0 || fcntl(leash, F_SETSIG, SIGKILL) < 0 ||
-	    fcntl(leash, F_SETFL, O_ASYNC) < 0 || poll(&end, 1, 0) != 0) {
-		failed(run, errno ? errno : ESRCH);
-		kill(-group, SIGKILL);
-	}
-}
-
-/* Forks the processes of the start. Returns in each of them with its index, in the root with NOBODY. */
-static uint32_t plant(struct rpl_run *run, int leash)
-{
-	uint32_t self = NOBODY, next = run->tree;
+	uint32_t self = NOBODY;
 
 	while (next != NOBODY && !atomic_load(&run->stopping)) {
 		struct rproc *pr = &run->procs[next];
-		int pid = fork();
+		uint32_t session = atomic_load(&pr->session);
+		int pid;
 
+		join_parent(pr, above);
+		pid = fork();
 		if (pid < 0) {
 			failed(run, errno);
 			break;
 		}
 		atomic_store(&pr->pid, pid ? pid : getpid());
-		if (pid && self == NOBODY && !atomic_load(&run->group))
-			hold(run, leash, pid);
-		if (!pid && self == NOBODY)
-			setpgid(0, next == run->tree ? 0 : atomic_load(&run->group));
-		if (!pid)
+		if (!pid) {
 			self = next;
+			above = pr;
+			if (session != atomic_load(&pr->session) && rpl_make_session(run, pr, session) < 0)
+				atomic_fetch_add(&run->sessions_refused, 1);
+		}
 		next = pid ? pr->sibling : pr->child;
 	}
 	return self;
@@ -298,21 +273,42 @@ static void be_process(struct rpl_run *run, const struct rproc *pr)
 	syscall(SYS_exit, 0);
 }
 
-/* What is open in schedrec ends when schedrec closes it. */
-static void close_others(int a, int b)
+static int int_cmp(const void *a, const void *b)
 {
-	int low = a < b ? a : b, high = a < b ? b : a, from = STDERR_FILENO + 1;
+	const int *x = a, *y = b;
 
-	if (low > from)
-		close_range(from, low - 1, 0);
-	if (low >= from)
-		from = low + 1;
-	if (high > from)
-		close_range(from, high - 1, 0);
-	close_range(high + 1, ~0u, 0);
+	return (*x > *y) - (*x < *y);
 }
 
-static void set_up_root(struct rpl_run *run, int leash)
+/* What is open in schedrec ends when schedrec closes it: nothing but what processes use stays open in them. */
+static void close_others(const struct rpl_run *run)
+{
+	const struct rpl_groups *g = run->cfg.groups;
+	size_t groups = g ? g->n : 0, n = 0, i;
+	int *keep = malloc((groups + 3) * sizeof(*keep)), from = STDERR_FILENO + 1;
+
+	if (!keep) {
+		close(run->leash);
+		return;
+	}
+	keep[n++] = run->leash_end;
+	keep[n++] = run->exec_fd;
+	for (i = 0; i < groups; i++)
+		keep[n++] = g->move[i];
+	if (g)
+		keep[n++] = g->home;
+	qsort(keep, n, sizeof(*keep), int_cmp);
+	for (i = 0; i < n; i++) {
+		if (keep[i] > from)
+			close_range(from, keep[i] - 1, 0);
+		if (keep[i] >= from)
+			from = keep[i] + 1;
+	}
+	close_range(from, ~0u, 0);
+	free(keep);
+}
+
+static void set_up_root(struct rpl_run *run)
 {
 	sigset_t none;
 	int sig;
@@ -324,21 +320,43 @@ static void set_up_root(struct rpl_run *run, int leash)
 		signal(sig, sig == SIGCHLD ? SIG_IGN : SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	close_others(leash, run->exec_fd);
+	close_others(run);
 	forget_model(run->original);
-	measure_processes(run);
-	take_out_costs(run);
+	signal(SIGCHLD, SIG_DFL);
+	rpl_measure_processes(run);
+	signal(SIGCHLD, SIG_IGN);
+	rpl_find_cuts(run);
 }
 
-/* run is shared with schedrec already: what is this process' own is passed. */
-static void be_root(struct rpl_run *run, int leash)
+/* The processes of the start that are the root's children, of one session. */
+static void be_founder(struct rpl_run *run, uint32_t session)
 {
+	struct rproc founder = { .leash = run->leash_end };
 	uint32_t self;
 
-	set_up_root(run, leash);
-	self = plant(run, leash);
+	if ((session ? rpl_make_session(run, &founder, session) : rpl_leash_hold(run)) < 0) {
+		failed(run, errno);
+		_exit(1);
+	}
+	self = plant(run, run->trees[session], &founder);
 	if (self != NOBODY)
 		be_process(run, &run->procs[self]);
+	_exit(0);
+}
+
+static void be_root(struct rpl_run *run)
+{
+	uint32_t i;
+	int pid;
+
+	set_up_root(run);
+	for (i = 0; i <= run->m->nsessions && !atomic_load(&run->stopping); i++) {
+		pid = run->trees[i] == NOBODY ? 1 : fork();
+		if (!pid)
+			be_founder(run, i);
+		if (pid < 0)
+			failed(run, errno);
+	}
 	while (waitpid(-1, NULL, 0) >= 0 || errno == EINTR)
 		;
 	_exit(0);
@@ -374,20 +392,14 @@ static int say_failed(struct rpl_run *run, struct sr_error *err)
 int rpl_tree_start(struct rpl_run *run, struct sr_error *err)
 {
 	uint32_t made = count_first(run->m), ready;
-	int pid, leash[2];
+	int pid;
 
-	if (pipe2(leash, O_CLOEXEC) < 0)
-		return sr_fail_errno(err, SR_ENVIRONMENT, "cannot make a pipe");
-	run->leash = leash[1];
 	atomic_store(&run->alive, made);
 	pid = fork();
 	if (!pid)
-		be_root(run, leash[0]);
-	close(leash[0]);
-	if (pid < 0) {
-		close(leash[1]);
+		be_root(run);
+	if (pid < 0)
 		return sr_fail_errno(err, SR_ENVIRONMENT, "cannot create a process");
-	}
 	run->root = pid;
 	while ((ready = atomic_load(&run->ready)) != made) {
 		if (atomic_load(&run->failed) || rpl_tree_broken(run))
@@ -404,14 +416,6 @@ static bool root_ended(const struct rpl_run *run)
 	siginfo_t info = { 0 };
 
 	return waitid(P_PID, run->root, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid;
-}
-
-static void kill_all(struct rpl_run *run)
-{
-	int group = atomic_load(&run->group);
-
-	if (group > 0)
-		kill(-group, SIGKILL);
 }
 
 bool rpl_tree_broken(struct rpl_run *run)
@@ -431,7 +435,7 @@ bool rpl_tree_broken(struct rpl_run *run)
 	if (!run->broken && root_ended(run) && atomic_load(&run->alive))
 		run->broken = NOBODY;
 	if (run->broken)
-		kill_all(run);
+		rpl_leash_cut(run);
 	return run->broken;
 }
 
@@ -462,13 +466,12 @@ int rpl_tree_stop(struct rpl_run *run, bool now, struct sr_error *err)
 		return 0;
 	if (now || run->broken || !wait_for_root(run, END_NS)) {
 		atomic_store(&run->stopping, 1);
-		kill_all(run);
+		rpl_leash_cut(run);
 		if (!wait_for_root(run, GONE_NS))
-			kill(-run->root, SIGKILL); /* and who never came to be in the group */
+			kill(-run->root, SIGKILL); /* and who never came to be in a group of the leash */
 	}
 	while (waitpid(run->root, NULL, 0) < 0 && errno == EINTR)
 		;
-	close(run->leash);
 	/* The lock may be that of a killed process: nobody but the balancer is left to take it, and it leaves. */
 	atomic_store(&run->lock, 0);
 	rpl_futex_wake(run, &run->lock, INT_MAX, BIT_OWNER);
@@ -479,13 +482,6 @@ int rpl_tree_stop(struct rpl_run *run, bool now, struct sr_error *err)
 
 /* ---- during the run ---- */
 
-/* With work in instructions, CPU time that coming to be took is no work of the program: that was in its first burst. */
-static void not_work(struct rthread *t, uint64_t ns)
-{
-	if (t->run->cfg.work == RPL_WORK_INSTRUCTIONS)
-		t->owed_loops -= ns * t->run->costs.loops_per_ns;
-}
-
 /* 0, or -1 with errno; in the new process 1. */
 static int make_process(struct rthread *t, struct rthread *child)
 {
@@ -494,12 +490,13 @@ static int make_process(struct rthread *t, struct rthread *child)
 
 	pr->leader = child->index;
 	atomic_store(&pr->live, 1);
+	join_parent(pr, &t->run->procs[t->group]);
 	pid = fork();
 	if (pid < 0)
 		return -1;
 	atomic_store(&pr->pid, pid ? pid : getpid());
 	if (!pid) {
-		not_work(child, clock_ns(CLOCK_THREAD_CPUTIME_ID));
+		rpl_change_session(child, child->p->session);
 		return 1;
 	}
 	t->counts.processes++;
@@ -515,6 +512,8 @@ void rpl_fork(struct rthread *t, const struct sr_op *op)
 
 	rpl_log(t, LOG_BIND, 0, op->arg, 0);
 	child->nice = t->nice;
+	child->control = t->control;
+	rpl_inherit_mask(t, child);
 	rpl_place_fork(t, child, op->flags & SR_FORK_VM);
 	atomic_fetch_add(&run->alive, 1);
 	if (thread) {
@@ -523,7 +522,6 @@ void rpl_fork(struct rthread *t, const struct sr_op *op)
 		ret = rpl_create_thread(run, child);
 	} else {
 		ret = make_process(t, child);
-		t->owed_ns += ret ? 0 : (int64_t)op->value;
 		if (ret > 0) {
 			t->home->task = child;
 			longjmp(t->home->begin, 1);
@@ -537,7 +535,7 @@ void rpl_fork(struct rthread *t, const struct sr_op *op)
 		atomic_fetch_sub(&run->alive, 1);
 		return;
 	}
-	rpl_created(t);
+	rpl_forked(t, op);
 	rpl_log(t, LOG_FORK, 0, op->arg, 0);
 }
 

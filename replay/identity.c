@@ -76,14 +76,22 @@ static void set_up_affinity(struct rthread *t)
 {
 	const struct sr_program *p = t->p;
 	const struct rpl_run *run = t->run;
-	bool first = p->parent == UINT32_MAX;
+	bool own = p->allowed && (p->parent == UINT32_MAX || t->own_mask);
 
-	if (first && p->allowed && !run->cfg.keep_affinity && sr_cpumask_count(p->allowed) < run->m->cpus)
+	if (own && !run->cfg.keep_affinity && sr_cpumask_count(p->allowed) < run->m->cpus)
 		t->counts.affinity_dropped++;
 	if (run->cfg.policy->pins)
 		pin_self(t);
-	else if (first && p->allowed && run->cfg.keep_affinity)
+	else if (own && run->cfg.keep_affinity)
 		set_affinity(t, p->allowed);
+}
+
+void rpl_inherit_mask(const struct rthread *parent, struct rthread *child)
+{
+	const struct sr_cpumask *mask = child->p->allowed, *had = parent->allowed;
+
+	child->masked = parent->masked;
+	child->own_mask = mask && mask != had && (!had || memcmp(mask, had, sizeof(*mask)) != 0);
 }
 
 /* A policy that pins asks for the mask from here on. */
@@ -91,11 +99,12 @@ void rpl_change_mask(struct rthread *t, const struct sr_cpumask *mask)
 {
 	bool some = sr_cpumask_count(mask) > 0;
 
+	if (some)
+		t->allowed = mask;
 	if (!t->run->cfg.keep_affinity || !some) {
 		t->counts.affinity_dropped++;
 		return;
 	}
-	t->allowed = mask;
 	if (!t->run->cfg.policy->pins) {
 		t->masked = true;
 		set_affinity(t, mask);
@@ -239,6 +248,29 @@ static void find_slice(struct rthread *t)
 		t->slice_ns = t->p->slice_ns;
 }
 
+void rpl_change_group(struct rthread *t, uint32_t group)
+{
+	const struct rpl_groups *g = t->run->cfg.groups;
+	uint64_t from;
+	int fd;
+
+	if (!g)
+		return;
+	if (group >= g->n)
+		group = SR_ATTR_NONE;
+	if (group == t->control)
+		return;
+	from = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	fd = group == SR_ATTR_NONE ? g->home : g->move[group];
+	if (fd >= 0 && write(fd, "0", 1) == 1) {
+		t->control = group;
+		t->counts.groups_entered++;
+	} else {
+		t->counts.groups_refused++;
+	}
+	rpl_not_work(t, clock_ns(CLOCK_THREAD_CPUTIME_ID) - from);
+}
+
 void rpl_set_up_identity(struct rthread *t)
 {
 	const struct sr_program *p = t->p;
@@ -248,6 +280,7 @@ void rpl_set_up_identity(struct rthread *t)
 		prctl(PR_SET_NAME, p->comm);
 		t->nice = (int8_t)getpriority(PRIO_PROCESS, 0);
 	}
+	rpl_change_group(t, p->group); /* before its class: a group may have no real time */
 	take_inherited_class(t);
 	set_up_affinity(t);
 	find_slice(t);
@@ -260,11 +293,13 @@ void rpl_set_up_identity(struct rthread *t)
 /* ---- the kernel's exec balancing ---- */
 
 static const char no_program[] = "schedrec: this is no program\n";
-static char *const no_strings[] = { NULL };
+static const char no_program_name[] = "no-program";
+static const char *const no_program_args[] = { no_program_name,
+					       NULL }; /* the kernel's log tells of programs without any */
 
 static int try_exec(int fd)
 {
-	syscall(SYS_execveat, fd, "", no_strings, no_strings, AT_EMPTY_PATH);
+	syscall(SYS_execveat, fd, "", no_program_args, NULL, AT_EMPTY_PATH);
 	return errno;
 }
 
@@ -272,10 +307,10 @@ static int try_exec(int fd)
 static int open_no_program(void)
 {
 	char path[64];
-	int fd = memfd_create("no-program", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC), ro = -1;
+	int fd = memfd_create(no_program_name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC), ro = -1;
 
 	if (fd < 0 && errno == EINVAL) /* a kernel that does not know MFD_EXEC */
-		fd = memfd_create("no-program", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+		fd = memfd_create(no_program_name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -1;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);

@@ -40,7 +40,7 @@ struct rloop {
 
 static const struct sr_op *end_of_piece(const struct sr_op *op)
 {
-	while (!sr_op_ends_piece(op))
+	while (!sr_op_ends_unit(op))
 		op++;
 	return op;
 }
@@ -48,8 +48,8 @@ static const struct sr_op *end_of_piece(const struct sr_op *op)
 /* From op to the end of its piece there is nothing that must be done in turn. */
 static bool movable(const struct sr_op *op)
 {
-	for (; !sr_op_ends_piece(op); op++)
-		if (op->kind != SR_OP_RUN && op->kind != SR_OP_WAKE && op->kind != SR_OP_NOP)
+	for (; !sr_op_ends_unit(op); op++)
+		if (op->kind != SR_OP_RUN && op->kind != SR_OP_WAKE && op->kind != SR_OP_NOP && op->kind != SR_OP_WAIT)
 			return false;
 	return true;
 }
@@ -149,12 +149,10 @@ static void piece_begins(struct rthread *t, const struct sr_op *wait)
 {
 	struct rloop *l = t->loop;
 
-	if (!wait || wait->kind == SR_OP_WAIT)
-		rpl_settle_wake(t, wait, l->slept);
-	if (wait && wait->kind == SR_OP_WAIT) {
-		t->counts.waits_slept += l->slept;
-		t->counts.waits_passed += !l->slept;
-	}
+	if (!wait)
+		rpl_settle_wake(t, NULL, l->slept);
+	else if (wait->kind == SR_OP_WAIT)
+		rpl_count_wait(t, wait, l->slept);
 	l->slept = false;
 }
 
@@ -172,12 +170,14 @@ static const struct sr_op *do_step(struct rthread *t, const struct sr_op *op)
 {
 	bool work = true;
 
-	for (; work && !sr_op_ends_piece(op); op++) {
+	for (; work && !sr_op_ends_unit(op); op++) {
 		rpl_at(t, op);
 		work = op->kind == SR_OP_RUN || op->kind == SR_OP_NOP;
 		if (op->kind == SR_OP_WAKE) {
-			t->counts.wakes++;
+			t->counts.wakes += !(op->flags & SR_WAKE_HIDDEN);
 			rpl_release_wait(t, op->arg, op->value);
+		} else if (op->kind == SR_OP_WAIT) {
+			rpl_wait(t, op); /* for a lock */
 		} else {
 			rpl_simple_op(t, op);
 		}
@@ -197,7 +197,7 @@ static void do_piece(struct rthread *t, const struct sr_op *op, bool in_turn)
 {
 	struct rloop *l = t->loop;
 
-	while (!sr_op_ends_piece(op)) {
+	while (!sr_op_ends_unit(op)) {
 		const struct sr_op *wake = answer_after(op);
 
 		if (wake && !target_sleeps(t, wake)) {
@@ -266,6 +266,8 @@ static bool do_out_of_turn(struct rthread *t)
 	for (k = l->main->arg + 1; k < p->nwaits && k < end; k++) {
 		const struct sr_op *op = &p->ops[l->waits[k] & ~OUT_OF_TURN];
 
+		if (op->kind == SR_OP_WAIT && op->flags & SR_WAIT_LOCK)
+			continue;
 		if (op->kind != SR_OP_WAIT || !(l->waits[k] & OUT_OF_TURN))
 			return false;
 		if (!released(t, k) || atomic_load(&t->words[k]) & W_DONE)
@@ -286,7 +288,7 @@ static bool do_main(struct rthread *t, bool force)
 
 	if (op->kind == SR_OP_END)
 		return false;
-	if (!sr_op_ends_piece(op)) { /* within a piece */
+	if (!sr_op_ends_unit(op)) { /* within a piece */
 		const struct sr_op *wake = answer_after(op);
 
 		force |= is_late(l->stuck_since);

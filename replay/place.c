@@ -10,11 +10,12 @@
 #include <string.h>
 
 #include "replay/engine_internal.h"
+#include "replay/program.h"
 
 #define NOBODY UINT32_MAX
 
 /* The kernel's weights of nice -20..19 are 1024 / 1.25^nice, rounded; these are those of the kernel's table. */
-static uint32_t nice_weight(int nice)
+uint32_t rpl_nice_weight(int nice)
 {
 	static const uint32_t weight[40] = { 88761, 71755, 56483, 46273, 36291, 29154, 23254, 18705, 14949, 11916,
 					     9548,  7620,  6100,  4904,  3906,  3121,  2501,  1991,  1586,  1277,
@@ -50,7 +51,13 @@ static bool pins(const struct rpl_run *run)
 	return run->cfg.policy->pins;
 }
 
-static void link_task(struct rpl_run *run, struct rthread *t, int cpu)
+/* RT tasks are not in the load of the fair ones. */
+static uint32_t fair_weight(const struct rthread *t)
+{
+	return t->prio < 100 ? 0 : t->weight;
+}
+
+static void link_task(struct rpl_run *run, struct rthread *t, int cpu, uint64_t now_ns)
 {
 	struct rcpu *c = &run->cpu[cpu];
 
@@ -64,12 +71,17 @@ static void link_task(struct rpl_run *run, struct rthread *t, int cpu)
 		run->threads[c->tail].next = t->index;
 	c->tail = t->index;
 	c->nr_running++;
-	c->load_weight += t->weight;
+	c->load_weight += fair_weight(t);
+	if (run->cfg.policy->util)
+		rpl_usage_queued(run, t, now_ns);
 }
 
-static void unlink_task(struct rpl_run *run, struct rthread *t)
+static void unlink_task(struct rpl_run *run, struct rthread *t, uint64_t now_ns)
 {
 	struct rcpu *c = &run->cpu[t->cpu];
+
+	if (run->cfg.policy->util)
+		rpl_usage_unqueued(run, t, now_ns);
 
 	if (t->prev == NOBODY)
 		c->head = t->next;
@@ -81,7 +93,7 @@ static void unlink_task(struct rpl_run *run, struct rthread *t)
 		run->threads[t->next].prev = t->prev;
 	t->queued = false;
 	c->nr_running--;
-	c->load_weight -= t->weight;
+	c->load_weight -= fair_weight(t);
 	if (atomic_load_explicit(&c->current, memory_order_relaxed) == t->index)
 		atomic_store_explicit(&c->current, NOBODY, memory_order_relaxed);
 }
@@ -93,7 +105,7 @@ static void enqueue(struct rpl_run *run, struct rthread *t, int cpu)
 	if (t->queued)
 		return;
 	t->last_queued_ns = mono_ns();
-	link_task(run, t, cpu);
+	link_task(run, t, cpu, t->last_queued_ns);
 	if (p->enqueue)
 		p->enqueue(&run->engine, run->policy_state, cpu, t->index);
 }
@@ -107,7 +119,7 @@ static void dequeue(struct rpl_run *run, struct rthread *t)
 	if (!t->queued)
 		return;
 	t->last_ran_ns = mono_ns();
-	unlink_task(run, t);
+	unlink_task(run, t, t->last_ran_ns);
 	if (p->dequeue)
 		p->dequeue(&run->engine, run->policy_state, cpu, t->index);
 	if (p->newidle && !run->cpu[cpu].nr_running)
@@ -159,7 +171,7 @@ static int q_rt_lowest(const struct rpl_engine *e, unsigned cpu)
 	uint32_t i;
 
 	for (i = run->cpu[cpu].head; i != NOBODY; i = run->threads[i].next)
-		if (run->threads[i].prio < best)
+		if (run->threads[i].prio >= 0 && run->threads[i].prio < best)
 			best = run->threads[i].prio;
 	return best;
 }
@@ -200,6 +212,7 @@ static void q_task(const struct rpl_engine *e, int task, struct rpl_task_view *v
 					.recorded_cpu = t->recorded_cpu,
 					.last_ran_ns = t->last_ran_ns,
 					.last_queued_ns = t->last_queued_ns,
+					.util = run->cfg.policy->util ? rpl_usage_util(run, t, mono_ns()) : 0,
 					.running = t->queued && t->cpu >= 0 && current_of(run, t->cpu) == t->index,
 					.allowed = run->cfg.keep_affinity ? t->allowed : NULL };
 }
@@ -210,14 +223,16 @@ static int move(struct rpl_engine *e, int task, unsigned to, enum sr_cause cause
 	struct rthread *t = &run->threads[task];
 	const struct rpl_policy *p = run->cfg.policy;
 	int from = t->cpu;
+	uint64_t now;
 
 	if (!t->queued || to >= run->machine.ncpus || !run->machine.v[to].online || run->nmoves == MAX_MOVES ||
 	    (run->cfg.keep_affinity && t->allowed && !sr_cpumask_isset(t->allowed, to)))
 		return -1;
-	unlink_task(run, t);
+	now = mono_ns();
+	unlink_task(run, t, now);
 	if (p->dequeue)
 		p->dequeue(e, run->policy_state, from, task);
-	link_task(run, t, to);
+	link_task(run, t, to, now);
 	if (p->enqueue)
 		p->enqueue(e, run->policy_state, to, task);
 	run->moves[run->nmoves++] = (struct pending_move){ .task = task, .from = from, .to = to, .cause = cause };
@@ -325,9 +340,11 @@ void rpl_place_fork(struct rthread *parent, struct rthread *child, bool thread)
 	place.this_cpu = place.prev_cpu = parent->cpu;
 	run->groups[child->group]++;
 	child->recorded_cpu = child->p->first_cpu;
-	child->weight = nice_weight(parent->nice);
+	child->weight = rpl_nice_weight(parent->nice);
 	child->prio = parent->prio;
 	enqueue(run, child, ask(run, child, &place));
+	if (run->cfg.policy->util)
+		rpl_usage_new(run, child, child->last_queued_ns);
 	/* The child begins on its parent's mask and pins itself. */
 	atomic_store(&child->pinned, atomic_load(&parent->pinned));
 	log_decision(run, parent, child->index, place.prev_cpu, child->cpu, SR_CAUSE_FORK, from);
@@ -348,7 +365,7 @@ void rpl_place_exec(struct rthread *t)
 	old = place.this_cpu = place.prev_cpu = t->cpu;
 	cpu = ask(run, t, &place);
 	if (cpu != old && t->queued) {
-		unlink_task(run, t);
+		unlink_task(run, t, from);
 		if (run->cfg.policy->dequeue)
 			run->cfg.policy->dequeue(&run->engine, run->policy_state, old, t->index);
 		enqueue(run, t, cpu);
@@ -401,6 +418,8 @@ void rpl_place_wake(struct rthread *waker, struct rthread *t, uint64_t from_ns)
 	place.this_cpu = waker->cpu;
 	/* The recording shows whether the waker slept next: that is what sync meant. */
 	next = &waker->p->ops[waker->pc + 1];
+	while (sr_op_hidden(next))
+		next++;
 	place.sync = sr_op_rests(next);
 	place_woken(run, waker, t, &place, from_ns);
 }
@@ -454,32 +473,48 @@ void rpl_ended(struct rthread *t)
 	unlock_and_move(run, t, mono_ns());
 }
 
-void rpl_set_nice(struct rthread *t, int nice)
+/* A queued task is taken out of the queue for a change of its weight or class, and put in again, as in the kernel. */
+static void set_rank(struct rthread *t, uint32_t weight, int prio)
 {
 	struct rpl_run *run = t->run;
-	uint32_t weight = nice_weight(nice);
+	const struct rpl_policy *p = run->cfg.policy;
+	uint32_t current = NOBODY;
+	bool queued;
+	uint64_t now;
 
-	t->nice = nice;
-	if (!pins(run))
+	if (!pins(run)) {
+		t->prio = (int16_t)prio;
 		return;
+	}
+	now = mono_ns();
 	lock(run);
-	if (t->queued)
-		run->cpu[t->cpu].load_weight += (uint64_t)weight - t->weight;
+	queued = t->queued && (t->weight != weight || t->prio != prio);
+	if (queued) {
+		current = atomic_load(&run->cpu[t->cpu].current);
+		unlink_task(run, t, now);
+		if (p->dequeue)
+			p->dequeue(&run->engine, run->policy_state, t->cpu, t->index);
+	}
 	t->weight = weight;
-	if (t->prio >= 100)
-		t->prio = (int16_t)(120 + nice);
-	unlock(run);
+	t->prio = (int16_t)prio;
+	if (queued) {
+		link_task(run, t, t->cpu, now);
+		atomic_store(&run->cpu[t->cpu].current, current);
+		if (p->enqueue)
+			p->enqueue(&run->engine, run->policy_state, t->cpu, t->index);
+	}
+	unlock_and_move(run, t, now);
+}
+
+void rpl_set_nice(struct rthread *t, int nice)
+{
+	t->nice = nice;
+	set_rank(t, rpl_nice_weight(nice), t->prio >= 100 ? 120 + nice : t->prio);
 }
 
 void rpl_set_prio(struct rthread *t, int prio)
 {
-	struct rpl_run *run = t->run;
-
-	if (pins(run))
-		lock(run);
-	t->prio = (int16_t)prio;
-	if (pins(run))
-		unlock(run);
+	set_rank(t, t->weight, prio);
 }
 
 void *rpl_balancer_main(void *arg)
@@ -533,6 +568,8 @@ int rpl_policy_start(struct rpl_run *run, struct sr_error *err)
 					   .caps = RPL_CAN_PUSH,
 					   .machine = &run->machine,
 					   .ncpus = run->machine.ncpus,
+					   .ntasks = (unsigned)run->m->ntasks,
+					   .policy = p,
 					   .seed = run->cfg.seed,
 					   .tick_ns = p->tick_ns,
 					   .impl = run,
@@ -565,7 +602,7 @@ int rpl_policy_start(struct rpl_run *run, struct sr_error *err)
 			continue;
 		for (home = 0; home + 1 < run->machine.ncpus && !run->machine.v[home].online; home++)
 			;
-		t->weight = nice_weight(t->p->nice);
+		t->weight = rpl_nice_weight(t->p->nice);
 		t->recorded_cpu = t->p->first_cpu;
 		place.this_cpu = place.prev_cpu = home;
 		run->groups[t->group]++;
@@ -582,4 +619,11 @@ void rpl_policy_stop(struct rpl_run *run)
 	if (run->policy_ready && p->fini)
 		p->fini(&run->engine, run->policy_state);
 	run->policy_ready = false;
+}
+
+unsigned rpl_policy_report(const struct rpl_run *run, struct rpl_policy_count *v)
+{
+	const struct rpl_policy *p = run->cfg.policy;
+
+	return run->policy_ready && p->report ? p->report(&run->engine, run->policy_state, v) : 0;
 }

@@ -6,8 +6,8 @@
 #include "replay/policy_util.h"
 
 const struct rpl_policy *const rpl_policies[] = {
-	&rpl_policy_kernel,   &rpl_policy_recorded,  &rpl_policy_domain, &rpl_policy_bld,
-	&rpl_policy_bld_2012, &rpl_policy_bld_fixed, &rpl_policy_random, NULL,
+	&rpl_policy_kernel,    &rpl_policy_recorded, &rpl_policy_domain,     &rpl_policy_bld,    &rpl_policy_bld_2012,
+	&rpl_policy_bld_fixed, &rpl_policy_eas,      &rpl_policy_roundrobin, &rpl_policy_random, NULL,
 };
 
 const struct rpl_policy *rpl_policy_find(const char *spec, const char **options, struct sr_error *err)
@@ -29,10 +29,10 @@ const struct rpl_policy *rpl_policy_find(const char *spec, const char **options,
 	return NULL;
 }
 
-/* Does an option of the policy before start here, and not another policy? */
+/* Does an option of the policy before start here, and not another policy? A path may hold any character. */
 static bool goes_on(const char *piece)
 {
-	size_t n = strcspn(piece, ",=:");
+	size_t n = strcspn(piece, ",=:/");
 
 	return n && piece[n] == '=';
 }
@@ -91,10 +91,16 @@ int rpl_option_none(const char *policy, const char *options, struct sr_error *er
 	return rc > 0 ? rpl_option_unknown(policy, &o, NULL, err) : rc;
 }
 
-int rpl_option_unknown(const char *policy, const struct rpl_option *o, const char *known, struct sr_error *err)
+int rpl_option_unknown(const char *policy, const struct rpl_option *o, const struct rpl_policy_option *known,
+		       struct sr_error *err)
 {
-	return sr_fail(err, SR_USAGE, "policy %s has no option '%s'%s%s", policy, o->key,
-		       known ? ": it takes " : ", it takes none", known ? known : "");
+	char text[512] = ", it takes none";
+	size_t n = 0;
+
+	for (; known && known->key && n < sizeof(text); known++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s=%s", n ? ", " : ": it takes ", known->key,
+				      known->values);
+	return sr_fail(err, SR_USAGE, "policy %s has no option '%s'%s", policy, o->key, text);
 }
 
 int rpl_option_value(const char *policy, const struct rpl_option *o, const char *choices, struct sr_error *err)

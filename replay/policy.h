@@ -12,7 +12,8 @@
  * Any function of a policy may be NULL: the engine then does not call it (place NULL or -1: where it was). init
  * comes before the run, maybe long before; a policy starts its clocks at the first tick. last_tick_ns is 0 for a
  * cpu that has not ticked. migrate and push are done when they return 0: queries that follow in the same call
- * see the new counts.
+ * see the new counts. A queued task that changes its class or nice value is dequeued as what it was and enqueued as
+ * what it is.
  *
  * Units: times ns of the engine's clock; loads as the comments say; a task is an index 0..ntasks-1.
  */
@@ -55,6 +56,8 @@ struct rpl_engine {
 	unsigned version, caps;
 	const struct sr_machine *machine;
 	unsigned ncpus;
+	unsigned ntasks;
+	const struct rpl_policy *policy; /* the one that is called: one code may serve several */
 	uint64_t seed;
 	uint64_t tick_ns; /* rpl_policy.tick_ns when init is called; init may set another */
 	void *impl;
@@ -90,13 +93,32 @@ struct rpl_place {
 	const struct sr_cpumask *allowed; /* NULL: everywhere */
 };
 
+/* An option of a policy, for `schedrec policies`. */
+struct rpl_policy_option {
+	const char *key, *values; /* "a|b", or what a value is: "T" */
+	const char *deflt;        /* NULL: none */
+	const char *help;         /* one sentence, no capital, no full stop */
+};
+
+/* Something that a run of the policy counted and a person should know. The strings last as long as the policy. */
+struct rpl_policy_count {
+	const char *name; /* "recorded_cpu_lacking" */
+	const char *text; /* what goes on after the number: "placements were ..." */
+	uint64_t n;
+	bool warn; /* tell it on stderr when it is not 0: results are to be read with it in mind */
+};
+#define RPL_POLICY_COUNTS 8
+
 struct rpl_policy {
 	unsigned version; /* RPL_POLICY_VERSION */
 	const char *name;
-	const char *summary; /* one line for `schedrec policies` */
-	const char *options; /* "key=value,..." that it takes, in words; NULL: none */
-	bool pins;           /* false: the engine leaves placement to the kernel and never calls place */
-	bool ticks;          /* wants tick() on each cpu, every tick_ns */
+	/* For `schedrec policies`: one line, paragraphs with an empty line between them, where it comes from, what a
+	 * decision costs. */
+	const char *summary, *text, *sources, *cost;
+	const struct rpl_policy_option *options; /* ended by a NULL key; NULL: it takes none */
+	bool pins;  /* false: the engine leaves placement to the kernel and never calls place */
+	bool ticks; /* wants tick() on each cpu, every tick_ns */
+	bool util;  /* wants rpl_task_view.util, which an engine may otherwise leave 0 */
 	uint64_t tick_ns;
 	int (*init)(struct rpl_engine *e, const char *options, void **state, struct sr_error *err);
 	void (*fini)(struct rpl_engine *e, void *state);
@@ -106,6 +128,8 @@ struct rpl_policy {
 	void (*dequeue)(struct rpl_engine *e, void *state, unsigned cpu, int task); /* counts exclude it already */
 	void (*tick)(struct rpl_engine *e, void *state, unsigned cpu);
 	void (*newidle)(struct rpl_engine *e, void *state, unsigned cpu); /* cpu has nothing left to run */
+	/* Fills v[] (RPL_POLICY_COUNTS) when the run is over, before fini; returns how many. */
+	unsigned (*report)(const struct rpl_engine *e, const void *state, struct rpl_policy_count *v);
 };
 
 /* Built-in policies, ended by NULL: kernel, recorded, domain, bld, ... */
@@ -113,11 +137,16 @@ extern const struct rpl_policy *const rpl_policies[];
 /* "name" or "name:key=value,..." -> policy and its options (into spec, NULL: none); NULL with SR_USAGE and the list of
  * names. */
 const struct rpl_policy *rpl_policy_find(const char *spec, const char **options, struct sr_error *err);
+/* The same; "path/file.so" or "path/file.so:key=value,..." loads a user's own policy (policy_so.c), which runs with all
+ * that this process may do: privileges are dropped before. To be closed. */
+const struct rpl_policy *rpl_policy_open(const char *spec, const char **options, struct sr_error *err);
+size_t rpl_policy_file_len(const char *spec);      /* of the path at its beginning; 0: it names no file */
+void rpl_policy_close(const struct rpl_policy *p); /* NULL and built-in ones are allowed */
 /* Cuts the next policy off a list "domain:hot=267,tick=4ms,bld" in place (a key=value without a policy's name goes
  * on with the options of the one before); NULL at the end. *list starts as the list. */
 char *rpl_policy_next(char **list);
 
 extern const struct rpl_policy rpl_policy_kernel, rpl_policy_recorded, rpl_policy_domain, rpl_policy_bld,
-	rpl_policy_bld_2012, rpl_policy_bld_fixed, rpl_policy_random;
+	rpl_policy_bld_2012, rpl_policy_bld_fixed, rpl_policy_eas, rpl_policy_roundrobin, rpl_policy_random;
 
 #endif

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * BLD, the Barbershop Load Distribution (Rakib Mullick, 2012 to 2018): tasks are placed at fork, exec and wake, and
- * nothing is balanced afterwards. See POLICIES.md for the three variants and their quirks.
+ * nothing is balanced afterwards. See POLICIES.md for the three variants and their quirks; policy_bld_fixed.c is the
+ * third.
  */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "replay/loads.h"
 #include "replay/policy.h"
 #include "replay/policy_util.h"
 
@@ -30,6 +32,7 @@ struct list {
 };
 
 struct bld {
+	struct rpl_loads load;
 	bool respect; /* the look-up at the head skips CPUs that the task may not use */
 	struct list fair, rt;
 	uint8_t *pos;
@@ -135,7 +138,8 @@ static int bld_init(struct rpl_engine *e, const char *options, void **state, str
 	b->pos = e->alloc(e, e->ncpus, sizeof(*b->pos));
 	b->lowbit = e->alloc(e, e->ncpus, sizeof(*b->lowbit));
 	b->base_level = e->alloc(e, e->ncpus, sizeof(*b->base_level));
-	if (!b->pos || !b->lowbit || !b->base_level || list_init(&b->fair, e) || list_init(&b->rt, e))
+	if (!b->pos || !b->lowbit || !b->base_level || rpl_loads_init(&b->load, e) || list_init(&b->fair, e) ||
+	    list_init(&b->rt, e))
 		goto no_memory;
 	for (unsigned i = 0; i < e->ncpus; i++)
 		b->lowbit[i] = NO_LOWBIT;
@@ -159,32 +163,19 @@ static int list_pick(const struct rpl_engine *e, const struct bld *b, const stru
 	return c == l->anchor ? -1 : (int)c;
 }
 
-/* The one allowed cpu, -1 when there are several or none. */
-static int only_cpu(const struct rpl_engine *e, const struct sr_cpumask *allowed)
-{
-	int only = -1;
-
-	for (unsigned i = 0; allowed && i < e->ncpus; i++) {
-		if (!rpl_may_use(e, i, allowed))
-			continue;
-		if (only >= 0)
-			return -1;
-		only = (int)i;
-	}
-	return only;
-}
-
 /* The scan: over the allowed CPUs at a wake whose waker stands on one of them, else over the base domain of the
- * task's cpu (whether or not the task may run there). Ties: the lowest number (fair), the highest (RT). */
-static int scan(const struct rpl_engine *e, const struct bld *b, const struct rpl_place *p, bool rt)
+ * task's cpu (whether or not the task may run there). Ties: the lowest number (fair), the highest (RT). (4.18 does not
+ * scan for a task that is pinned to one cpu; what comes of it is the same.) */
+static int scan(const struct rpl_engine *e, struct bld *b, const struct rpl_place *p, bool rt)
 {
 	bool affine = p->why == SR_CAUSE_WAKE && p->this_cpu >= 0 && rpl_may_use(e, (unsigned)p->this_cpu, p->allowed);
 	uint64_t best = UINT64_MAX;
 	int cpu = p->this_cpu, most = 1;
 	int prev = p->prev_cpu >= 0 && rpl_may_use(e, (unsigned)p->prev_cpu, NULL) ? p->prev_cpu : p->this_cpu;
+	int found = affine && !rt ? rpl_loads_least(&b->load, e, p->allowed, NULL) : -1;
 
-	if (only_cpu(e, p->allowed) >= 0)
-		return p->prev_cpu;
+	if (found >= 0)
+		return found;
 	for (unsigned i = 0; i < e->ncpus; i++) {
 		if (affine ? !rpl_may_use(e, i, p->allowed) :
 			     !rpl_may_use(e, i, NULL) || (prev >= 0 && !in_base(e, b, (unsigned)prev, i)))
@@ -206,11 +197,14 @@ static int scan(const struct rpl_engine *e, const struct bld *b, const struct rp
 	return cpu;
 }
 
-/* What the kernel does with a choice that the task's affinity forbids: an allowed cpu of its node, else any. */
+/* What the kernel does with a choice that the task's affinity forbids: an allowed cpu of its node, else any. At exec the
+ * task is migrated, not placed, and a migration that is not allowed does not take place. */
 static int fallback(const struct rpl_engine *e, int cpu, const struct rpl_place *p)
 {
 	if (cpu >= 0 && rpl_may_use(e, (unsigned)cpu, p->allowed))
 		return cpu;
+	if (p->why == SR_CAUSE_EXEC)
+		return p->prev_cpu;
 	if (p->prev_cpu >= 0 && rpl_may_use(e, (unsigned)p->prev_cpu, NULL)) {
 		uint16_t node = e->machine->v[p->prev_cpu].node;
 
@@ -229,22 +223,14 @@ static int bld_place(struct rpl_engine *e, void *state, const struct rpl_place *
 	int cpu;
 
 	e->task(e, p->task, &v);
-	if (v.sched_policy == SCHED_POLICY_DEADLINE)
+	if (rpl_class(&v) == RPL_CLASS_DEADLINE)
 		return -1; /* its class places it, not BLD */
-	rt = v.prio < 100;
+	rt = rpl_class(&v) == RPL_CLASS_RT;
 	if (p->why == SR_CAUSE_WAKE || (p->why == SR_CAUSE_EXEC && v.threads > 1))
 		cpu = scan(e, b, p, rt);
 	else
 		cpu = list_pick(e, b, rt ? &b->rt : &b->fair, p);
 	return fallback(e, cpu, p);
-}
-
-static bool is_rt(const struct rpl_engine *e, int task)
-{
-	struct rpl_task_view v;
-
-	e->task(e, task, &v);
-	return v.prio < 100;
 }
 
 /* The RT list, at enqueue and dequeue alike. lowbit only ever falls: as in all released versions, a cpu that once
@@ -263,13 +249,13 @@ static void track_rt(const struct rpl_engine *e, struct bld *b, unsigned c)
 static void bld_enqueue(struct rpl_engine *e, void *state, unsigned c, int task)
 {
 	struct bld *b = state;
+	enum rpl_class class = rpl_class_of(e, task);
 	unsigned last;
 
-	if (is_rt(e, task)) {
+	rpl_loads_note(&b->load, e, c);
+	if (class == RPL_CLASS_RT)
 		track_rt(e, b, c);
-		return;
-	}
-	if (b->pos[c] == POS_LAST)
+	if (class != RPL_CLASS_FAIR || b->pos[c] == POS_LAST)
 		return;
 	last = b->fair.link[b->fair.anchor].prev;
 	if (e->load_weight(e, c) < e->load_weight(e, last))
@@ -282,13 +268,13 @@ static void bld_enqueue(struct rpl_engine *e, void *state, unsigned c, int task)
 static void bld_dequeue(struct rpl_engine *e, void *state, unsigned c, int task)
 {
 	struct bld *b = state;
+	enum rpl_class class = rpl_class_of(e, task);
 	unsigned first;
 
-	if (is_rt(e, task)) {
+	rpl_loads_note(&b->load, e, c);
+	if (class == RPL_CLASS_RT)
 		track_rt(e, b, c);
-		return;
-	}
-	if (b->pos[c] == POS_FIRST)
+	if (class != RPL_CLASS_FAIR || b->pos[c] == POS_FIRST)
 		return;
 	first = b->fair.link[b->fair.anchor].next;
 	if (e->load_weight(e, c) > e->load_weight(e, first))
@@ -298,12 +284,29 @@ static void bld_dequeue(struct rpl_engine *e, void *state, unsigned c, int task)
 	b->pos[first] = POS_MIDDLE;
 }
 
+static const struct rpl_policy_option bld_options[] = {
+	{ "affinity", "fallback|respect", "fallback",
+	  "fallback: the list's head is taken whatever the task's affinity, and then corrected as Linux does; respect: "
+	  "the "
+	  "first CPU of the list that the task may use" },
+	{ NULL, NULL, NULL, NULL },
+};
+
 const struct rpl_policy rpl_policy_bld = {
 	.version = RPL_POLICY_VERSION,
 	.name = "bld",
 	.summary = "BLD as of Linux 4.18: the list's head at fork and exec, a scan for the least load at wake",
-	.options =
-		"affinity=fallback|respect (fallback: the head is taken whatever the task's affinity, then corrected)",
+	.text = "All CPUs are in a list of which only the ends mean anything. A CPU that gets a task goes to the tail "
+		"if it "
+		"is now at least as loaded as the tail, one that loses a task to the head if it is at most as loaded "
+		"as "
+		"the head. Fork, and exec of a single-threaded program, take the head; a wake, and exec of a threaded "
+		"program, scan for the least load. Nothing is balanced afterwards.\n\n"
+		"Its known hole: beside a heavily loaded tail a head that gets tasks stays the head until it is as "
+		"loaded as the tail, while other CPUs idle.",
+	.sources = "Barbershop Load Distribution by Rakib Mullick: bld-patches for Linux 3.16 to 4.18",
+	.cost = "fork, exec O(1); wake, exec of a threaded program O(CPUs); enqueue, dequeue O(1)",
+	.options = bld_options,
 	.pins = true,
 	.init = bld_init,
 	.place = bld_place,
@@ -341,152 +344,14 @@ const struct rpl_policy rpl_policy_bld_2012 = {
 	.version = RPL_POLICY_VERSION,
 	.name = "bld-2012",
 	.summary = "BLD as released from 2012 to Linux 3.9: a scan for the least load at fork, exec and wake",
+	.text = "Every fork, exec and wake takes the allowed CPU with the least load, ties the lowest number. The "
+		"condition "
+		"that was to choose between the list and the scan tests an address, so that the scan is all that ever "
+		"ran. Nothing is balanced afterwards.",
+	.sources =
+		"Barbershop Load Distribution by Rakib Mullick: the patch of February 2012, and those up to Linux 3.9",
+	.cost = "fork, exec, wake O(CPUs)",
 	.pins = true,
 	.init = bld_2012_init,
 	.place = bld_2012_place,
-};
-
-/*
- * bld-fixed: the published idea carried out. Two heaps of all CPUs, by load and by the urgency of their RT tasks,
- * so that the least loaded is known at any time. Among equals the order is BLD's own: a cpu that lost a task comes
- * before those that were there (the idle ones are a stack), a cpu that got one behind them (forks go around).
- */
-struct key {
-	uint64_t load;
-	int64_t order;
-};
-
-struct heap {
-	uint16_t *cpu;   /* heap order */
-	uint16_t *slot;  /* cpu -> where it is in the heap */
-	struct key *key; /* by cpu */
-	unsigned n;
-};
-
-struct fixed {
-	struct heap fair, rt;
-	int64_t stamp;
-};
-
-static bool before(const struct heap *h, unsigned a, unsigned b)
-{
-	const struct key *x = &h->key[a], *y = &h->key[b];
-
-	return x->load != y->load ? x->load < y->load : x->order < y->order;
-}
-
-static void heap_put(struct heap *h, unsigned slot, uint16_t cpu)
-{
-	h->cpu[slot] = cpu;
-	h->slot[cpu] = (uint16_t)slot;
-}
-
-static void heap_update(struct heap *h, unsigned cpu, uint64_t load, int64_t order)
-{
-	unsigned i = h->slot[cpu];
-
-	h->key[cpu] = (struct key){ load, order };
-	while (i && before(h, cpu, h->cpu[(i - 1) / 2])) {
-		heap_put(h, i, h->cpu[(i - 1) / 2]);
-		i = (i - 1) / 2;
-	}
-	for (;;) {
-		unsigned child = 2 * i + 1;
-
-		if (child + 1 < h->n && before(h, h->cpu[child + 1], h->cpu[child]))
-			child++;
-		if (child >= h->n || !before(h, h->cpu[child], cpu))
-			break;
-		heap_put(h, i, h->cpu[child]);
-		i = child;
-	}
-	heap_put(h, i, (uint16_t)cpu);
-}
-
-/* The first allowed cpu below slot, in heap order: only under forbidden CPUs the search goes down. */
-static int heap_first(const struct heap *h, unsigned slot, const struct rpl_engine *e, const struct sr_cpumask *allowed)
-{
-	int a, b;
-
-	if (slot >= h->n)
-		return -1;
-	if (rpl_may_use(e, h->cpu[slot], allowed))
-		return h->cpu[slot];
-	a = heap_first(h, 2 * slot + 1, e, allowed);
-	b = heap_first(h, 2 * slot + 2, e, allowed);
-	if (a < 0 || b < 0)
-		return a < 0 ? b : a;
-	return before(h, (unsigned)a, (unsigned)b) ? a : b;
-}
-
-static int heap_init(struct heap *h, struct rpl_engine *e)
-{
-	h->cpu = e->alloc(e, e->ncpus, sizeof(*h->cpu));
-	h->slot = e->alloc(e, e->ncpus, sizeof(*h->slot));
-	h->key = e->alloc(e, e->ncpus, sizeof(*h->key));
-	if (!h->cpu || !h->slot || !h->key)
-		return -1;
-	for (unsigned i = 0; i < e->ncpus; i++) {
-		if (!e->machine->v[i].online)
-			continue;
-		h->key[i].order = i;
-		heap_put(h, h->n++, (uint16_t)i);
-	}
-	return 0;
-}
-
-static int fixed_init(struct rpl_engine *e, const char *options, void **state, struct sr_error *err)
-{
-	struct fixed *f;
-
-	if (rpl_option_none("bld-fixed", options, err))
-		return -1;
-	f = e->alloc(e, 1, sizeof(*f));
-	if (!f || heap_init(&f->fair, e) || heap_init(&f->rt, e))
-		return sr_fail(err, SR_ENVIRONMENT, "policy bld-fixed: out of memory");
-	f->stamp = e->ncpus;
-	*state = f;
-	return 0;
-}
-
-static int fixed_place(struct rpl_engine *e, void *state, const struct rpl_place *p)
-{
-	struct fixed *f = state;
-	struct rpl_task_view v;
-
-	e->task(e, p->task, &v);
-	if (v.sched_policy == SCHED_POLICY_DEADLINE)
-		return -1;
-	return heap_first(v.prio < 100 ? &f->rt : &f->fair, 0, e, p->allowed);
-}
-
-static void fixed_update(const struct rpl_engine *e, struct fixed *f, unsigned c, int task, bool came)
-{
-	int64_t order = came ? ++f->stamp : -++f->stamp;
-
-	if (is_rt(e, task))
-		heap_update(&f->rt, c, (uint64_t)(100 - e->rt_lowest_prio(e, c)), order);
-	else
-		heap_update(&f->fair, c, e->load_weight(e, c), order);
-}
-
-static void fixed_enqueue(struct rpl_engine *e, void *state, unsigned c, int task)
-{
-	fixed_update(e, state, c, task, true);
-}
-
-static void fixed_dequeue(struct rpl_engine *e, void *state, unsigned c, int task)
-{
-	fixed_update(e, state, c, task, false);
-}
-
-const struct rpl_policy rpl_policy_bld_fixed = {
-	.version = RPL_POLICY_VERSION,
-	.name = "bld-fixed",
-	.summary = "BLD's idea carried out: always the least loaded cpu, from an ordered heap, affinity respected",
-	.pins = true,
-	.init = fixed_init,
-	.place = fixed_place,
-	.enqueue = fixed_enqueue,
-	.dequeue = fixed_dequeue,
 };

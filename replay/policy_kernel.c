@@ -12,5 +12,8 @@ const struct rpl_policy rpl_policy_kernel = {
 	.version = RPL_POLICY_VERSION,
 	.name = "kernel",
 	.summary = "the running kernel's own placement and balancing: no thread is pinned",
+	.text = "The baseline. No thread is pinned, and no function of the policy is called.",
+	.sources = "the kernel that the replay runs on",
+	.cost = "nothing",
 	.init = kernel_init,
 };

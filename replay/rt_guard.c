@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The watchdog over real-time threads: a replay must not lock the machine up. It runs above them all (FIFO 99), looks
- * ten times a second, and makes all of them normal for the rest of the run when
+ * The watchdog over real-time threads, also those of a replay's processes: a replay must not lock the machine up. It
+ * runs above them all (FIFO 99), looks ten times a second, and makes all of them normal for the rest of the run when
  *   - one has used the CPU for rt_limit_ns without a pause, or
- *   - the replay's own normal thread, which looks five times a second, has not come to it for so long.
- * Should even the watchdog not run, RLIMIT_RTTIME ends the process after twice that time. The kernel's own limit
- * (kernel.sched_rt_runtime_us) stays as it is, and DEADLINE threads are kept within it by the kernel's admission.
+ *   - the replay's own normal thread, which looks every LOOK_NS, is late by so long.
+ * Should even the watchdog not run, RLIMIT_RTTIME ends the process after twice that time: processes inherit it. The
+ * kernel's own limit (kernel.sched_rt_runtime_us) stays as it is, and DEADLINE threads are kept within it by the kernel's
+ * admission.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "replay/engine_internal.h"
 
@@ -18,25 +23,63 @@
 /* Of a period's time: the kernel stops real time for 50 ms in each second. */
 #define BUSY_SHARE 0.4
 
-/* Linux: the CPU clock of a thread of this process, by its tid; of another process' only all of its threads' has one. */
-static uint64_t cpu_time_of(const struct rthread *t)
+/* Linux: the CPU clock of a thread of this process, or of all threads of any process; 0: it is gone. */
+static uint64_t clock_of(int id, bool process)
 {
-	const struct rproc *procs = t->run->procs;
-	unsigned tid = (unsigned)atomic_load(procs ? &procs[t->group].pid : &t->tid);
 	struct timespec ts;
 
-	if (clock_gettime((clockid_t)(~tid << 3 | (procs ? 2 : 6)), &ts) < 0)
+	if (clock_gettime((clockid_t)(~(unsigned)id << 3 | (process ? 2 : 6)), &ts) < 0)
 		return 0;
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
+/* The CPU time of a thread of another process, which has no clock that could be read here. 0: it cannot be seen. */
+static uint64_t cpu_time_of(int tid)
+{
+	char path[40], text[64];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/schedstat", tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	return strtoull(text, NULL, 10);
+}
+
+/* Was it on a CPU since the look that left this reading (0: there was none)? Reads anew. */
+static bool was_busy(uint64_t *last_ns, uint64_t now_ns, uint64_t period_ns)
+{
+	bool busy = now_ns && *last_ns && (double)(now_ns - *last_ns) > BUSY_SHARE * (double)period_ns;
+
+	*last_ns = now_ns;
+	return busy;
+}
+
+static bool is_busy(struct rthread *t, uint64_t period_ns)
+{
+	const struct rpl_run *run = t->run;
+	uint64_t thread_ns;
+
+	if (!run->procs)
+		return was_busy(&t->guard_cpu_ns, clock_of(atomic_load(&t->tid), false), period_ns);
+	/* Where its process is not busy it is not either: that costs less than a look at /proc. */
+	if (!was_busy(&t->guard_process_ns, clock_of(atomic_load(&run->procs[t->group].pid), true), period_ns)) {
+		t->guard_cpu_ns = 0;
+		return false;
+	}
+	thread_ns = cpu_time_of(atomic_load(&t->tid));
+	return !thread_ns || was_busy(&t->guard_cpu_ns, thread_ns, period_ns);
+}
+
 static bool busy_too_long(struct rthread *t, uint64_t period_ns, uint64_t limit_ns)
 {
-	uint64_t now_ns = cpu_time_of(t);
-	bool busy = now_ns && t->guard_cpu_ns && (double)(now_ns - t->guard_cpu_ns) > BUSY_SHARE * (double)period_ns;
-
-	t->guard_busy_ns = busy ? t->guard_busy_ns + period_ns : 0;
-	t->guard_cpu_ns = now_ns;
+	t->guard_busy_ns = is_busy(t, period_ns) ? t->guard_busy_ns + period_ns : 0;
 	return t->guard_busy_ns > limit_ns;
 }
 
@@ -64,7 +107,7 @@ static bool too_long(struct rpl_run *run, uint64_t now_ns, uint64_t period_ns)
 		any = true;
 		bad |= busy_too_long(&run->threads[i], period_ns, limit_ns);
 	}
-	return bad || (any && looked_ns && now_ns > looked_ns + limit_ns);
+	return bad || (any && looked_ns && now_ns > looked_ns + LOOK_NS + limit_ns);
 }
 
 static void *guard_main(void *arg)

@@ -54,7 +54,7 @@ void rpl_stacks_start(struct rpl_run *run)
 	run->stacks = all;
 }
 
-int rpl_create_on(struct rpl_run *run, size_t stack, pthread_t *id, void *(*main)(void *), void *arg)
+int rpl_create_on(struct rpl_run *run, size_t stack, bool detached, pthread_t *id, void *(*main)(void *), void *arg)
 {
 	pthread_attr_t attr;
 	int ret = pthread_attr_init(&attr);
@@ -64,10 +64,11 @@ int rpl_create_on(struct rpl_run *run, size_t stack, pthread_t *id, void *(*main
 	if (run->stacks) {
 		ret = pthread_attr_setstack(&attr, run->stacks + stack * run->stack_bytes, run->stack_bytes);
 	} else {
-		pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 		pthread_attr_setguardsize(&attr, 0);
 		ret = pthread_attr_setstacksize(&attr, run->stack_bytes);
 	}
+	if (!ret && detached)
+		ret = pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	if (!ret)
 		ret = pthread_create(id, &attr, main, arg);
 	pthread_attr_destroy(&attr);
@@ -76,7 +77,7 @@ int rpl_create_on(struct rpl_run *run, size_t stack, pthread_t *id, void *(*main
 
 int rpl_create_thread(struct rpl_run *run, struct rthread *t)
 {
-	int ret = rpl_create_on(run, t->index, &t->thread, rpl_thread_main, t);
+	int ret = rpl_create_on(run, t->index, !run->stacks, &t->thread, rpl_thread_main, t);
 
 	t->joinable = !ret && run->stacks;
 	return ret;

@@ -204,7 +204,23 @@ void rpl_arrive(struct rthread *t, const struct sr_op *op)
 	rpl_futex_wake(t->run, word, INT_MAX, BIT_WATCHER);
 }
 
-static void do_wait(struct rthread *t, const struct sr_op *op)
+void rpl_count_wait(struct rthread *t, const struct sr_op *op, bool slept)
+{
+	bool hidden = op->flags & SR_WAIT_HIDDEN;
+
+	rpl_settle_wake(t, hidden ? NULL : op, slept);
+	*(hidden ? slept ? &t->counts.hidden_slept : &t->counts.hidden_passed :
+	  slept  ? &t->counts.waits_slept :
+		   &t->counts.waits_passed) += 1;
+}
+
+/* Is it a message that the recording does not have, and that this order does not heed? */
+static bool is_left_out(const struct rthread *t, const struct sr_op *op)
+{
+	return t->run->cfg.order != RPL_ORDER_CAUSAL && sr_op_hidden(op);
+}
+
+void rpl_wait(struct rthread *t, const struct sr_op *op)
 {
 	const struct sr_wait *w = &t->p->waits[op->arg];
 	_Atomic uint32_t *word = &t->words[op->arg];
@@ -240,13 +256,8 @@ static void do_wait(struct rthread *t, const struct sr_op *op)
 		placed = true;
 		slept |= rpl_sleep_on(t, word, v | W_SLEEPER, BIT_OWNER, 0);
 	}
-	if (op->kind == SR_OP_WAIT) {
-		rpl_settle_wake(t, op, slept);
-		if (slept)
-			t->counts.waits_slept++;
-		else
-			t->counts.waits_passed++;
-	}
+	if (op->kind == SR_OP_WAIT)
+		rpl_count_wait(t, op, slept);
 	if (!left)
 		return;
 	if (!placed && timed)
@@ -277,6 +288,12 @@ void rpl_simple_op(struct rthread *t, const struct sr_op *op)
 	case SR_OP_CLASS:
 		rpl_change_class(t, op);
 		break;
+	case SR_OP_SESSION:
+		rpl_change_session(t, op->arg);
+		break;
+	case SR_OP_GROUP:
+		rpl_change_group(t, op->arg);
+		break;
 	case SR_OP_MASK:
 		rpl_change_mask(t, &t->run->m->attrs.masks[op->arg]);
 		break;
@@ -305,16 +322,18 @@ static void run_program(struct rthread *t)
 
 	for (; !atomic_load_explicit(&t->run->stopping, memory_order_relaxed); op++) {
 		rpl_at(t, op);
+		if (is_left_out(t, op))
+			continue;
 		switch (op->kind) {
 		case SR_OP_WAKE:
-			t->counts.wakes++;
+			t->counts.wakes += !(op->flags & SR_WAKE_HIDDEN);
 			if (keeps_order(t, op))
 				keep_order(t, op);
 			rpl_release_wait(t, op->arg, op->value);
 			break;
 		case SR_OP_WAIT:
 		case SR_OP_SLEEP:
-			do_wait(t, op);
+			rpl_wait(t, op);
 			break;
 		case SR_OP_END:
 			return;
@@ -325,41 +344,50 @@ static void run_program(struct rthread *t)
 	}
 }
 
+/* It was there from the start to the end, and asleep: it is in no event, and ends before the start. */
+static bool does_nothing(const struct sr_program *p)
+{
+	return p->parent == UINT32_MAX && p->ops->kind == SR_OP_END;
+}
+
 void *rpl_thread_main(void *arg)
 {
 	struct rpl_home home = { .task = arg };
 	struct rthread *t;
 	struct rpl_run *run;
-	bool processes;
+	bool processes, idle;
 
 	setjmp(home.begin);
 	t = home.task;
 	t->home = &home;
 	run = t->run;
 	processes = run->cfg.processes;
+	idle = does_nothing(t->p);
 	rpl_set_up_identity(t);
 	if (t->p->parent == UINT32_MAX) {
 		atomic_fetch_add(&run->ready, 1);
 		rpl_futex_wake(run, &run->ready, 1, BIT_OWNER);
 		while (!atomic_load(&run->gate))
 			rpl_futex_wait(run, &run->gate, 0, BIT_OWNER, 0);
-		rpl_log(t, LOG_BIND, run->start_ns, t->index, 0);
-		/* Who was asleep at the start goes to that wait at once; the others begin together. */
-		if (!sr_op_rests(t->p->ops))
+		if (!idle)
+			rpl_log(t, LOG_BIND, run->start_ns, t->index, 0);
+		/* Who was asleep at the start goes to that wait at once, who did nothing ends; the others wait. */
+		if (!sr_op_rested(t->p->ops) && !idle)
 			while (mono_ns() < run->start_ns && !atomic_load(&run->stopping))
 				rpl_futex_wait(run, &run->gate, 1, BIT_OWNER, run->start_ns);
 		t->base_cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-	} else {
-		rpl_started(t);
 	}
+	rpl_started(t);
 	if (t->loop)
 		rpl_loop_main(t);
 	else
 		run_program(t);
 	t->counts.owed_ns = t->owed_ns > 0 ? (uint64_t)t->owed_ns : 0;
 	t->counts.paid_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - t->base_cpu_ns;
-	rpl_log(t, LOG_EXIT, 0, 0, SR_STATE_DEAD);
+	if (!idle)
+		rpl_log(t, LOG_EXIT, 0, 0, SR_STATE_DEAD);
 	rpl_ended(t);
+	atomic_store(&t->rt, false); /* the watchdog does not look for it any more: its tid may become another's */
 	/* From here on a run of threads may be freed. */
 	if (atomic_fetch_sub(&run->alive, 1) == 1)
 		rpl_futex_wake_after(processes, &run->alive);

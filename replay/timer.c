@@ -6,6 +6,7 @@
  * recording, which then stays: neither the lateness of a wake-up nor a longer burst moves the deadlines behind it.
  */
 #include "replay/engine_internal.h"
+#include "replay/program.h"
 
 /* A file may name any time, and the kernel's clock ends at INT64_MAX. */
 static uint64_t later(uint64_t from, double ns)
@@ -22,8 +23,8 @@ static uint64_t recorded_time(const struct rthread *t, const struct sr_op *op)
 
 static uint64_t recorded_length(const struct rthread *t, const struct sr_op *op)
 {
-	/* Who was asleep at the start fell asleep before it. */
-	return t->pc == 0 ? recorded_time(t, op) : later(mono_ns(), (double)op->value * t->run->cfg.time_scale);
+	return rpl_slept_before(t->p, op) ? recorded_time(t, op) :
+					    later(mono_ns(), (double)op->value * t->run->cfg.time_scale);
 }
 
 static uint64_t deadline(struct rthread *t, const struct sr_op *op)

@@ -99,6 +99,8 @@ void rpl_burn(struct rthread *t, uint64_t ns)
 	struct rpl_run *run = t->run;
 	int cpu = atomic_load_explicit(&t->pinned, memory_order_relaxed);
 
+	if (run->cfg.work_scale > 0)
+		ns = (uint64_t)((double)ns * run->cfg.work_scale + 0.5);
 	atomic_store_explicit(&t->on_cpu, sched_getcpu(), memory_order_relaxed);
 	t->owed_ns += (int64_t)ns;
 	if (cpu >= 0)
@@ -110,13 +112,10 @@ void rpl_burn(struct rthread *t, uint64_t ns)
 	atomic_fetch_add_explicit(&run->progress_ns, ns, memory_order_relaxed);
 }
 
-/* Longer than the way to an idle CPU takes: then the CPU was busy and the wake-up just queued. */
-#define AT_ONCE_NS 150000u
-
 static bool was_remote(struct rthread *t)
 {
 	return atomic_load_explicit(&t->woken_from, memory_order_relaxed) != sched_getcpu() &&
-	       mono_ns() - atomic_load_explicit(&t->woken_ns, memory_order_relaxed) < AT_ONCE_NS;
+	       mono_ns() - atomic_load_explicit(&t->woken_ns, memory_order_relaxed) < SR_WAKE_AT_ONCE_NS;
 }
 
 void rpl_settle_wake(struct rthread *t, const struct sr_op *wait, bool slept)

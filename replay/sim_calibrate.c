@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Medians of short tries, each on the first CPUs that may be used. */
+#include "replay/sim_calibrate.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#include "formats/wakecost.h"
+
+#define TRIES 400
+#define YIELDS 20000
+#define SET_BYTES (256u << 10) /* the working set of the migration test: about a core's own cache */
+#define LINE 64u
+#define TICK_LOOK_NS 200000000u
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static int u64_cmp(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static uint64_t median(uint64_t *v, size_t n)
+{
+	qsort(v, n, sizeof(*v), u64_cmp);
+	return v[n / 2];
+}
+
+static void pin(unsigned cpu)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	sched_setaffinity(0, sizeof(one), &one);
+}
+
+static void set(struct sim_params *p, struct sim_known *known, enum sim_param which, uint64_t ns)
+{
+	const struct sim_param_row *row = &sim_param_rows()[which];
+
+	p->v[which] = ns < row->min ? row->min : ns > row->max ? row->max : ns;
+	known->v[which] = true;
+}
+
+/* ---- a switch: two threads that give one CPU to each other ---- */
+
+struct yields {
+	unsigned cpu;
+	atomic_uint ready;
+	uint64_t ns;
+};
+
+static void *yield_main(void *arg)
+{
+	struct yields *y = arg;
+	uint64_t from;
+	int i;
+
+	pin(y->cpu);
+	atomic_fetch_add(&y->ready, 1);
+	while (atomic_load(&y->ready) < 2)
+		sched_yield();
+	from = now_ns();
+	for (i = 0; i < YIELDS; i++)
+		sched_yield();
+	y->ns = now_ns() - from;
+	return NULL;
+}
+
+static uint64_t switch_cost(unsigned cpu)
+{
+	struct yields y = { .cpu = cpu };
+	pthread_t id[2];
+	unsigned n = 0;
+
+	while (n < 2 && !pthread_create(&id[n], NULL, yield_main, &y))
+		n++;
+	if (n < 2)
+		atomic_store(&y.ready, 2); /* the other one must not wait for ever */
+	while (n)
+		pthread_join(id[--n], NULL);
+	return y.ns / (2 * (uint64_t)YIELDS); /* both took turns for about so long */
+}
+
+/* ---- the way out of idle: a sleeper on one CPU, its waker on another, or a timer ---- */
+
+struct sleeper {
+	unsigned cpu;
+	atomic_bool done;
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	_Atomic uint64_t sent_ns, ready;
+	uint64_t late[TRIES];
+};
+
+static void *sleeper_main(void *arg)
+{
+	struct sleeper *s = arg;
+	int i;
+
+	pin(s->cpu);
+	for (i = 0; i < TRIES; i++) {
+		pthread_mutex_lock(&s->lock);
+		atomic_store(&s->ready, (uint64_t)i + 1);
+		while (atomic_load(&s->sent_ns) == 0)
+			pthread_cond_wait(&s->cond, &s->lock);
+		s->late[i] = now_ns() - atomic_exchange(&s->sent_ns, 0);
+		pthread_mutex_unlock(&s->lock);
+	}
+	return NULL;
+}
+
+static void nap(uint64_t ns)
+{
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){ .tv_nsec = (long)ns }, NULL);
+}
+
+/* Keeps the sleeper's CPU busy, and gives way to it at once. */
+static void *filler_main(void *arg)
+{
+	struct sleeper *s = arg;
+
+	pin(s->cpu);
+	sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){ 0 });
+	while (!atomic_load(&s->done))
+		;
+	return NULL;
+}
+
+/* busy: of a CPU that has something to do, but nothing that the sleeper has to wait for. */
+static uint64_t remote_latency(unsigned waker, unsigned sleeper, bool busy)
+{
+	struct sleeper s = { .cpu = sleeper, .lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER };
+	pthread_t id, filler;
+	uint64_t i;
+
+	pin(waker);
+	if (busy && pthread_create(&filler, NULL, filler_main, &s))
+		return 0;
+	if (pthread_create(&id, NULL, sleeper_main, &s)) {
+		atomic_store(&s.done, true);
+		if (busy)
+			pthread_join(filler, NULL);
+		return 0;
+	}
+	for (i = 0; i < TRIES; i++) {
+		while (atomic_load(&s.ready) != i + 1)
+			;
+		nap(200000);
+		pthread_mutex_lock(&s.lock);
+		atomic_store(&s.sent_ns, now_ns());
+		pthread_mutex_unlock(&s.lock);
+		pthread_cond_signal(&s.cond);
+	}
+	pthread_join(id, NULL);
+	atomic_store(&s.done, true);
+	if (busy)
+		pthread_join(filler, NULL);
+	return median(s.late, TRIES);
+}
+
+static uint64_t timer_latency(unsigned cpu)
+{
+	uint64_t late[TRIES], at;
+	int i, slack = prctl(PR_GET_TIMERSLACK);
+
+	pin(cpu);
+	prctl(PR_SET_TIMERSLACK, 1);
+	for (i = 0; i < TRIES; i++) {
+		struct timespec t;
+
+		at = now_ns() + 300000;
+		t = (struct timespec){ .tv_sec = (time_t)(at / 1000000000), .tv_nsec = (long)(at % 1000000000) };
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+		late[i] = now_ns() - at;
+	}
+	prctl(PR_SET_TIMERSLACK, slack > 0 ? slack : 0);
+	return median(late, TRIES);
+}
+
+/* ---- ticks and caches ---- */
+
+/* Gaps in a thread's time that come as often as ticks do. */
+static uint64_t tick_cost(unsigned cpu, uint64_t period)
+{
+	static const uint64_t least = 500;
+	uint64_t gap[4096], from = now_ns(), last = from, now, n = 0, due = TICK_LOOK_NS / period;
+
+	pin(cpu);
+	while ((now = now_ns()) - from < TICK_LOOK_NS) {
+		if (now - last > least && n < 4096)
+			gap[n++] = now - last;
+		last = now;
+	}
+	return n >= due / 2 && n ? median(gap, n) : 0;
+}
+
+static uint64_t walk(volatile uint8_t *set)
+{
+	uint64_t from = now_ns();
+	uint32_t i, at = 0;
+
+	for (i = 0; i < SET_BYTES / LINE; i++) {
+		at = (at + 2083u * LINE) % SET_BYTES; /* no neighbour: nothing is fetched ahead */
+		set[at]++;
+	}
+	return now_ns() - from;
+}
+
+static uint64_t migration_cost(unsigned a, unsigned b)
+{
+	uint8_t *bytes = calloc(1, SET_BYTES);
+	uint64_t cold[TRIES / 8], warm[TRIES / 8], here, there;
+	size_t i;
+
+	if (!bytes)
+		return 0;
+	for (i = 0; i < TRIES / 8; i++) {
+		pin(a);
+		walk(bytes);
+		walk(bytes);
+		pin(b);
+		cold[i] = walk(bytes);
+		walk(bytes);
+		warm[i] = walk(bytes);
+	}
+	free(bytes);
+	there = median(cold, TRIES / 8);
+	here = median(warm, TRIES / 8);
+	return there > here ? there - here : 0;
+}
+
+int sim_calibrate_live(struct sim_params *p, const struct sr_machine *m, struct sim_known *known, struct sr_error *err)
+{
+	unsigned cpu[2] = { 0 }, n = 0, i;
+	struct sr_wake_cost wake;
+	cpu_set_t old;
+	uint64_t sw;
+
+	if (sched_getaffinity(0, sizeof(old), &old) < 0)
+		return sr_fail_errno(err, SR_ENVIRONMENT, "cannot read this process's CPUs");
+	for (i = 0; i < m->ncpus && i < CPU_SETSIZE && n < 2; i++)
+		if (m->v[i].online && CPU_ISSET(i, &old))
+			cpu[n++] = i;
+	if (!n)
+		return sr_fail(err, SR_ENVIRONMENT, "none of this machine's CPUs may be used");
+	sr_wake_cost_measure(&wake, &old, "schedrec-cost");
+	sw = switch_cost(cpu[0]);
+	if (sw) {
+		set(p, known, SIM_SWITCH_VOLUNTARY, sw);
+		set(p, known, SIM_SWITCH_INVOLUNTARY, sw);
+	}
+	if (sw && wake.local_ns > 0) {
+		set(p, known, SIM_WAKE_LOCAL, wake.local_ns > (double)sw ? (uint64_t)wake.local_ns - sw : 0);
+		if (n > 1)
+			set(p, known, SIM_WAKE_REMOTE, wake.remote_ns > (double)sw ? (uint64_t)wake.remote_ns - sw : 0);
+	}
+	set(p, known, SIM_IDLE_SWITCH, timer_latency(cpu[0]) / 2); /* the other half comes before the wake-up */
+	set(p, known, SIM_TICK_COST, tick_cost(cpu[0], p->v[SIM_TICK]));
+	if (n > 1) {
+		set(p, known, SIM_IDLE_EXIT, remote_latency(cpu[0], cpu[1], false));
+		set(p, known, SIM_IPI, remote_latency(cpu[0], cpu[1], true));
+		set(p, known, SIM_MIGRATE_SMT + sr_machine_level(m, cpu[0], cpu[1]) - SR_LEVEL_SMT,
+		    migration_cost(cpu[0], cpu[1]));
+	}
+	sched_setaffinity(0, sizeof(old), &old);
+	return 0;
+}

@@ -1,0 +1,445 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Programs, step by step: what thread.c does with a thread of its own, here as a state that the next event goes on with. */
+#include "replay/sim_internal.h"
+
+static uint32_t timer_id(const struct sim *s, const struct sim_task *t)
+{
+	return s->ncpus * 3 + t->index;
+}
+
+static const struct sr_op *op_of(const struct sim_task *t)
+{
+	return &t->ops[t->pc];
+}
+
+void sim_block(struct sim *s, struct sim_task *t, enum sim_block on, uint64_t until)
+{
+	struct sim_cpu *c = &s->cpu[t->cpu];
+
+	t->block = on;
+	sim_dequeue(s, t, true);
+	if (until)
+		sim_heap_set(&s->heap, timer_id(s, t), until);
+	if (!c->rq.nr)
+		sim_newidle(s, c);
+	sim_schedule(s, c, SR_STATE_SLEEPING);
+}
+
+/* Is it a message that the recording does not have, and that this order does not heed? */
+static bool is_left_out(const struct sim *s, const struct sr_op *op)
+{
+	return s->cfg.order != RPL_ORDER_CAUSAL && sr_op_hidden(op);
+}
+
+bool sim_begins_asleep(const struct sim *s, const struct sim_task *t)
+{
+	const struct sr_op *op = t->ops;
+
+	return !t->loop && sr_op_rests(op) && !is_left_out(s, op);
+}
+
+/* ---- the order of the recording ---- */
+
+static bool asleep_on(const struct sim_task *t, uint32_t wait)
+{
+	const struct sr_op *op = op_of(t);
+
+	if (t->state != SIM_BLOCKED)
+		return false;
+	if (t->block == SIM_ON_BELL)
+		return t->words[wait] & W_ARRIVED;
+	return t->block <= SIM_ON_TIME && sr_op_rests(op) && op->arg == wait;
+}
+
+static bool runs_elsewhere(const struct sim_task *t, const struct sim_task *target)
+{
+	return (target->state == SIM_RUNNING || target->state == SIM_QUEUED) && target->cpu != t->cpu;
+}
+
+static void order_is_kept(struct sim *s, struct sim_task *t)
+{
+	t->order_kept = true;
+	t->spins = false;
+	s->counts.order_wait_ns += s->now - t->order_since;
+	t->order_since = 0;
+}
+
+/*
+ * True: the wake at pc may go out. Else the waker waits as the live engine's does: gives the CPU away once where the
+ * recording shows that it was preempted meanwhile, spins while its target is on another CPU, and then sleeps.
+ */
+static bool keep_order(struct sim *s, struct sim_task *t, const struct sr_op *op)
+{
+	struct sim_task *target = &s->tasks[op->arg];
+	struct sim_cpu *c = &s->cpu[t->cpu];
+	uint32_t *word, wait = (uint32_t)op->value;
+
+	if (t->order_kept || op->value >= target->p->nwaits)
+		return true;
+	word = &target->words[wait];
+	if (asleep_on(target, wait) || *word & W_ARRIVED || !(*word & W_COUNT)) {
+		if (t->order_since)
+			order_is_kept(s, t);
+		return true;
+	}
+	if (!t->order_since) {
+		s->counts.order_waits++;
+		t->order_since = s->now;
+		if ((op->flags & SR_ORDER_MASK) == SR_ORDER_PREEMPTED && !runs_elsewhere(t, target) && c->rq.nr > 1) {
+			s->counts.order_yields++;
+			t->yields = true;
+			if (t->class == SIM_FAIR)
+				sim_fair_yield(s, c, t);
+			sim_resched(s, c, 0);
+			return false;
+		}
+	}
+	*word |= W_WATCHED;
+	if (!t->spins && runs_elsewhere(t, target)) {
+		s->counts.order_spins++;
+		t->spins = true;
+		t->spin_until = s->now + ORDER_SPIN_NS;
+		return false;
+	}
+	t->spins = false;
+	s->counts.order_blocks++;
+	sim_block(s, t, SIM_ON_ORDER, s->now + ORDER_LIMIT_NS);
+	return false;
+}
+
+/* Whoever waits for its arrival at a wait: only the task whose wake ends it does. */
+static void tell_watcher(struct sim *s, struct sim_task *t, uint32_t waker)
+{
+	struct sim_task *watcher = &s->tasks[waker];
+
+	if (watcher->loop) {
+		sim_loop_ring(s, t, watcher);
+	} else if (watcher->state == SIM_BLOCKED && watcher->block == SIM_ON_ORDER) {
+		sim_heap_set(&s->heap, timer_id(s, watcher), NEVER);
+		sim_wake(s, watcher, t, true);
+	} else if (watcher->spins) {
+		watcher->spin_until = s->now;
+		if (watcher->state == SIM_RUNNING)
+			sim_arm(s, &s->cpu[watcher->cpu]);
+	}
+}
+
+void sim_arrive(struct sim *s, struct sim_task *t, const struct sr_op *op)
+{
+	uint32_t before = t->words[op->arg], waker;
+
+	t->words[op->arg] = before | W_ARRIVED;
+	if (!(before & W_WATCHED))
+		return;
+	waker = t->p->waits[op->arg].waker;
+	if (waker != NOBODY)
+		tell_watcher(s, t, waker);
+}
+
+/* ---- waits ---- */
+
+void sim_release_wait(struct sim *s, struct sim_task *by, uint32_t task, uint64_t wait)
+{
+	struct sim_task *t = &s->tasks[task];
+	uint32_t *word;
+
+	if (wait >= t->p->nwaits)
+		return;
+	word = &t->words[wait];
+	if (!(*word & W_COUNT))
+		return;
+	--*word;
+	if (*word & W_COUNT)
+		return;
+	if (t->state == SIM_BLOCKED && t->block == SIM_ON_WAIT && op_of(t)->arg == wait)
+		sim_wake(s, t, by, false);
+	else if (t->loop)
+		sim_loop_released(s, by, t, (uint32_t)wait);
+}
+
+/* A recorded wake cost its task what it did where its target was; what it costs here comes on top where it is made. */
+void sim_wake_op(struct sim *s, struct sim_task *t, const struct sr_op *op)
+{
+	const struct sim_task *target = &s->tasks[op->arg];
+	bool remote;
+
+	if (op->flags & SR_WAKE_HIDDEN) {
+		sim_release_wait(s, t, op->arg, op->value);
+		return;
+	}
+	remote = op->value < target->p->nwaits && target->words[op->value] & W_REMOTE;
+	t->owed -= (int64_t)(s->wake_then[remote] << WORK_SHIFT);
+	s->counts.wakes++;
+	sim_release_wait(s, t, op->arg, op->value);
+}
+
+/* A rest is over (NULL: one that the recording has not). Its burst held a switch, which the simulation charges itself. */
+void sim_settle_wake(struct sim *s, struct sim_task *t, const struct sr_op *op, bool slept)
+{
+	uint64_t then = 0, now = 0;
+
+	if (op && op->kind == SR_OP_WAIT && op->flags & SR_WAIT_HIDDEN) {
+		s->counts.hidden_slept += slept;
+		s->counts.hidden_passed += !slept;
+		return;
+	}
+	if (op)
+		t->owed -= (int64_t)(s->par.v[SIM_SWITCH_VOLUNTARY] << WORK_SHIFT);
+	if (!op || op->kind != SR_OP_WAIT)
+		return;
+	s->counts.waits_slept += slept;
+	s->counts.waits_passed += !slept;
+	then = s->wake_then[op->flags & SR_WAIT_REMOTE];
+	if (slept)
+		now = s->par.v[t->woken_remote ? SIM_WAKE_REMOTE : SIM_WAKE_LOCAL];
+	s->counts.wakes_nearer += now < then;
+	s->counts.wakes_farther += now > then;
+	s->counts.wake_cost_ns += (int64_t)(now - then);
+}
+
+/* The rest at pc: true: it is over. */
+bool sim_rest(struct sim *s, struct sim_task *t, const struct sr_op *op)
+{
+	if (!t->left) {
+		const struct sr_wait *w = &t->p->waits[op->arg];
+
+		uint64_t until = op->kind == SR_OP_SLEEP ? sim_sleep_until(s, t, op) : 0;
+
+		t->left = true;
+		t->slept = false;
+		sim_arrive(s, t, op);
+		if (s->cfg.order != RPL_ORDER_CAUSAL && w->watch_task != NOBODY)
+			sim_release_wait(s, t, w->watch_task, w->watch_wait);
+		if (until) {
+			s->counts.sleeps++;
+			s->counts.sleeps_late += until <= s->now;
+		}
+		if (until > s->now) {
+			t->slept = true;
+			sim_block(s, t, SIM_ON_TIME, until);
+			return false;
+		}
+		/* Whom its arrival woke may have taken the CPU. */
+		if (!sim_runs_on(s, t))
+			return false;
+	}
+	if (t->words[op->arg] & W_COUNT) {
+		t->slept = true;
+		sim_block(s, t, SIM_ON_WAIT, 0);
+		return false;
+	}
+	t->left = false;
+	sim_settle_wake(s, t, op, t->slept);
+	return true;
+}
+
+/* ---- other operations ---- */
+
+static void fork_task(struct sim *s, struct sim_task *t, const struct sr_op *op)
+{
+	struct sim_task *child = &s->tasks[op->arg];
+
+	if (child->state != SIM_NEW)
+		return;
+	t->owed += (int64_t)(s->par.v[SIM_FORK] << WORK_SHIFT);
+	child->nice = t->nice;
+	child->group = op->flags & SR_FORK_THREAD ? t->group : child->index;
+	s->alive++;
+	s->groups[child->group]++;
+	sim_first_identity(s, child, true);
+	sim_emit_bind(s, (unsigned)t->cpu, t->tid, child);
+	sim_emit_fork(s, t, child, op->flags);
+	sim_place_fork(s, t, child, op->flags & SR_FORK_VM);
+}
+
+static void run(struct sim *s, struct sim_task *t, const struct sr_op *op)
+{
+	uint64_t ns = op->value < MAX_WORK_NS ? op->value : MAX_WORK_NS, cut = ns / 1000000 * s->preempted_ppm;
+
+	cut += ns % 1000000 * s->preempted_ppm / 1000000;
+	t->owed += (int64_t)((ns - cut) << WORK_SHIFT);
+	if (t->owed > INT64_MAX / 4)
+		t->owed = INT64_MAX / 4;
+}
+
+void sim_simple_op(struct sim *s, struct sim_task *t, const struct sr_op *op)
+{
+	switch (op->kind) {
+	case SR_OP_RUN:
+		run(s, t, op);
+		break;
+	case SR_OP_FORK:
+		fork_task(s, t, op);
+		break;
+	case SR_OP_EXEC:
+		t->owed += (int64_t)(s->par.v[SIM_EXEC] << WORK_SHIFT);
+		t->home = -1;
+		sim_emit_exec(s, t);
+		sim_place_exec(s, t);
+		break;
+	case SR_OP_NAME:
+		sim_emit_name(s, t, op->arg);
+		break;
+	case SR_OP_NICE:
+		sim_set_nice(s, t, (int)op->arg - 20);
+		break;
+	case SR_OP_CLASS:
+		sim_set_class(s, t, op->flags, sim_is_rt(op->flags) ? (int)op->arg : 0);
+		if (!sim_is_rt(op->flags))
+			sim_set_nice(s, t, (int)op->arg - 20);
+		break;
+	case SR_OP_MASK:
+		sim_change_mask(s, t, &s->m->attrs.masks[op->arg]);
+		break;
+	default:
+		break;
+	}
+}
+
+void sim_end(struct sim *s, struct sim_task *t)
+{
+	struct sim_cpu *c = &s->cpu[t->cpu];
+	bool last = --s->groups[t->group] == 0;
+
+	sim_emit_exit(s, t, last);
+	sim_dequeue(s, t, true);
+	t->state = SIM_ENDED;
+	s->alive--;
+	s->stats.end_ns = s->now;
+	s->counts.paid_ns += t->cpu_ns;
+	if (!c->rq.nr)
+		sim_newidle(s, c);
+	sim_schedule(s, c, last ? SR_STATE_ZOMBIE : SR_STATE_DEAD);
+}
+
+void sim_go_on(struct sim *s, struct sim_task *t)
+{
+	if (t->loop) {
+		sim_loop_go_on(s, t);
+		return;
+	}
+	while (sim_runs_on(s, t) && (t->owed <= 0 || t->spins)) {
+		const struct sr_op *op = op_of(t);
+
+		if (is_left_out(s, op)) {
+			t->pc++;
+			continue;
+		}
+		switch (op->kind) {
+		case SR_OP_WAKE:
+			if (rpl_keeps_order(s->cfg.order, op) && !keep_order(s, t, op)) {
+				if (t->spins)
+					return;
+				break;
+			}
+			t->order_kept = false;
+			t->pc++;
+			sim_wake_op(s, t, op);
+			break;
+		case SR_OP_WAIT:
+		case SR_OP_SLEEP:
+			if (sim_rest(s, t, op))
+				t->pc++;
+			break;
+		case SR_OP_END:
+			sim_end(s, t);
+			return;
+		default:
+			t->pc++;
+			sim_simple_op(s, t, op);
+			break;
+		}
+	}
+}
+
+void sim_begin(struct sim *s, struct sim_task *t)
+{
+	s->alive++;
+	s->groups[t->group]++;
+	sim_first_identity(s, t, false);
+	sim_place_first(s, t);
+}
+
+/* Who is asleep at the start goes on with that at once. */
+void sim_begin_asleep(struct sim *s, struct sim_task *t)
+{
+	const struct sr_op *op = op_of(t);
+	const struct sr_wait *w;
+	uint64_t until;
+
+	if (!sim_begins_asleep(s, t) || t->state != SIM_QUEUED)
+		return;
+	w = &t->p->waits[op->arg];
+	sim_dequeue(s, t, true);
+	until = op->kind == SR_OP_SLEEP ? sim_sleep_until(s, t, op) : 0;
+	t->left = t->slept = true;
+	t->block = until > s->now ? SIM_ON_TIME : SIM_ON_WAIT;
+	s->counts.sleeps += until != 0;
+	sim_arrive(s, t, op);
+	if (w->watch_task != NOBODY && s->cfg.order != RPL_ORDER_CAUSAL)
+		sim_release_wait(s, t, w->watch_task, w->watch_wait);
+	if (until > s->now)
+		sim_heap_set(&s->heap, timer_id(s, t), until);
+	else if (!(t->words[op->arg] & W_COUNT))
+		sim_wake(s, t, NULL, false);
+}
+
+void sim_timer(struct sim *s, struct sim_task *t)
+{
+	const struct sr_op *op = op_of(t);
+
+	if (t->state != SIM_BLOCKED)
+		return;
+	switch (t->block) {
+	case SIM_ON_ORDER:
+		s->counts.order_expired++;
+		order_is_kept(s, t);
+		sim_wake(s, t, NULL, true);
+		break;
+	case SIM_ON_TIME:
+		if (t->words[op->arg] & W_COUNT) {
+			t->block = SIM_ON_WAIT;
+			break;
+		}
+		sim_wake(s, t, NULL, false);
+		break;
+	case SIM_ON_BELL:
+		sim_wake(s, t, NULL, false);
+		break;
+	default:
+		break;
+	}
+}
+
+/* Everybody blocked for good, nobody timed: ends the wait that began first in the recording. A defect if it ever happens,
+ * but not a hang. */
+void sim_force(struct sim *s)
+{
+	struct sim_task *found = NULL;
+	uint64_t best = UINT64_MAX;
+	size_t i;
+
+	sim_release_holds(s);
+	if (!sim_heap_empty(&s->heap))
+		return;
+	for (i = 0; i < s->m->ntasks; i++) {
+		struct sim_task *t = &s->tasks[i];
+		const struct sr_op *op = op_of(t);
+		uint64_t at = sr_op_rests(op) ? t->p->waits[op->arg].wake_ns : 0;
+
+		if (t->state == SIM_BLOCKED && (!found || at < best)) {
+			found = t;
+			best = at;
+		}
+	}
+	if (!found) { /* forks that nobody came to: their tasks never are */
+		s->alive = 0;
+		return;
+	}
+	s->counts.forced++;
+	if (found->block == SIM_ON_BELL)
+		sim_loop_force(found);
+	else if (sr_op_rests(op_of(found)))
+		found->words[op_of(found)->arg] &= ~W_COUNT;
+	sim_wake(s, found, NULL, false);
+}
