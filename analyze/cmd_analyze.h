@@ -70,6 +70,7 @@ struct analyze_file {
 	const char *path;
 	struct table *table; /* form, json, file, csv_begun are set */
 	struct srz_reader *reader;
+	uint64_t first_ns; /* what times count from: the file's first kernel event */
 	struct ana_result result;
 };
 
@@ -77,6 +78,9 @@ struct analyze_options {
 	const char *view, *db, *label;
 	struct sr_strings against;
 	bool json, csv, all;
+	const char *task, *cpus;
+	uint64_t pid, from_ns, to_ns;
+	bool wakeups, migrations, idle;
 };
 
 /* What the numbers rest on; it comes last where the rows come as the file is read. */
@@ -89,6 +93,7 @@ void view_summary(struct analyze_file *f);
 void view_latency(struct analyze_file *f);
 void view_tasks(struct analyze_file *f);
 void view_cpu(struct analyze_file *f);
+void view_stats(struct analyze_file *f);
 
 /* --view fidelity is of all files together. */
 int view_fidelity(const struct analyze_options *o, struct table *table, int nargs, char **args, struct sr_error *err);

@@ -13,10 +13,23 @@ static const char state_letters[] = "RRSDTtXZPI?";
 void timehist_begin(struct timehist *h)
 {
 	static const struct table_column columns[] = {
-		{ "time_ns", "time (s)", TABLE_AT, 13 }, { "cpu", "cpu", TABLE_ID, 5 },
-		{ "comm", "task", TABLE_TEXT, -15 },     { "tid", "tid", TABLE_ID, 10 },
-		{ "slept_ns", "slept", TABLE_TIME, 10 }, { "delay_ns", "waited", TABLE_TIME, 10 },
-		{ "run_ns", "ran", TABLE_TIME, 10 },     { "left", "left", TABLE_TEXT, -4 },
+		{ "time_ns", "time (s)", TABLE_AT, 12 },
+		{ "cpu", "cpu", TABLE_ID, 4 },
+		{ "event", NULL, TABLE_TEXT, 0 },
+		{ "comm", "task", TABLE_TEXT, -15 },
+		{ "tid", "tid", TABLE_ID, 7 },
+		{ "prio", "prio", TABLE_ID, 4 },
+		{ "slept_ns", "slept", TABLE_TIME, 8 },
+		{ "delay_ns", "waited", TABLE_TIME, 8 },
+		{ "latency_ns", NULL, TABLE_TIME, 0 },
+		{ "run_ns", "ran", TABLE_TIME, 8 },
+		{ "left", NULL, TABLE_TEXT, 0 },
+		{ "what", "left", TABLE_TEXT, -4 },
+		{ "from_cpu", NULL, TABLE_ID, 0 },
+		{ "came_from", "from", TABLE_ID, 4 },
+		{ "waker_tid", "woken by", TABLE_ID, 8 },
+		{ "waker_comm", NULL, TABLE_TEXT, 0 },
+		{ "cut", NULL, TABLE_ID, 0 },
 	};
 
 	h->table->columns = columns;
@@ -24,20 +37,41 @@ void timehist_begin(struct timehist *h)
 	table_begin(h->table, "slices");
 }
 
+static const char *event_name(unsigned kind)
+{
+	switch (kind) {
+	case ANA_SLICE_IDLE:
+		return "idle";
+	case ANA_SLICE_WAKEUP:
+		return "wake";
+	case ANA_SLICE_MIGRATE:
+		return "move";
+	default:
+		return "run";
+	}
+}
+
 int timehist_slice(void *arg, const struct ana_slice *s, struct sr_error *err)
 {
 	const struct timehist *h = arg;
 	char left[3] = { state_letters[s->left < SR_STATES ? s->left : SR_STATE_OTHER], '\0', '\0' };
 	uint64_t at = s->start_ns > h->first_ns ? s->start_ns - h->first_ns : 0;
+	bool run = s->kind == ANA_SLICE_RUN, idle = s->kind == ANA_SLICE_IDLE;
 
 	if (s->left == SR_STATE_PREEMPTED)
 		left[1] = '+';
 	table_row(h->table,
-		  (struct table_cell[]){ cell_number((double)at), cell_number(s->cpu), cell_text(s->comm),
-					 cell_number(s->tid), cell_if(s->slept_ns != UINT64_MAX, (double)s->slept_ns),
-					 cell_if(s->delay_ns != UINT64_MAX, (double)s->delay_ns),
-					 cell_number((double)(s->end_ns - s->start_ns)), cell_text(left) });
-	if (ferror(stdout))
+		  (struct table_cell[]){
+			  cell_number((double)at), cell_number(s->cpu), cell_text(event_name(s->kind)),
+			  cell_text(s->comm), cell_number(s->tid), cell_if(!idle, s->prio),
+			  cell_if(s->slept_ns != UINT64_MAX, (double)s->slept_ns),
+			  cell_if(s->delay_ns != UINT64_MAX, (double)s->delay_ns),
+			  cell_if(s->latency_ns != UINT64_MAX, (double)s->latency_ns),
+			  cell_if(run || idle, (double)(s->end_ns - s->start_ns)), cell_text(run ? left : NULL),
+			  cell_text(run ? left : event_name(s->kind)), cell_if(s->from_cpu >= 0, s->from_cpu),
+			  cell_if(s->from_cpu >= 0 && s->from_cpu != (int)s->cpu, s->from_cpu),
+			  cell_if(s->other_tid != 0, s->other_tid), cell_text(s->other_comm), cell_number(s->cut) });
+	if (ferror_unlocked(stdout))
 		return sr_fail_errno(err, SR_ENVIRONMENT, "cannot write to standard output");
 	return 0;
 }

@@ -27,79 +27,257 @@ const char *format_metric(char *buf, size_t len, const char *name, const char *u
 	return buf;
 }
 
-static const char *format_cell(char *buf, size_t len, const struct table_column *c, const struct table_cell *cell)
+/* One line on its way out: views have a row for each of millions of events, and stdio's formats are slow. */
+struct line {
+	size_t n;
+	char text[1024];
+};
+
+static void put(struct line *l, const char *text, size_t n)
+{
+	if (n > sizeof(l->text) - l->n) {
+		fwrite_unlocked(l->text, 1, l->n, stdout);
+		l->n = 0;
+	}
+	if (n > sizeof(l->text)) {
+		fwrite_unlocked(text, 1, n, stdout);
+		return;
+	}
+	memcpy(l->text + l->n, text, n);
+	l->n += n;
+}
+
+static void put_char(struct line *l, char c)
+{
+	put(l, &c, 1);
+}
+
+static void end_line(struct line *l)
+{
+	put_char(l, '\n');
+	fwrite_unlocked(l->text, 1, l->n, stdout);
+}
+
+/* Texts are made from their end, somewhere in a buffer. */
+#define MOST 256
+struct text {
+	const char *at;
+	size_t n;
+};
+
+static struct text text_of(const char *text)
+{
+	return (struct text){ text, strlen(text) };
+}
+
+/* The digits of v in front of end; where they begin. */
+static char *digits(char *end, uint64_t v)
+{
+	static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+				    "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+				    "8081828384858687888990919293949596979899";
+
+	for (; v >= 100; v /= 100)
+		end = memcpy(end - 2, pairs + v % 100 * 2, 2);
+	if (v >= 10)
+		return memcpy(end - 2, pairs + v * 2, 2);
+	*--end = (char)('0' + v);
+	return end;
+}
+
+/* As many as there are places, and a point in front of them. */
+static char *decimals(char *end, uint64_t v, unsigned places)
+{
+	for (; places; places--, v /= 10)
+		*--end = (char)('0' + v % 10);
+	*--end = '.';
+	return end;
+}
+
+static bool is_whole(double v)
+{
+	return v >= 0 && v < 1e15 && v == (double)(uint64_t)v;
+}
+
+/* Three digits of v / scale; NULL: rounded up they are more. */
+static inline char *scaled(char *end, uint64_t v, uint64_t scale)
+{
+	if (v < scale * 10) {
+		v = (v + scale / 200) / (scale / 100);
+		return v < 1000 ? digits(decimals(end, v % 100, 2), v / 100) : NULL;
+	}
+	if (v < scale * 100) {
+		v = (v + scale / 20) / (scale / 10);
+		return v < 1000 ? digits(decimals(end, v % 10, 1), v / 10) : NULL;
+	}
+	v = (v + scale / 2) / scale;
+	return v < 1000 ? digits(end, v) : NULL;
+}
+
+/* These write from the end of the buffer, one behind it, which cppcheck does not see to be its end. */
+
+/* As sr_format_time: three digits and a unit. */
+static struct text format_time(char buf[MOST], double ns)
+{
+	/* cppcheck-suppress ctuPointerArith */
+	char *end = buf + MOST, *at = NULL;
+	uint64_t v = is_whole(ns) ? (uint64_t)ns : UINT64_MAX;
+
+	if (v < 1000)
+		at = digits(memcpy(end - 3, " ns", 3), v);
+	else if (v < 1000000)
+		at = scaled(memcpy(end - 3, " us", 3), v, 1000);
+	else if (v < 1000000000)
+		at = scaled(memcpy(end - 3, " ms", 3), v, 1000000);
+	else if (v < 999500000000)
+		at = scaled(memcpy(end - 2, " s", 2), v, 1000000000);
+	return at ? (struct text){ at, (size_t)(end - at) } : text_of(sr_format_time(buf, MOST, ns));
+}
+
+static struct text format_at(char buf[MOST], double ns)
+{
+	/* cppcheck-suppress ctuPointerArith */
+	char *end = buf + MOST, *at;
+	uint64_t us;
+
+	if (!is_whole(ns)) {
+		snprintf(buf, MOST, "%.6f", ns / 1e9);
+		return text_of(buf);
+	}
+	us = ((uint64_t)ns + 500) / 1000;
+	at = digits(decimals(end, us % 1000000, 6), us / 1000000);
+	return (struct text){ at, (size_t)(end - at) };
+}
+
+/* otherwise: how a number is written that is not whole. */
+static struct text format_number(char buf[MOST], double v, const char *otherwise)
+{
+	/* cppcheck-suppress ctuPointerArith */
+	char *end = buf + MOST, *at;
+
+	if (is_whole(v)) {
+		at = digits(end, (uint64_t)v);
+		return (struct text){ at, (size_t)(end - at) };
+	}
+	snprintf(buf, MOST, otherwise, v);
+	return text_of(buf);
+}
+
+static struct text format_cell(char buf[MOST], const struct table_column *c, const struct table_cell *cell)
 {
 	if (!cell->known)
-		return "-";
+		return (struct text){ "-", 1 };
 	switch (c->type) {
 	case TABLE_TEXT:
-		return printable(buf, len, cell->text);
+		return text_of(printable(buf, MOST, cell->text));
 	case TABLE_TIME:
-		return sr_format_time(buf, len, cell->number);
+		return format_time(buf, cell->number);
 	case TABLE_AT:
-		snprintf(buf, len, "%.6f", cell->number / 1e9);
-		return buf;
+		return format_at(buf, cell->number);
 	case TABLE_COUNT:
-		return sr_format_count(buf, len, (uint64_t)cell->number);
+		return text_of(sr_format_count(buf, MOST, (uint64_t)cell->number));
 	case TABLE_ID:
-		snprintf(buf, len, "%.0f", cell->number);
-		return buf;
+		return format_number(buf, cell->number, "%.0f");
 	case TABLE_RATIO:
-		snprintf(buf, len, "%.1f %%", cell->number * 100);
-		return buf;
+		snprintf(buf, MOST, "%.1f %%", cell->number * 100);
+		return text_of(buf);
 	default:
-		snprintf(buf, len, "%.4g", cell->number);
-		return buf;
+		snprintf(buf, MOST, "%.4g", cell->number);
+		return text_of(buf);
 	}
+}
+
+static void pad(struct line *l, size_t width, size_t used)
+{
+	static const char blanks[] = "                                        ";
+
+	for (; used < width; used += sizeof(blanks) - 1)
+		put(l, blanks, width - used < sizeof(blanks) - 1 ? width - used : sizeof(blanks) - 1);
+}
+
+static void text_cell(struct line *l, int width, struct text text)
+{
+	if (width > 0)
+		pad(l, (size_t)width, text.n);
+	put(l, text.at, text.n);
+	if (width < 0)
+		pad(l, (size_t)-width, text.n);
 }
 
 static void text_head(const struct table *t)
 {
-	for (size_t i = 0, shown = 0; i < t->ncolumns; i++)
-		if (t->columns[i].title)
-			printf("%s%*s", shown++ ? " " : "", t->columns[i].width, t->columns[i].title);
-	putchar('\n');
+	struct line l;
+
+	l.n = 0;
+	for (size_t i = 0, shown = 0; i < t->ncolumns; i++) {
+		if (!t->columns[i].title)
+			continue;
+		if (shown++)
+			put_char(&l, ' ');
+		text_cell(&l, t->columns[i].width, text_of(t->columns[i].title));
+	}
+	end_line(&l);
 }
 
 static void text_row(const struct table *t, const struct table_cell *cells)
 {
-	char buf[256];
+	struct line l;
+	char buf[MOST];
 
-	for (size_t i = 0, shown = 0; i < t->ncolumns; i++)
-		if (t->columns[i].title)
-			printf("%s%*s", shown++ ? " " : "", t->columns[i].width,
-			       format_cell(buf, sizeof(buf), &t->columns[i], &cells[i]));
-	putchar('\n');
+	l.n = 0;
+	for (size_t i = 0, shown = 0; i < t->ncolumns; i++) {
+		if (!t->columns[i].title)
+			continue;
+		if (shown++)
+			put_char(&l, ' ');
+		text_cell(&l, t->columns[i].width, format_cell(buf, &t->columns[i], &cells[i]));
+	}
+	end_line(&l);
 }
 
-static void csv_text(const char *text)
+static void csv_text(struct line *l, const char *text)
 {
-	if (!strpbrk(text, ",\"\r\n")) {
-		fputs(text, stdout);
+	const char *end = text;
+
+	while (*end && *end != ',' && *end != '"' && *end != '\r' && *end != '\n')
+		end++;
+	if (!*end) {
+		put(l, text, (size_t)(end - text));
 		return;
 	}
-	putchar('"');
+	put_char(l, '"');
 	for (; *text; text++) {
 		if (*text == '"')
-			putchar('"');
-		putchar(*text);
+			put_char(l, '"');
+		put_char(l, *text);
 	}
-	putchar('"');
+	put_char(l, '"');
+}
+
+static void csv_number(struct line *l, double v)
+{
+	char buf[MOST];
+	struct text text = format_number(buf, v, "%.15g");
+
+	put(l, text.at, text.n);
 }
 
 static void csv_row(const struct table *t, const struct table_cell *cells)
 {
-	csv_text(t->file);
+	struct line l;
+
+	l.n = 0;
+	csv_text(&l, t->file);
 	for (size_t i = 0; i < t->ncolumns; i++) {
-		putchar(',');
+		put_char(&l, ',');
 		if (!cells[i].known)
 			continue;
 		if (t->columns[i].type == TABLE_TEXT)
-			csv_text(cells[i].text);
+			csv_text(&l, cells[i].text);
 		else
-			printf("%.15g", cells[i].number);
+			csv_number(&l, cells[i].number);
 	}
-	putchar('\n');
+	end_line(&l);
 }
 
 static void json_row(const struct table *t, const struct table_cell *cells)

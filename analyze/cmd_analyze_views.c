@@ -126,73 +126,70 @@ void sort_by_cpu_time(struct ana_result *r)
 	sort_tasks(r, by_cpu_time);
 }
 
-void view_latency(struct analyze_file *f)
+static const struct table_column latency_columns[] = {
+	{ "comm", "task", TABLE_TEXT, -15 },
+	{ "tid", "tid", TABLE_ID, 7 },
+	{ "cpu_ns", "ran", TABLE_TIME, 7 },
+	{ "switches", "switches", TABLE_COUNT, 8 },
+	{ "wakeups", "wake-ups", TABLE_COUNT, 8 },
+	{ "mean_latency_ns", "avg lat", TABLE_TIME, 7 },
+	{ "max_latency_ns", "max lat", TABLE_TIME, 7 },
+	{ "max_latency_at_ns", "at (s)", TABLE_AT, 12 },
+	{ "wait_ns", "waited", TABLE_TIME, 7 },
+	{ "waits", NULL, TABLE_COUNT, 0 },
+	{ "mean_wait_ns", NULL, TABLE_TIME, 0 },
+	{ "max_wait_ns", "longest", TABLE_TIME, 7 },
+	{ "max_wait_at_ns", NULL, TABLE_AT, 0 },
+};
+
+static void latency_row(const struct analyze_file *f, const struct ana_task_row *t, bool is_sum)
 {
-	static const struct table_column columns[] = {
-		{ "comm", "task", TABLE_TEXT, -15 },
-		{ "tid", "tid", TABLE_ID, 10 },
-		{ "cpu_ns", "cpu time", TABLE_TIME, 9 },
-		{ "switches", "switches", TABLE_COUNT, 10 },
-		{ "wakeups", "wakeups", TABLE_COUNT, 9 },
-		{ "mean_latency_ns", "mean lat.", TABLE_TIME, 9 },
-		{ "max_latency_ns", "max lat.", TABLE_TIME, 9 },
-		{ "max_latency_at_ns", "max at (s)", TABLE_AT, 12 },
-		{ "wait_ns", "waited", TABLE_TIME, 9 },
-	};
-	struct ana_result *r = &f->result;
+	bool some = t->latencies != 0, seen = !f->result.self, waits = seen && t->waits;
 
-	sort_tasks(r, by_latency);
-	COLUMNS(f->table, columns);
-	table_begin(f->table, "tasks");
-	for (size_t i = 0; i < r->ntasks; i++) {
-		const struct ana_task_row *t = &r->tasks[i];
-		bool some = t->latencies != 0;
-
-		table_row(f->table,
-			  (struct table_cell[]){ cell_text(t->comm), cell_number(t->tid),
-						 cell_if(!r->self, (double)t->cpu_ns),
-						 cell_if(!r->self, (double)(t->voluntary + t->involuntary)),
-						 cell_number((double)t->wakeups),
-						 cell_if(some, some ? (double)t->latency_ns / (double)t->latencies : 0),
-						 cell_if(some, (double)t->max_latency_ns),
-						 cell_if(some, (double)(t->max_latency_at - r->first_ns)),
-						 cell_if(!r->self, (double)t->wait_ns) });
-	}
-	table_end(f->table);
+	table_row(f->table,
+		  (struct table_cell[]){ cell_text(t->comm), cell_if(!is_sum, t->tid), cell_if(seen, (double)t->cpu_ns),
+					 cell_if(seen, (double)(t->voluntary + t->involuntary)),
+					 cell_number((double)t->wakeups),
+					 cell_if(some, some ? (double)t->latency_ns / (double)t->latencies : 0),
+					 cell_if(some, (double)t->max_latency_ns),
+					 cell_if(some, (double)(t->max_latency_at - f->first_ns)),
+					 cell_if(seen, (double)t->wait_ns), cell_if(seen, (double)t->waits),
+					 cell_if(waits, waits ? (double)t->wait_ns / (double)t->waits : 0),
+					 cell_if(waits, (double)t->max_wait_ns),
+					 cell_if(waits, (double)(t->max_wait_at - f->first_ns)) });
 }
 
-void view_tasks(struct analyze_file *f)
+void view_latency(struct analyze_file *f)
 {
-	static const struct table_column columns[] = {
-		{ "comm", "task", TABLE_TEXT, -15 },
-		{ "tid", "tid", TABLE_ID, 10 },
-		{ "tgid", "tgid", TABLE_ID, 10 },
-		{ "source", NULL, TABLE_ID, 0 },
-		{ "cpu_ns", "cpu time", TABLE_TIME, 9 },
-		{ "wait_ns", "waited", TABLE_TIME, 9 },
-		{ "sleep_ns", "slept", TABLE_TIME, 9 },
-		{ "wakeups", NULL, TABLE_COUNT, 0 },
-		{ "switches_voluntary", "volunt.", TABLE_COUNT, 9 },
-		{ "switches_involuntary", "involunt.", TABLE_COUNT, 9 },
-		{ "migrations", "migr.", TABLE_COUNT, 6 },
-	};
 	struct ana_result *r = &f->result;
+	struct ana_task_row sum = { .comm = "total" };
 
-	sort_by_cpu_time(r);
-	COLUMNS(f->table, columns);
+	sort_tasks(r, by_latency);
+	COLUMNS(f->table, latency_columns);
 	table_begin(f->table, "tasks");
 	for (size_t i = 0; i < r->ntasks; i++) {
 		const struct ana_task_row *t = &r->tasks[i];
 
-		table_row(f->table,
-			  (struct table_cell[]){
-				  cell_text(t->comm), cell_number(t->tid), cell_if(t->tgid != 0, t->tgid),
-				  cell_if(t->source != UINT32_MAX, t->source), cell_if(!r->self, (double)t->cpu_ns),
-				  cell_if(!r->self, (double)t->wait_ns), cell_number((double)t->sleep_ns),
-				  cell_number((double)t->wakeups), cell_number((double)t->voluntary),
-				  cell_if(!r->self, (double)t->involuntary),
-				  cell_if(!r->self, (double)t->migrations) });
+		latency_row(f, t, false);
+		sum.cpu_ns += t->cpu_ns;
+		sum.voluntary += t->voluntary;
+		sum.involuntary += t->involuntary;
+		sum.wakeups += t->wakeups;
+		sum.latency_ns += t->latency_ns;
+		sum.latencies += t->latencies;
+		sum.wait_ns += t->wait_ns;
+		sum.waits += t->waits;
+		if (t->max_latency_ns > sum.max_latency_ns || i == 0) {
+			sum.max_latency_ns = t->max_latency_ns;
+			sum.max_latency_at = t->max_latency_at;
+		}
+		if (t->max_wait_ns > sum.max_wait_ns || i == 0) {
+			sum.max_wait_ns = t->max_wait_ns;
+			sum.max_wait_at = t->max_wait_at;
+		}
 	}
+	if (f->table->form == TABLE_AS_TEXT && r->ntasks > 1)
+		latency_row(f, &sum, true);
 	table_end(f->table);
 }
 

@@ -29,9 +29,9 @@ static const struct sr_option rows[] = {
 	  .arg = "PERCENT",
 	  .min = 0.01,
 	  .max = 1000,
-	  .deflt = "5",
-	  .help = "a change up to this many per cent does not matter; the noise between the base's own rounds is used"
-		  " where it is larger" },
+	  .deflt = "2",
+	  .help = "a change up to this many per cent does not matter; the noise between the base's own rounds and the "
+		  "noise floor that `replay --aa` stored are used where they are larger" },
 	{ .name = "strict",
 	  .type = SR_OPT_FLAG,
 	  .offset = offsetof(struct options, strict),
@@ -47,11 +47,55 @@ static const char *const examples[] = {
 	"schedrec compare --db runs.db policy=kernel policy=bld",
 	"is bld worse than the kernel's own placement?",
 	"schedrec compare --db runs.db policy=kernel,label=v6.11 policy=kernel,label=v6.12",
-	"two kernels",
+	"two kernels, each booted at least 6 times, by turns",
+	"schedrec compare --db runs.db 'arm=aa 1' 'arm=aa 2' --margin 0.1",
+	"an arm against itself, measured by `replay --aa`: nothing should be found",
 	"schedrec compare --db runs.db -m 'wakeup_latency_ns.*' run=3 run=4",
 	"two single runs",
 	NULL,
 };
+
+static void json_cell(struct cmd_json *j, const struct ana_cell *cell)
+{
+	static const char *const from[] = { "option", "rounds", "floor" };
+
+	cmd_json_open(j, NULL, '{');
+	cmd_json_str(j, "trace", cell->trace);
+	cmd_json_str(j, "metric", cell->metric);
+	cmd_json_str(j, "unit", cell->unit);
+	cmd_json_str(j, "verdict", ana_verdict_name(cell->s.verdict));
+	cmd_json_real(j, "shift", cell->s.shift);
+	cmd_json_real(j, "lo", cell->s.lo);
+	cmd_json_real(j, "hi", cell->s.hi);
+	cmd_json_u64(j, "rounds", cell->s.rounds);
+	cmd_json_real(j, "base", cell->base);
+	cmd_json_real(j, "candidate", cell->cand);
+	cmd_json_real(j, "p", cell->s.p);
+	cmd_json_real(j, "p_adjusted", cell->s.p_adjusted);
+	cmd_json_real(j, "margin", cell->s.margin);
+	cmd_json_str(j, "margin_from", from[cell->margin_from]);
+	cmd_json_u64(j, "needs", cell->s.needs_more);
+	cmd_json_str(j, "evidence", ana_evidence_name(cell->evidence));
+	cmd_json_bool(j, "rounds_are_boots", cell->by_boot);
+	cmd_json_u64(j, "looks", cell->s.looks);
+	cmd_json_close(j, '}');
+}
+
+static void json_overall(struct cmd_json *j, const struct ana_overall *all)
+{
+	cmd_json_open(j, NULL, '{');
+	cmd_json_str(j, "trace", NULL);
+	cmd_json_u64(j, "traces", all->traces);
+	cmd_json_str(j, "metric", all->metric);
+	cmd_json_str(j, "verdict", ana_verdict_name(all->verdict));
+	cmd_json_real(j, "shift", all->shift);
+	cmd_json_real(j, "lo", all->lo);
+	cmd_json_real(j, "hi", all->hi);
+	cmd_json_u64(j, "rounds", all->rounds);
+	cmd_json_real(j, "margin", all->margin);
+	cmd_json_u64(j, "needs_traces", all->needs_more);
+	cmd_json_close(j, '}');
+}
 
 static void print_json(const struct ana_comparison *c)
 {
@@ -59,26 +103,10 @@ static void print_json(const struct ana_comparison *c)
 
 	cmd_json_init(&j, stdout);
 	cmd_json_open(&j, NULL, '[');
-	for (size_t i = 0; i < c->ncells; i++) {
-		const struct ana_cell *cell = &c->cells[i];
-
-		cmd_json_open(&j, NULL, '{');
-		cmd_json_str(&j, "trace", cell->trace);
-		cmd_json_str(&j, "metric", cell->metric);
-		cmd_json_str(&j, "unit", cell->unit);
-		cmd_json_str(&j, "verdict", ana_verdict_name(cell->s.verdict));
-		cmd_json_real(&j, "shift", cell->s.shift);
-		cmd_json_real(&j, "lo", cell->s.lo);
-		cmd_json_real(&j, "hi", cell->s.hi);
-		cmd_json_u64(&j, "rounds", cell->s.rounds);
-		cmd_json_real(&j, "base", cell->base);
-		cmd_json_real(&j, "candidate", cell->cand);
-		cmd_json_real(&j, "p", cell->s.p);
-		cmd_json_real(&j, "p_adjusted", cell->s.p_adjusted);
-		cmd_json_real(&j, "margin", cell->s.margin);
-		cmd_json_u64(&j, "needs", cell->s.needs_more);
-		cmd_json_close(&j, '}');
-	}
+	for (size_t i = 0; i < c->ncells; i++)
+		json_cell(&j, &c->cells[i]);
+	for (size_t i = 0; i < c->noverall; i++)
+		json_overall(&j, &c->overall[i]);
 	cmd_json_close(&j, ']');
 }
 
@@ -92,33 +120,73 @@ static const char *per_cent(char *buf, size_t len, double v)
 	return buf;
 }
 
+static const char *interval_text(char *buf, size_t len, double low, double high)
+{
+	char lo[32], hi[32];
+
+	if (isnan(low) || isnan(high))
+		return "-";
+	snprintf(buf, len, "%s..%s", per_cent(lo, sizeof(lo), low), per_cent(hi, sizeof(hi), high));
+	return buf;
+}
+
+#define NAME_WIDTH 25
+
+/* A longer name has a line of its own. */
+static void print_name(const char *metric)
+{
+	if (strlen(metric) > NAME_WIDTH)
+		printf("%s\n%-*s", metric, NAME_WIDTH, "");
+	else
+		printf("%-*s", NAME_WIDTH, metric);
+}
+
 static void print_cell(const struct ana_cell *c)
 {
-	char base[48], cand[48], shift[32], lo[32], hi[32], interval[72], verdict[48];
+	char base[48], cand[48], shift[32], interval[72], verdict[48];
 
-	if (isnan(c->s.lo) || isnan(c->s.hi))
-		snprintf(interval, sizeof(interval), "-");
-	else
-		snprintf(interval, sizeof(interval), "%s..%s", per_cent(lo, sizeof(lo), c->s.lo),
-			 per_cent(hi, sizeof(hi), c->s.hi));
 	snprintf(verdict, sizeof(verdict), "%s", ana_verdict_name(c->s.verdict));
 	if (c->s.verdict == ANA_UNKNOWN)
 		snprintf(verdict, sizeof(verdict), "unknown, +%zu", c->s.needs_more);
-	printf("%-25s %9s %9s %8s %17s %6.3f %3zu  %s\n", c->metric,
-	       format_metric(base, sizeof(base), c->metric, c->unit, c->base),
+	print_name(c->metric);
+	printf(" %9s %9s %8s %17s %6.3f %3zu  %s\n", format_metric(base, sizeof(base), c->metric, c->unit, c->base),
 	       format_metric(cand, sizeof(cand), c->metric, c->unit, c->cand),
-	       per_cent(shift, sizeof(shift), c->s.shift), interval, c->s.p_adjusted, c->s.rounds, verdict);
+	       per_cent(shift, sizeof(shift), c->s.shift), interval_text(interval, sizeof(interval), c->s.lo, c->s.hi),
+	       c->s.p_adjusted, c->s.rounds, verdict);
+}
+
+static void print_overall(const struct ana_comparison *c)
+{
+	char shift[32], interval[72], verdict[48];
+
+	if (!c->noverall)
+		return;
+	printf("\nover all traces\n%-*s %9s %9s %8s %17s  %s\n", NAME_WIDTH, "metric", "traces", "rounds", "shift %",
+	       "95 %", "verdict");
+	for (size_t i = 0; i < c->noverall; i++) {
+		const struct ana_overall *all = &c->overall[i];
+
+		snprintf(verdict, sizeof(verdict), "%s", ana_verdict_name(all->verdict));
+		if (all->needs_more)
+			snprintf(verdict, sizeof(verdict), "unknown, +%zu traces", all->needs_more);
+		print_name(all->metric);
+		printf(" %9zu %9zu %8s %17s  %s\n", all->traces, all->rounds,
+		       per_cent(shift, sizeof(shift), all->shift),
+		       interval_text(interval, sizeof(interval), all->lo, all->hi), verdict);
+	}
 }
 
 static void print_table(const struct ana_comparison *c, const char *base, const char *cand)
 {
-	size_t counts[ANA_IDENTICAL + 1] = { 0 }, more = 0;
-	char name[80];
+	size_t counts[ANA_VERDICTS] = { 0 }, more = 0;
+	bool boots = false;
+	char name[80], head[1024];
 
-	printf("base %s (%zu runs), candidate %s (%zu runs)", base, c->base_runs, cand, c->cand_runs);
+	snprintf(head, sizeof(head), "base %s (%zu runs), candidate %s (%zu runs)", base, c->base_runs, cand,
+		 c->cand_runs);
+	cmd_print_wrapped(stdout, head, 0, 2);
 	if (c->unpaired)
-		printf("; %zu runs have no counterpart and were left out", c->unpaired);
-	putchar('\n');
+		printf("%zu runs have no counterpart and were left out\n", c->unpaired);
 	for (size_t i = 0; i < c->ncells; i++) {
 		if (i == 0 || strcmp(c->cells[i].trace, c->cells[i - 1].trace)) {
 			printf("\n%s\n", printable(name, sizeof(name), c->cells[i].trace));
@@ -127,16 +195,47 @@ static void print_table(const struct ana_comparison *c, const char *base, const 
 		}
 		print_cell(&c->cells[i]);
 		counts[c->cells[i].s.verdict]++;
+		boots |= c->cells[i].by_boot;
 		if (c->cells[i].s.needs_more > more)
 			more = c->cells[i].s.needs_more;
 	}
+	print_overall(c);
 	putchar('\n');
-	for (int v = 0; v <= ANA_IDENTICAL; v++)
+	for (int v = 0; v < ANA_VERDICTS; v++)
 		if (counts[v])
 			printf("%zu %s  ", counts[v], ana_verdict_name(v));
 	printf("\n");
 	if (counts[ANA_UNKNOWN])
-		printf("unknown, +N: about N more rounds would tell (%zu for all)\n", more);
+		printf("unknown, +N: about N more %s would tell (%zu for all)\n", boots ? "boots of each" : "rounds",
+		       more);
+}
+
+static void print_evidence(const struct ana_comparison *c)
+{
+	static const char *const texts[] = {
+		[ANA_ORDER_UNKNOWN] = "in which order the runs were made is not known: the verdicts hold if the arms "
+				      "were interleaved",
+		[ANA_BLOCKED] =
+			"the arms were not interleaved, so that what changed on the machine meanwhile looks "
+			"like a difference between them: no verdict. Run them as the policies, or with --arm as "
+			"the arms, of one `schedrec replay --repeat N`",
+		[ANA_OTHER_MACHINE] = "the arms ran on different machines, which differ in more than the arms do: no "
+				      "verdict",
+		[ANA_FEW_BOOTS] = "the arms ran in different boots, each of which is one round: no verdict below 6 "
+				  "boots of each, by turns",
+	};
+	char name[80];
+
+	for (size_t i = 0; i < c->ncells; i++) {
+		const struct ana_cell *cell = &c->cells[i];
+
+		if (cell->evidence != ANA_PAIRED && (i == 0 || strcmp(cell->trace, c->cells[i - 1].trace)))
+			cmd_warn("%s: %s", printable(name, sizeof(name), cell->trace), texts[cell->evidence]);
+	}
+	if (c->mixed)
+		cmd_warn("%zu pairs of runs that were not interleaved were left out: there are others", c->mixed);
+	if (c->conditions_differ)
+		cmd_warn("not all runs were made under the same conditions: %s", c->conditions);
 }
 
 /* A note for each run that is to be used with care. */
@@ -167,6 +266,11 @@ static void print_poor(const struct ana_comparison *c)
 	}
 }
 
+static bool is_no(enum ana_verdict v, bool strict)
+{
+	return v == ANA_REGRESSED || (strict && v == ANA_UNKNOWN);
+}
+
 static int run(const void *options, int nargs, char **args, struct sr_error *err)
 {
 	const struct options *o = options;
@@ -192,11 +296,13 @@ static int run(const void *options, int nargs, char **args, struct sr_error *err
 		print_json(&c);
 	else
 		print_table(&c, args[0], args[1]);
+	print_evidence(&c);
 	print_doubts(&c);
 	print_poor(&c);
 	for (size_t i = 0; i < c.ncells; i++)
-		if (c.cells[i].s.verdict == ANA_REGRESSED || (o->strict && c.cells[i].s.verdict == ANA_UNKNOWN))
-			ret = SR_ANSWER_NO;
+		ret = is_no(c.cells[i].s.verdict, o->strict) ? SR_ANSWER_NO : ret;
+	for (size_t i = 0; i < c.noverall; i++)
+		ret = is_no(c.overall[i].verdict, false) ? SR_ANSWER_NO : ret;
 	ana_comparison_release(&c);
 	return ret;
 }
@@ -206,21 +312,25 @@ const struct cmd cmd_compare = {
 	.summary = "say whether one arm of stored runs is worse than another",
 	.operands = "BASE CANDIDATE",
 	.description =
-		"BASE and CANDIDATE are selectors: KEY=VALUE[,KEY=VALUE...] with policy, options, label, run, trace (a "
-		"name or the "
-		"beginning of its sha256), engine, machine, kernel, work or timing as KEY; a comma within a value is "
-		"written "
-		"as \\,.\n\n"
+		"BASE and CANDIDATE are selectors: KEY=VALUE[,KEY=VALUE...] with policy, options, label, arm, run, "
+		"trace (a name or the beginning of its sha256), engine, machine, kernel, work or timing as KEY; a "
+		"comma within a value is written as \\,.\n\n"
 		"Runs of both arms are paired by trace and round. For each trace and metric the shift is the "
-		"Hodges-Lehmann "
-		"estimate of the relative differences, with its exact 95 % signed-rank interval; p is adjusted for the "
-		"number of "
-		"comparisons (Benjamini-Hochberg).\n\n"
-		"Verdicts: regressed and improved are significant and beyond the margin; same: the whole interval is "
-		"within the "
-		"margin; identical: equal in every round; unknown: the rounds do not tell, and about how many more "
-		"would. Fewer "
-		"than 6 rounds never tell.\n\n"
+		"Hodges-Lehmann estimate of the relative differences, with its exact 95 % signed-rank interval; p is "
+		"adjusted for the number of comparisons (Benjamini-Hochberg), and both for the looks of a series that "
+		"`replay --repeat auto` could have ended earlier. Ties and zeros make no verdict easier. Where "
+		"there are several traces, a last table has the mean shift over them, with an interval by a bootstrap "
+		"over traces.\n\n"
+		"Verdicts: regressed and improved are significant and beyond the margin; changed is the same of a "
+		"metric of which neither more nor less is better (switches, migrations, slices); same: the whole "
+		"interval is within the margin; identical: equal in every round; unknown: the rounds do not tell, and "
+		"about how many more would. Fewer than 6 rounds never tell.\n\n"
+		"The margin is the greatest of --margin, of what the base's own rounds differ by, and of the noise "
+		"floor of the trace, metric and machine, if `replay --aa` measured one.\n\n"
+		"Live runs are evidence when those of a round were made one after the other, first one arm's and then "
+		"the other's by turns, as the policies and arms of one `replay` are. All of one arm before all of the "
+		"other, runs of two machines, and fewer than 6 boots of each where the arms were never run in one boot "
+		"(two kernels) are told, and the verdict is unknown.\n\n"
 		"The status is 1 when something regressed (with --strict also when something is unknown), else 0.",
 	.examples = examples,
 	.options = rows,

@@ -1,9 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What comparison reads from the database. */
+/* What the parts of the database share, and what comparison reads from it. */
 #ifndef SCHEDREC_ANALYZE_DB_INTERNAL_H
 #define SCHEDREC_ANALYZE_DB_INTERNAL_H
 
 #include "analyze/internal.h"
+
+#include <sqlite3.h>
+
+struct ana_db {
+	sqlite3 *sql;
+	char *path;
+};
+
+/* Fills *err with what sqlite says, and the status that it means; -1. */
+int ana_db_failed(struct ana_db *db, const char *doing, struct sr_error *err);
+int ana_db_run(struct ana_db *db, const char *doing, const char *sql, struct sr_error *err);
+void ana_db_roll_back(struct ana_db *db);
+sqlite3_stmt *ana_db_prepare(struct ana_db *db, const char *sql, struct sr_error *err); /* NULL: *err is filled */
+/* Refuses what is not schedrec's and what is newer, and brings what is older up to date. */
+int ana_db_check(struct ana_db *db, bool create, struct sr_error *err);
+/* Gives each run without a uid the one that its content has: equal content in two databases has the same. */
+int ana_db_identify(struct ana_db *db, struct sr_error *err);
+void ana_db_recorded_uid(const char *trace, const char *label, char uid[ANA_UID_TEXT]); /* "": out of memory */
 
 /* What tells one arm from another, by column. */
 enum {
@@ -15,14 +33,30 @@ enum {
 	ANA_ID_KERNEL,
 	ANA_ID_WORK,
 	ANA_ID_TIMING,
+	ANA_ID_ARM,
 	ANA_IDENTITIES
 };
 extern const char *const ana_identity_columns[ANA_IDENTITIES];
 
+/* Of a live run's conditions, by column of the table host. */
+enum {
+	ANA_HOST_MACHINE,
+	ANA_HOST_BOOT,
+	ANA_HOST_CMDLINE,
+	ANA_HOST_MICROCODE,
+	ANA_HOST_GOVERNOR,
+	ANA_HOST_TURBO,
+	ANA_HOST_SMT,
+	ANA_HOST_ASLR,
+	ANA_HOSTS
+};
+
 struct ana_db_run {
-	int64_t id, repeat;
-	char *trace_sha256, *trace_name; /* owned; NULL: not stored */
+	int64_t id, repeat, order_slot, looks;
+	double started;                           /* s since 1970; NAN: not known */
+	char *trace_sha256, *trace_name, *series; /* owned; NULL: not stored */
 	char *identity[ANA_IDENTITIES];
+	char *host[ANA_HOSTS];
 };
 struct ana_db_runs {
 	struct ana_db_run *v;
@@ -36,9 +70,30 @@ struct ana_db_term {
 };
 int ana_db_select(struct ana_db *db, const struct ana_db_term *terms, size_t n, struct ana_db_runs *out,
 		  struct sr_error *err); /* in the order of their ids */
+void ana_db_run_release(struct ana_db_run *run);
 void ana_db_runs_release(struct ana_db_runs *runs);
+/* The noise floor of a metric for such a run on its machine, 0 where none was measured: the last one of the run's own
+ * policy and options, else the greatest of the last ones of others. */
+int ana_db_floor(struct ana_db *db, const struct ana_db_run *run, const char *metric, double *least,
+		 struct sr_error *err);
 int ana_db_metrics(struct ana_db *db, int64_t id, struct ana_result *out, struct sr_error *err);
 /* The different values of a column as text "a, b, c", for a message; cut with "..." where buf is short. */
 int ana_db_values(struct ana_db *db, const char *column, char *buf, size_t len, struct sr_error *err);
+
+/*
+ * Any statement, for what reads much (report): fn is called for each row, which is valid during the call; NULL: no row is
+ * wanted. Columns count from 0. An SQL NULL is NULL, 0 or NAN.
+ */
+struct ana_db_row;
+typedef int (*ana_db_row_fn)(void *arg, const struct ana_db_row *row,
+			     struct sr_error *err); /* -1 (with *err) ends it */
+int ana_db_each(struct ana_db *db, const char *sql, ana_db_row_fn fn, void *arg, struct sr_error *err);
+const char *ana_db_row_text(const struct ana_db_row *row, int column);
+int64_t ana_db_row_int(const struct ana_db_row *row, int column);
+double ana_db_row_real(const struct ana_db_row *row, int column);
+
+/* The runs of one arm of a comparison (compare.c), chosen as ana_compare chooses them. what: "base" or "candidate". */
+int ana_select_arm(struct ana_db *db, const char *what, const char *selector, struct ana_db_runs *out,
+		   struct sr_error *err);
 
 #endif

@@ -15,7 +15,7 @@ static bool meta_is(const struct srz_reader *r, const char *key, const char *val
 
 bool ana_is_replay(const struct srz_reader *r)
 {
-	return meta_is(r, "engine", "live") || meta_is(r, "engine", "sim");
+	return meta_is(r, "engine", "live") || meta_is(r, "engine", "simulated");
 }
 
 bool ana_meta_number(const struct srz_reader *r, const char *key, double *v)
@@ -36,6 +36,9 @@ static int engine_counts(const struct srz_reader *r, struct ana_result *out, str
 
 	if (out->self && out->ntasks && ana_meta_number(r, "replay.count.paid_ns", &v) &&
 	    ana_set(out, "cpu_time_ns", "ns", v, err) < 0)
+		return -1;
+	if (ana_meta_number(r, "replay.foreign_cpu_share", &v) && v <= 1 &&
+	    ana_set(out, "foreign_cpu_share", "ratio", v, err) < 0)
 		return -1;
 	/* The balancer's thread costs more than its decisions. */
 	if (ana_meta_number(r, "replay.count.balancer_cpu_ns", &v) && v > 0)
@@ -68,11 +71,12 @@ int ana_read(struct srz_reader *r, struct ana_pass_config *cfg, const struct ana
 {
 	struct sr_machine *machine = NULL;
 	struct sr_cost_count count = { 0 };
+	const struct sr_event *ev, *end;
 	struct ana_pass *p;
-	struct sr_event ev;
 	size_t len;
 	const char *xml = srz_get_section(r, SRZ_SEC_MACHINE, &len);
-	int ret = -1, got;
+	int ret = -1;
+	long got = 0;
 
 	memset(out, 0, sizeof(*out));
 	if (xml) {
@@ -91,13 +95,19 @@ int ana_read(struct srz_reader *r, struct ana_pass_config *cfg, const struct ana
 	cfg->name_arg = r;
 	if (window)
 		set_window(r, window, cfg);
+	if (cfg->source == ANA_SOURCE_KERNEL && sr_idle_delays_read(r, !cfg->whole_system, &cfg->idle, err) < 0) {
+		sr_machine_free(machine);
+		return -1;
+	}
 	p = ana_pass_new(cfg, err);
 	if (!p || srz_rewind(r, err) < 0)
 		goto out;
-	while ((got = srz_next(r, &ev, err)) > 0 && !ana_pass_is_over(p)) {
-		sr_cost_count_event(&count, &ev);
-		if (ana_pass_feed(p, &ev, err) < 0)
-			goto out;
+	while (!ana_pass_is_over(p) && (got = srz_next_run(r, &ev, err)) > 0) {
+		for (end = ev + got; ev < end && !ana_pass_is_over(p); ev++) {
+			sr_cost_count_event(&count, ev);
+			if (ana_pass_feed(p, ev, err) < 0)
+				goto out;
+		}
 	}
 	if (got < 0 || ana_pass_finish(p, out, err) < 0)
 		goto out;
@@ -128,18 +138,63 @@ static int read_file(const char *path, struct ana_pass_config *cfg, const struct
 	return ret;
 }
 
+int ana_reader_request(struct srz_reader *r, const struct ana_request *q, struct ana_result *out, struct sr_error *err)
+{
+	bool own = meta_is(r, "source", "self");
+	struct ana_pass_config cfg = { .scope = q->scope,
+				       .omit = q->omit,
+				       .shown_cpus = q->cpus,
+				       .slice = q->slice,
+				       .slice_arg = q->slice_arg,
+				       .slice_kinds = q->slice_kinds };
+	uint8_t *shown = NULL;
+	int ret = -1;
+
+	memset(out, 0, sizeof(*out));
+	srz_read_ahead(r);
+	if (q->cpus && own)
+		return sr_fail(err, SR_USAGE, "a replay that only recorded itself tells no cpus: none can be chosen");
+	if ((!q->task_glob && !q->pid) ||
+	    ana_select_tasks(r, q, meta_is(r, "scope", "system"), own, &shown, &cfg.nshown, err) == 0) {
+		cfg.shown = shown;
+		ret = ana_read(r, &cfg, &q->window, out, NULL, err);
+	}
+	free(shown);
+	return ret;
+}
+
+int ana_file_request(const char *path, const struct ana_request *q, struct ana_result *out, struct sr_error *err)
+{
+	struct srz_reader *r = srz_open(path, err);
+	int ret;
+
+	memset(out, 0, sizeof(*out));
+	if (!r)
+		return -1;
+	ret = ana_reader_request(r, q, out, err);
+	srz_reader_free(r);
+	return ret;
+}
+
 int ana_file_slices(const char *path, enum ana_scope scope, ana_slice_fn slice, void *arg, struct ana_result *out,
 		    struct sr_error *err)
 {
-	struct ana_pass_config cfg = { .scope = scope, .slice = slice, .slice_arg = arg };
-
-	return read_file(path, &cfg, NULL, out, err);
+	return ana_file_request(path, &(struct ana_request){ .scope = scope, .slice = slice, .slice_arg = arg }, out,
+				err);
 }
 
 int ana_file_part(const char *path, enum ana_scope scope, const char *task_glob, const struct ana_window *window,
 		  struct ana_result *out, struct sr_error *err)
 {
 	struct ana_pass_config cfg = { .scope = scope, .task_glob = task_glob };
+
+	return read_file(path, &cfg, window, out, err);
+}
+
+int ana_file_members(const char *path, const uint8_t *members, size_t n, const struct ana_window *window,
+		     struct ana_result *out, struct sr_error *err)
+{
+	struct ana_pass_config cfg = { .scope = ANA_REPLAYABLE, .members = members, .nmembers = n };
 
 	return read_file(path, &cfg, window, out, err);
 }

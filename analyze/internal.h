@@ -8,6 +8,7 @@
 #include "analyze/analyze.h"
 #include "formats/machine.h"
 #include "formats/task.h"
+#include "formats/timeline.h"
 
 int ana_no_memory(struct sr_error *err);
 /* array: the address of an array's pointer. Makes room for n elements; new ones are zero. */
@@ -45,6 +46,7 @@ void ana_load_queue(struct ana_load *l, unsigned cpu, int mask, uint64_t now); /
 unsigned ana_load_queued(const struct ana_load *l, unsigned cpu);
 void ana_load_unqueue(struct ana_load *l, unsigned cpu, int mask, uint64_t now); /* it does so no longer */
 int ana_load_finish(struct ana_load *l, uint64_t now, struct ana_result *out, struct sr_error *err);
+void ana_load_restart(struct ana_load *l, uint64_t now); /* nothing before now counts */
 uint64_t ana_load_busy_ns(const struct ana_load *l, unsigned cpu);
 
 /* The pass: one event stream -> one ana_result. */
@@ -58,15 +60,21 @@ struct ana_pass_config {
 	enum ana_source source;
 	bool whole_system;                   /* every task of the machine is in the stream */
 	unsigned cpus;                       /* the machine's, where there is no machine description */
+	struct sr_idle_delays idle;          /* of the recording, where it has repaired switches from idle */
 	const struct sr_task_starts *starts; /* NULL: none. The three are borrowed until ana_pass_free. */
 	const struct sr_machine *machine;    /* NULL: not known */
 	const uint8_t *members; /* in place of scope: nonzero for each task index that counts; NULL: by scope */
 	size_t nmembers;
-	sr_name_fn name; /* NULL: names are not looked up */
+	const uint8_t *shown; /* of those that count: nonzero for each task index that is wanted; NULL: all */
+	size_t nshown;
+	const struct sr_cpumask *shown_cpus; /* NULL: all */
+	sr_name_fn name;                     /* NULL: names are not looked up */
 	void *name_arg;
 	ana_slice_fn slice; /* NULL: nobody wants them */
 	void *slice_arg;
-	bool pairs; /* count who woke whom, and the runnable tasks over time */
+	unsigned slice_kinds; /* 0: ANA_SLICE_RUN */
+	bool pairs;           /* count who woke whom, and the runnable tasks over time */
+	unsigned omit;        /* of enum ana_omit */
 };
 
 struct ana_pass;
@@ -85,15 +93,43 @@ const struct ana_pairs *ana_pass_pairs(const struct ana_pass *p);
 int ana_read(struct srz_reader *r, struct ana_pass_config *cfg, const struct ana_window *window, struct ana_result *out,
 	     struct ana_pass **pass, struct sr_error *err);
 
+/* shown: the caller's, nonzero for each task index of the request's tasks (select.c). Reads the file to its end. */
+int ana_select_tasks(struct srz_reader *r, const struct ana_request *q, bool whole_system, bool own, uint8_t **shown,
+		     size_t *n, struct sr_error *err);
+
 bool ana_is_replay(const struct srz_reader *r);                               /* or a simulation */
 bool ana_meta_number(const struct srz_reader *r, const char *key, double *v); /* false: not there, or no number */
 
-/* Of d[0..n): the Hodges-Lehmann shift, its exact interval of at least 1 - alpha (NAN where n is too small for one)
- * and the two-sided signed-rank p (stats.c). */
+/*
+ * Of d[0..n): the Hodges-Lehmann shift, its exact interval of at least 1 - alpha (NAN where n is too small for one)
+ * and the two-sided signed-rank p (stats.c).
+ *
+ * Ties get their mean rank and p comes from the distribution without ties, whose tails are wider: p is then too large
+ * rather than too small. Zeros are left out of the test (their sign is not known) and stay in the shift and the
+ * interval; whoever judges asks both, so that zeros make no verdict easier.
+ */
 int ana_signed_rank(const double *d, size_t n, double alpha, double *shift, double *lo, double *hi, double *p,
 		    struct sr_error *err);
 /* What an A/A comparison of as many rounds would typically show as shift: the median relative difference of
  * successive rounds of one arm, over the square root of their number. 0 with fewer than 4. */
 double ana_noise(const double *v, size_t n);
+
+/* As ana_compare_paired, for a series that could have ended after each of so many looks at its results: the interval
+ * holds, and p is adjusted, for all of them (Bonferroni). */
+int ana_compare_looks(const double *base, const double *cand, size_t n, double margin, enum ana_better better,
+		      unsigned looks, struct ana_shift *out, struct sr_error *err);
+
+/* How many traces of equal weight tell as much (Kish): the squared sum of the weights over the sum of their squares. */
+double ana_effective(const double *w, size_t n);
+/* Interval of the mean of v[0..n), weighted with w (NULL: all alike; else all above 0), by resampling v; NAN with fewer
+ * than ANA_MIN_TRACES in effect. The same on every computer. */
+#define ANA_RESAMPLES 4000
+#define ANA_SEED 20260101
+int ana_bootstrap(const double *v, const double *w, size_t n, double alpha, uint64_t seed, double *lo, double *hi,
+		  struct sr_error *err);
+/* Out of the traces' shifts what holds over all of them. family: how many metrics are judged so together; the verdict's
+ * interval is wide enough for all (Bonferroni), the one in *out for this one. */
+int ana_over_traces(const double *shifts, const double *w, size_t n, double margin, enum ana_better better,
+		    unsigned family, struct ana_overall *out, struct sr_error *err);
 
 #endif

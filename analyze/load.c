@@ -273,6 +273,18 @@ void ana_load_unqueue(struct ana_load *l, unsigned cpu, int mask, uint64_t now)
 	queue(l, cpu, mask, now, -1);
 }
 
+void ana_load_restart(struct ana_load *l, uint64_t now)
+{
+	advance(l, now);
+	for (unsigned c = 0; c < l->ncpus; c++) {
+		l->cpus[c].busy_ns = 0;
+		l->cpus[c].since_ns = now;
+	}
+	l->start_ns = now;
+	l->idle_ns = 0;
+	l->imbalance = 0;
+}
+
 uint64_t ana_load_busy_ns(const struct ana_load *l, unsigned cpu)
 {
 	return cpu < l->ncpus ? l->cpus[cpu].busy_ns : 0;

@@ -15,21 +15,21 @@ struct ana_pass *ana_pass_new(const struct ana_pass_config *cfg, struct sr_error
 	if (!p)
 		goto no_memory;
 	p->cfg = *cfg;
+	if (cfg->slice && !self(p))
+		p->kinds = cfg->slice_kinds ? cfg->slice_kinds : ANA_SLICE_RUN;
 	for (size_t i = 0; cfg->starts && i < cfg->starts->n; i++)
 		p->has_root |= (cfg->starts->v[i].flags & SR_TASK_ROOT) != 0;
-	p->latency = calloc(1, sizeof(*p->latency));
-	p->delay = calloc(1, sizeof(*p->delay));
-	p->slice = calloc(1, sizeof(*p->slice));
-	p->preempt = calloc(1, sizeof(*p->preempt));
-	p->sleep = calloc(1, sizeof(*p->sleep));
-	p->decision = calloc(1, sizeof(*p->decision));
-	if (!p->latency || !p->delay || !p->slice || !p->preempt || !p->sleep || !p->decision)
-		goto no_memory;
-	p->repair = sr_repair_new(!cfg->whole_system, err);
+	for (unsigned i = 0; i < HISTS && !(cfg->omit & ANA_OMIT_METRICS); i++) {
+		p->hist[i] = calloc(1, sizeof(*p->hist[i]));
+		if (!p->hist[i])
+			goto no_memory;
+	}
+	p->repair = sr_repair_new(!cfg->whole_system, cfg->starts, err);
 	if (!p->repair || sr_task_table_init(&p->table, cfg->starts, err) < 0 ||
 	    ana_reserve(&p->subjects, &p->subjects_cap, 1, sizeof(*p->subjects), err) < 0)
 		goto fail;
 	p->nsubjects = 1;
+	sr_repair_expect(p->repair, &cfg->idle);
 	return p;
 no_memory:
 	ana_no_memory(err);
@@ -42,6 +42,8 @@ void ana_pass_free(struct ana_pass *p)
 {
 	if (!p)
 		return;
+	for (size_t i = 0; i < p->nsubjects; i++)
+		free(p->subjects[i].watch);
 	sr_repair_free(p->repair);
 	sr_task_table_release(&p->table);
 	ana_load_free(p->load);
@@ -50,12 +52,8 @@ void ana_pass_free(struct ana_pass *p)
 	free(p->subjects);
 	free(p->subject_of);
 	free(p->cpus);
-	free(p->latency);
-	free(p->delay);
-	free(p->slice);
-	free(p->preempt);
-	free(p->sleep);
-	free(p->decision);
+	for (unsigned i = 0; i < HISTS; i++)
+		free(p->hist[i]);
 	free(p->runnable_ns);
 	free(p);
 }
@@ -64,7 +62,7 @@ static bool in_scope(const struct ana_pass *p, size_t index, uint32_t source)
 {
 	const struct sr_task *t = &p->table.v[index];
 
-	if (index == 0)
+	if (index == 0 || (p->cfg.shown && (index >= p->cfg.nshown || !p->cfg.shown[index])))
 		return false;
 	if (p->cfg.members)
 		return index < p->cfg.nmembers && p->cfg.members[index];
@@ -94,42 +92,54 @@ static int mask_of(const struct ana_pass *p, const struct sr_task *t)
 	return ANA_MASK_ALL;
 }
 
-/* A subject is named by number, as the array moves when it grows. 0: the idle task; UINT32_MAX: out of memory. */
-static uint32_t subject_of(struct ana_pass *p, int32_t tid, struct sr_error *err)
+static uint32_t new_subject(struct ana_pass *p, uint32_t index, struct sr_error *err)
 {
-	size_t index = sr_task_of(&p->table, tid);
 	struct subject *s;
 	uint32_t n;
 
-	if (index == 0)
-		return 0;
-	if (index == SIZE_MAX ||
-	    ana_reserve(&p->subject_of, &p->subject_of_cap, index + 1, sizeof(*p->subject_of), err) < 0) {
-		ana_no_memory(err);
-		return UINT32_MAX;
-	}
-	if (p->subject_of[index])
-		return p->subject_of[index];
-	if (ana_reserve(&p->subjects, &p->subjects_cap, p->nsubjects + 1, sizeof(*p->subjects), err) < 0)
+	if (ana_reserve(&p->subject_of, &p->subject_of_cap, (size_t)index + 1, sizeof(*p->subject_of), err) < 0 ||
+	    ana_reserve(&p->subjects, &p->subjects_cap, p->nsubjects + 1, sizeof(*p->subjects), err) < 0)
 		return UINT32_MAX;
 	n = (uint32_t)p->nsubjects++;
 	s = &p->subjects[n];
-	s->row.index = (uint32_t)index;
+	s->row.index = index;
 	s->row.source = NO_SOURCE;
 	s->in_scope = in_scope(p, index, NO_SOURCE);
-	s->cpu = s->home = s->placed = s->queue = -1;
+	s->cpu = s->home = s->placed = s->queue = s->from_cpu = s->waker_cpu = -1;
 	s->mask = mask_of(p, &p->table.v[index]);
-	s->slept_ns = s->delay_ns = s->waking_ns = s->queued_ns = s->early_ns = NOT_KNOWN;
+	s->slept_ns = s->delay_ns = s->waking_ns = s->queued_ns = s->early_ns = s->latency_ns = NOT_KNOWN;
 	p->subject_of[index] = n;
 	return n;
 }
 
-static struct pass_cpu *cpu_at(struct ana_pass *p, unsigned cpu, struct sr_error *err)
+/* By task index. A subject is named by number, as the array moves when it grows. 0: the idle task; UINT32_MAX: out of
+ * memory. */
+static inline uint32_t subject_at(struct ana_pass *p, uint32_t index, struct sr_error *err)
+{
+	if (index == 0)
+		return 0;
+	return index < p->subject_of_cap && p->subject_of[index] ? p->subject_of[index] : new_subject(p, index, err);
+}
+
+/* The same by tid. Those of the most frequent events are at hand in table.fed. */
+static uint32_t subject_of(struct ana_pass *p, int32_t tid, struct sr_error *err)
+{
+	size_t index = sr_task_of(&p->table, tid);
+
+	if (index != SIZE_MAX)
+		return subject_at(p, (uint32_t)index, err);
+	ana_no_memory(err);
+	return UINT32_MAX;
+}
+
+struct pass_cpu *ana_pass_new_cpu(struct ana_pass *p, unsigned cpu, struct sr_error *err)
 {
 	if (ana_reserve(&p->cpus, &p->cpus_cap, (size_t)cpu + 1, sizeof(*p->cpus), err) < 0)
 		return NULL;
-	for (; p->ncpus <= cpu; p->ncpus++)
+	for (; p->ncpus <= cpu; p->ncpus++) {
 		p->cpus[p->ncpus].row.cpu = (unsigned)p->ncpus;
+		p->cpus[p->ncpus].idle_since = NOT_KNOWN;
+	}
 	return &p->cpus[cpu];
 }
 
@@ -191,8 +201,9 @@ static int found_running(struct ana_pass *p, struct subject *s, unsigned cpu, ui
 	if (set_state(p, s, RUNNING, from, err) < 0)
 		return -1;
 	s->cut = true;
+	s->estimated = false;
 	s->cpu = (int)cpu;
-	if (s->in_scope) {
+	if (ana_pass_counts(p, s, s->cpu)) {
 		s->ran = true;
 		if (!p->ran || from < p->first_run)
 			p->first_run = from;
@@ -201,41 +212,14 @@ static int found_running(struct ana_pass *p, struct subject *s, unsigned cpu, ui
 	return 0;
 }
 
-/* The time on the cpu up to now, into the sums. */
-void ana_pass_account_run(struct ana_pass *p, struct subject *s, uint64_t now)
+/* s is behind its last work of an activation: it sleeps, or is no more. */
+static void deactivate(struct subject *s, uint64_t now, bool dead)
 {
-	uint64_t run = after(now, s->since_ns);
-
-	if (!s->in_scope)
-		return;
-	if (now > p->last_run)
-		p->last_run = now;
-	if (self(p))
-		return;
-	s->row.cpu_ns += run;
-	p->cpus[s->cpu].row.busy_ns += run;
-}
-
-int ana_pass_hand_out(struct ana_pass *p, const struct subject *s, uint64_t end, uint8_t left, bool cut,
-		      struct sr_error *err)
-{
-	const struct sr_task *t = &p->table.v[s->row.index];
-	struct ana_slice slice = {
-		.start_ns = s->since_ns,
-		.end_ns = end,
-		.slept_ns = s->slept_ns,
-		.delay_ns = s->delay_ns,
-		.cpu = (unsigned)s->cpu,
-		.index = s->row.index,
-		.tid = t->tid,
-		.comm = t->comm,
-		.left = left,
-		.cut = cut,
-	};
-
-	if (!p->cfg.slice || !s->in_scope || self(p))
-		return 0;
-	return p->cfg.slice(p->cfg.slice_arg, &slice, err);
+	ana_pass_stall(s, s->stalled_ns);
+	s->active = false;
+	ana_period_sleep(s, now);
+	if (dead)
+		ana_period_end(s);
 }
 
 static int leave(struct ana_pass *p, uint32_t n, const struct sr_event *ev, struct sr_error *err)
@@ -243,7 +227,7 @@ static int leave(struct ana_pass *p, uint32_t n, const struct sr_event *ev, stru
 	struct subject *s = &p->subjects[n];
 	uint64_t now = ev->time_ns;
 	uint8_t left = ev->u.sw.prev_state;
-	bool guessed = ev->flags & SR_EV_REPAIRED;
+	bool guessed = ev->flags & SR_EV_REPAIRED, dead = left == SR_STATE_DEAD || left == SR_STATE_ZOMBIE;
 
 	if (s->state != RUNNING || (!self(p) && s->cpu != ev->cpu)) {
 		/* Nothing told that it ran here. */
@@ -255,20 +239,28 @@ static int leave(struct ana_pass *p, uint32_t n, const struct sr_event *ev, stru
 	ana_pass_account_run(p, s, now);
 	if (ana_pass_hand_out(p, s, now, left, s->cut || guessed, err) < 0)
 		return -1;
-	if (s->cut || guessed)
-		censor(p, s);
-	else if (s->in_scope)
-		ana_hist_add(p->slice, after(now, s->since_ns));
+	if (s->cut || guessed) {
+		censor(p, s, s->cpu);
+		s->active = false;
+		ana_period_cut(s);
+	} else {
+		ana_pass_count_slice(p, s, now);
+	}
+	if (dead || sr_state_sleeps(left))
+		deactivate(s, now, dead);
 	s->waking_ns = s->queued_ns = NOT_KNOWN;
 	s->losses = p->losses;
 	s->placed = -1;
-	if (left == SR_STATE_DEAD || left == SR_STATE_ZOMBIE)
+	if (dead)
 		return set_state(p, s, DEAD, now, err);
 	if (sr_state_sleeps(left)) {
-		s->row.voluntary++;
+		s->row.voluntary += ana_pass_shows_cpu(p, s->cpu);
 		return set_state(p, s, SLEEPING, now, err);
 	}
-	s->row.involuntary++;
+	if (ev->flags & SR_EV_MOVED) /* where it was decided to go when it did not run yet, as a new thread */
+		s->decided = s->decided_cause != SR_CAUSE_NONE;
+	else
+		s->row.involuntary += ana_pass_shows_cpu(p, s->cpu);
 	s->wait = guessed ? WAIT_GUESSED : WAIT_PREEMPT;
 	if (set_state(p, s, WAITING, now, err) < 0)
 		return -1;
@@ -287,28 +279,51 @@ static int count_pair(struct ana_pass *p, const struct subject *s, uint32_t wake
 	return ana_pairs_add(soft ? &p->soft_pairs : &p->pairs, waker, (uint32_t)(s - p->subjects), 1, err);
 }
 
-/* waker: 0 where it was not a task's. soft: in a soft interrupt. from_ns: NOT_KNOWN where its moment is not. */
-static int wake(struct ana_pass *p, struct subject *s, uint64_t from_ns, uint64_t now, uint32_t waker, bool soft,
+/* How a task is woken. */
+struct waker {
+	uint32_t subject; /* 0 where it was not a task's doing */
+	int cpu;          /* -1: not known */
+	bool soft, hard;  /* in a soft, in a hard interrupt */
+};
+
+static void activate(struct subject *s, uint64_t now, bool known)
+{
+	s->active = known;
+	s->active_ns = now;
+	s->stalled_ns = 0;
+}
+
+/* from_ns: NOT_KNOWN where its moment is not. */
+static int wake(struct ana_pass *p, struct subject *s, uint64_t from_ns, uint64_t now, const struct waker *w,
 		struct sr_error *err)
 {
-	bool known = s->state == SLEEPING && !s->cut && s->losses == p->losses;
+	bool known = s->state == SLEEPING && !s->cut && s->losses == p->losses, shown = ana_pass_shows_cpu(p, s->cpu);
 	uint64_t slept = after(now, s->since_ns);
 
 	s->slept_ns = known ? slept : NOT_KNOWN;
-	if (known) {
+	if (known && shown) {
 		s->row.sleep_ns += slept;
 		if (s->in_scope)
-			ana_hist_add(p->sleep, slept);
+			ana_pass_note(p, HIST_SLEEP, slept);
 	}
-	s->row.wakeups++;
+	s->row.wakeups += shown;
 	s->wait = WAIT_WAKE;
-	s->losses = p->losses;
 	s->early_ns = NOT_KNOWN;
+	if (!known || from_ns == NOT_KNOWN)
+		ana_period_cut(s);
+	s->losses = p->losses;
 	if (set_state(p, s, WAITING, now, err) < 0)
 		return -1;
 	s->waking_ns = from_ns;
 	s->cut = from_ns == NOT_KNOWN;
-	return count_pair(p, s, waker, soft, err);
+	s->waker = w->subject ? p->subjects[w->subject].row.index : 0;
+	s->waker_cpu = w->cpu;
+	if (w->cpu >= 0)
+		p->cpus[w->cpu].stats.wakeups++;
+	activate(s, from_ns, !s->cut);
+	if ((!s->cut && ana_period_wake(p, s, now, w->hard, err) < 0) || ana_pass_hand_out_wakeup(p, s, now, err) < 0)
+		return -1;
+	return count_pair(p, s, w->subject, w->soft, err);
 }
 
 /* A repaired switch took the task for preempted; its wake proves that it slept. */
@@ -316,9 +331,11 @@ static int it_slept(struct ana_pass *p, struct subject *s, struct sr_error *err)
 {
 	uint64_t since = s->since_ns;
 
-	if (s->row.involuntary) /* counted before it was bound, else */
-		s->row.involuntary--;
-	s->row.voluntary++;
+	if (ana_pass_shows_cpu(p, s->cpu)) {
+		if (s->row.involuntary) /* counted before it was bound, else */
+			s->row.involuntary--;
+		s->row.voluntary++;
+	}
 	if (set_state(p, s, SLEEPING, since, err) < 0)
 		return -1;
 	s->cut = true;
@@ -327,13 +344,13 @@ static int it_slept(struct ana_pass *p, struct subject *s, struct sr_error *err)
 
 static int on_waking(struct ana_pass *p, const struct sr_event *ev, struct sr_error *err)
 {
-	uint32_t n = subject_of(p, ev->u.wake.tid, err), waker = 0;
-	bool soft = sr_is_softirq(ev);
+	uint32_t n = subject_at(p, p->table.fed[1], err), waker = 0;
+	bool soft = sr_is_softirq(ev), hard = ev->flags & SR_EV_HARDIRQ;
 	struct subject *s;
 
 	p->saw_waking = true;
 	if (!(ev->flags & SR_EV_INTERRUPT) || soft)
-		waker = subject_of(p, ev->ctx, err);
+		waker = subject_at(p, p->table.fed[0], err);
 	if (n == UINT32_MAX || waker == UINT32_MAX)
 		return -1;
 	if (soft && waker && (n == waker || p->subjects[waker].state != RUNNING))
@@ -351,11 +368,13 @@ static int on_waking(struct ana_pass *p, const struct sr_event *ev, struct sr_er
 			s->early_ns = ev->time_ns;
 			s->early_waker = waker;
 			s->early_soft = soft;
+			s->early_hard = hard;
+			s->early_cpu = ev->cpu;
 		}
 		return 0;
 	case SLEEPING:
 	case UNKNOWN:
-		return wake(p, s, ev->time_ns, ev->time_ns, waker, soft, err);
+		return wake(p, s, ev->time_ns, ev->time_ns, &(struct waker){ waker, ev->cpu, soft, hard }, err);
 	default:
 		return 0;
 	}
@@ -364,12 +383,14 @@ static int on_waking(struct ana_pass *p, const struct sr_event *ev, struct sr_er
 /* The early wake was the one that ended this sleep: it was short, and the wait began with the switch-out. */
 static int wake_by_early(struct ana_pass *p, struct subject *s, struct sr_error *err)
 {
-	return wake(p, s, s->since_ns, s->since_ns, s->early_waker, s->early_soft, err);
+	struct waker w = { s->early_waker, s->early_cpu, s->early_soft, s->early_hard };
+
+	return wake(p, s, s->since_ns, s->since_ns, &w, err);
 }
 
 static int on_wakeup(struct ana_pass *p, const struct sr_event *ev, struct sr_error *err)
 {
-	uint32_t n = subject_of(p, ev->u.wake.tid, err);
+	uint32_t n = subject_at(p, p->table.fed[1], err);
 	struct subject *s;
 
 	if (n == UINT32_MAX)
@@ -384,10 +405,14 @@ static int on_wakeup(struct ana_pass *p, const struct sr_event *ev, struct sr_er
 		s->losses = p->losses;
 		if (set_state(p, s, WAITING, ev->time_ns, err) < 0)
 			return -1;
+		activate(s, ev->time_ns, true);
+		s->waker = 0;
 		s->placed = ev->u.wake.target_cpu;
+		p->cpus[ev->cpu].stats.fresh++;
 		queue_on(p, s, s->placed, ev->time_ns);
 		return 0;
 	}
+	p->saw_wakeup = true;
 	if (s->state == WAITING && s->wait == WAIT_GUESSED && it_slept(p, s, err) < 0)
 		return -1;
 	if (s->state == RUNNING) {
@@ -399,7 +424,9 @@ static int on_wakeup(struct ana_pass *p, const struct sr_event *ev, struct sr_er
 			return -1;
 	} else if (s->state == SLEEPING || s->state == UNKNOWN) {
 		/* Its sched_waking is not in the file; in a source that has none, the wakeup is all that is known. */
-		if (wake(p, s, p->saw_waking ? NOT_KNOWN : ev->time_ns, ev->time_ns, 0, false, err) < 0)
+		struct waker unknown = { .cpu = p->saw_waking ? -1 : ev->cpu, .hard = ev->flags & SR_EV_HARDIRQ };
+
+		if (wake(p, s, p->saw_waking ? NOT_KNOWN : ev->time_ns, ev->time_ns, &unknown, err) < 0)
 			return -1;
 	}
 	if (s->state != WAITING || s->wait != WAIT_WAKE || s->queued_ns != NOT_KNOWN)
@@ -407,64 +434,38 @@ static int on_wakeup(struct ana_pass *p, const struct sr_event *ev, struct sr_er
 	s->queued_ns = ev->time_ns;
 	s->placed = ev->u.wake.target_cpu;
 	queue_on(p, s, s->placed, ev->time_ns);
-	return 0;
+	return ana_stats_wakeup(p, s, err);
 }
 
-static void count_cause(struct ana_pass *p, unsigned cause)
+/* Is the moment of a switch-in known? */
+static bool is_timed(const struct sr_event *ev)
 {
-	p->by_cause[cause < SR_CAUSES ? cause : SR_CAUSE_NONE]++;
+	return !(ev->flags & SR_EV_REPAIRED) || ev->flags & SR_EV_TIMED;
 }
 
-static void migrated(struct ana_pass *p, struct subject *s, unsigned from, unsigned to)
-{
-	const struct sr_machine *m = p->cfg.machine;
-
-	s->row.migrations++;
-	p->migrations++;
-	p->cpus[from].row.migrations_out++;
-	p->cpus[to].row.migrations_in++;
-	if (!m || from >= m->ncpus || to >= m->ncpus || !m->v[from].online || !m->v[to].online)
-		p->level_unknown = true;
-	else
-		p->by_level[sr_machine_level(m, from, to)]++;
-	if (s->decided && s->decided_to == (int)to)
-		count_cause(p, s->decided_cause);
-	else
-		count_cause(p, s->wait == WAIT_WAKE && s->placed >= 0 && s->placed != (int)from ? SR_CAUSE_WAKE :
-												  SR_CAUSE_KERNEL);
-}
-
-/* A wait on a run queue ends with a switch-in; the moment of a repaired one is not known. */
+/* A wait on a run queue ends with a switch-in. */
 static void waited(struct ana_pass *p, struct subject *s, const struct sr_event *ev)
 {
-	uint64_t now = ev->time_ns, from = s->since_ns, delay, latency;
-	bool known = !s->cut && s->losses == p->losses && !(ev->flags & SR_EV_REPAIRED);
+	uint64_t now = ev->time_ns, from = s->since_ns, stalled;
+	bool known = !s->cut && s->losses == p->losses && is_timed(ev);
 
-	s->delay_ns = NOT_KNOWN;
+	s->delay_ns = s->latency_ns = NOT_KNOWN;
 	if (s->wait == WAIT_GUESSED || !known) {
-		censor(p, s);
+		censor(p, s, ev->cpu);
+		s->active = false;
+		ana_period_cut(s);
 		return;
 	}
 	if (s->wait == WAIT_WAKE && s->queued_ns != NOT_KNOWN)
 		from = s->queued_ns;
-	delay = after(now, from);
-	s->delay_ns = delay;
-	s->row.wait_ns += delay;
-	if (!s->in_scope)
-		return;
-	ana_hist_add(p->delay, delay);
-	if (s->wait == WAIT_PREEMPT)
-		ana_hist_add(p->preempt, delay);
-	if (s->wait != WAIT_WAKE)
-		return;
-	latency = after(now, s->waking_ns);
-	ana_hist_add(p->latency, latency);
-	s->row.latency_ns += latency;
-	s->row.latencies++;
-	if (latency >= s->row.max_latency_ns) {
-		s->row.max_latency_ns = latency;
-		s->row.max_latency_at = now;
-	}
+	s->delay_ns = after(now, from);
+	if (s->wait == WAIT_WAKE)
+		s->latency_ns = after(now, s->waking_ns);
+	stalled = s->wait == WAIT_WAKE ? s->latency_ns : s->delay_ns;
+	s->stalled_ns += stalled;
+	ana_period_waited(s, stalled);
+	p->cpus[ev->cpu].stats.delay_ns += s->delay_ns;
+	ana_pass_count_wait(p, s, ev->cpu, now);
 }
 
 static int enter(struct ana_pass *p, uint32_t n, const struct sr_event *ev, struct sr_error *err)
@@ -480,21 +481,26 @@ static int enter(struct ana_pass *p, uint32_t n, const struct sr_event *ev, stru
 		if (s->state == RUNNING)
 			ana_pass_account_run(p, s, now);
 		/* How it came here is not in the file. */
-		s->slept_ns = s->delay_ns = NOT_KNOWN;
-		censor(p, s);
+		s->slept_ns = s->delay_ns = s->latency_ns = NOT_KNOWN;
+		s->active = false;
+		ana_period_cut(s);
+		censor(p, s, ev->cpu);
 	}
+	s->from_cpu = s->cpu;
+	s->prio = ev->flags & SR_EV_REPAIRED ? 0 : ev->u.sw.next_prio;
 	if (s->in_scope && !self(p)) {
 		if (s->cpu >= 0 && s->cpu != ev->cpu)
-			migrated(p, s, (unsigned)s->cpu, ev->cpu);
-		else if (s->cpu < 0 && s->home >= 0 && s->home != ev->cpu)
-			count_cause(p, SR_CAUSE_FORK);
+			ana_pass_count_migration(p, s, (unsigned)s->cpu, ev->cpu);
+		else if (s->cpu < 0 && s->home >= 0 && s->home != ev->cpu && ana_pass_shows_cpu(p, ev->cpu))
+			ana_pass_count_cause(p, SR_CAUSE_FORK);
 		p->cpus[ev->cpu].row.switches++;
 	}
 	s->decided = false;
 	s->early_ns = NOT_KNOWN;
 	if (found_running(p, s, ev->cpu, now, err) < 0)
 		return -1;
-	s->cut = ev->flags & SR_EV_REPAIRED;
+	s->cut = !is_timed(ev);
+	s->estimated = ev->flags & SR_EV_REPAIRED;
 	return 0;
 }
 
@@ -510,11 +516,16 @@ static void queue_is_empty(struct ana_pass *p, unsigned cpu, uint64_t now)
 
 static int on_switch(struct ana_pass *p, const struct sr_event *ev, struct sr_error *err)
 {
-	uint32_t prev = subject_of(p, ev->u.sw.prev, err), next = subject_of(p, ev->u.sw.next, err);
+	uint32_t prev = subject_at(p, p->table.fed[0], err), next = subject_at(p, p->table.fed[1], err);
 	struct pass_cpu *c = &p->cpus[ev->cpu];
 
 	if (prev == UINT32_MAX || next == UINT32_MAX)
 		return -1;
+	ana_stats_switch(p, ev);
+	if (!prev && ana_pass_hand_out_idle(p, ev->cpu, ev->time_ns, ev->flags & SR_EV_REPAIRED, err) < 0)
+		return -1;
+	c->idle_since = next ? NOT_KNOWN : ev->time_ns;
+	c->idle_cut = ev->flags & SR_EV_REPAIRED;
 	if (prev && leave(p, prev, ev, err) < 0)
 		return -1;
 	if (next && enter(p, next, ev, err) < 0)
@@ -547,9 +558,13 @@ static int on_migrate(struct ana_pass *p, const struct sr_event *ev, struct sr_e
 
 	if (n == UINT32_MAX)
 		return -1;
-	if (n && p->subjects[n].state == WAITING && p->subjects[n].queue >= 0)
+	if (!n)
+		return 0;
+	if (p->subjects[n].state == WAITING && p->subjects[n].queue >= 0)
 		queue_on(p, &p->subjects[n], ev->u.migrate.to, ev->time_ns);
-	return 0;
+	return ana_stats_migrate(p, &p->subjects[n], ev, err) < 0 ?
+		       -1 :
+		       ana_pass_hand_out_migration(p, &p->subjects[n], ev, err);
 }
 
 /* Events are missing on a cpu: who ran there up to its latest event is known, and nothing that waits is certain. */
@@ -561,6 +576,7 @@ static void on_lost(struct ana_pass *p, const struct sr_event *ev)
 	p->losses++;
 	if (__builtin_add_overflow(p->lost, ev->u.lost.count ? ev->u.lost.count : 1, &p->lost))
 		p->lost = UINT64_MAX;
+	c->idle_since = NOT_KNOWN;
 	if (!c->current || s->state != RUNNING || s->cpu != ev->cpu)
 		return;
 	ana_pass_account_run(p, s, c->last_ns);
@@ -578,7 +594,7 @@ static int on_decision(struct ana_pass *p, const struct sr_event *ev, struct sr_
 	if (n == UINT32_MAX)
 		return -1;
 	p->saw_decision = true;
-	ana_hist_add(p->decision, ev->u.decision.cost_ns);
+	ana_pass_note(p, HIST_DECISION, ev->u.decision.cost_ns);
 	if (cause == SR_CAUSE_TICK || cause == SR_CAUSE_NEWIDLE || cause == SR_CAUSE_ACTIVE)
 		p->balancer_ns += ev->u.decision.cost_ns;
 	if (n == 0 || ev->u.decision.to < 0)
@@ -586,7 +602,7 @@ static int on_decision(struct ana_pass *p, const struct sr_event *ev, struct sr_
 	s = &p->subjects[n];
 	if (self(p)) {
 		if (s->in_scope && ev->u.decision.from >= 0 && ev->u.decision.from != ev->u.decision.to)
-			count_cause(p, cause);
+			ana_pass_count_cause(p, cause);
 		return 0;
 	}
 	s->decided = true;
@@ -622,7 +638,9 @@ static int on_bind(struct ana_pass *p, const struct sr_event *ev, struct sr_erro
 		*s = *old;
 		memset(&s->row, 0, sizeof(s->row));
 		s->row.index = old->row.index;
-		s->ran = false;
+		s->ran = s->active = false;
+		s->watch = NULL;
+		ana_period_end(old);
 		old->state = DEAD;
 		old->queue = -1;
 		p->subject_of[s->row.index] = to;
@@ -647,6 +665,8 @@ static int first_on_cpu(struct ana_pass *p, struct pass_cpu *c, const struct sr_
 		return -1;
 	c->known = true;
 	c->current = n;
+	c->idle_since = n ? NOT_KNOWN : p->first_ns;
+	c->idle_cut = true;
 	if (p->load)
 		ana_load_run(p->load, ev->cpu, n != 0, ev->time_ns);
 	if (n == 0 || p->subjects[n].state == RUNNING)
@@ -676,6 +696,8 @@ static int on_self_exit(struct ana_pass *p, const struct sr_event *ev, struct sr
 		return -1;
 	if (n && p->subjects[n].state == RUNNING)
 		ana_pass_account_run(p, &p->subjects[n], ev->time_ns);
+	if (n)
+		deactivate(&p->subjects[n], ev->time_ns, true);
 	return n ? set_state(p, &p->subjects[n], DEAD, ev->time_ns, err) : 0;
 }
 
@@ -683,7 +705,7 @@ static int begin(struct ana_pass *p, uint64_t now, struct sr_error *err)
 {
 	p->begun = true;
 	p->first_ns = p->last_ns = now;
-	if (!p->cfg.whole_system || self(p) || is_part(p))
+	if (!whole_system(p) || p->cfg.omit & ANA_OMIT_LOAD)
 		return 0;
 	p->load = ana_load_new(p->cfg.starts, p->cfg.machine, p->cfg.cpus, now, err);
 	return p->load ? 0 : -1;
@@ -708,7 +730,7 @@ static int handle(struct ana_pass *p, const struct sr_event *ev, struct sr_error
 		return -1;
 	if (ev->time_ns > p->last_ns)
 		p->last_ns = ev->time_ns;
-	c = cpu_at(p, ev->cpu, err);
+	c = ana_pass_cpu(p, ev->cpu, err);
 	if (!c)
 		return -1;
 	if (ev->kind == SR_EV_LOST) {
@@ -756,7 +778,7 @@ int ana_pass_feed(struct ana_pass *p, const struct sr_event *ev, struct sr_error
 	if (ev->cpu >= SR_MAX_CPUS)
 		return sr_fail(err, SR_DAMAGED, "an event of cpu %u (at most %d)", ev->cpu, SR_MAX_CPUS - 1);
 	/* Engine events have no cpu's order, and a replay's own have next 0 at every block: nothing to repair. */
-	if (self(p) || ev->kind == SR_EV_DECISION || ev->kind == SR_EV_BIND)
+	if (self(p))
 		return handle(p, ev, err);
 	n = sr_repair_push(p->repair, ev, out, err);
 	for (int i = 0; i < n; i++)

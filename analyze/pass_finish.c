@@ -17,14 +17,22 @@ static int close_open(struct ana_pass *p, struct sr_error *err)
 		if (s->state == RUNNING) {
 			ana_pass_account_run(p, s, p->last_ns);
 			if (s->in_scope && p->last_ns > s->since_ns) {
-				censor(p, s);
+				censor(p, s, s->cpu);
 				if (ana_pass_hand_out(p, s, p->last_ns, SR_STATE_RUNNING, true, err) < 0)
 					return -1;
 			}
 		} else if (s->state == WAITING) {
-			censor(p, s);
+			censor(p, s, s->cpu);
+			s->stalled_ns += after(p->last_ns, s->since_ns);
 		}
+		if (s->active)
+			s->row.stall_open_ns = s->stalled_ns;
+		ana_period_cut(s);
+		ana_period_end(s);
 	}
+	for (size_t c = 0; c < p->ncpus; c++)
+		if (ana_pass_hand_out_idle(p, (unsigned)c, p->last_ns, true, err) < 0)
+			return -1;
 	return p->nrunnable ? ana_pass_count_runnable(p, 0, p->last_ns, err) : 0;
 }
 
@@ -43,6 +51,22 @@ static int add_soft_pairs(struct ana_pass *p, struct sr_error *err)
 	return 0;
 }
 
+static void identify(const struct ana_pass *p, struct ana_task_row *row)
+{
+	const struct sr_task *t = &p->table.v[row->index];
+	bool user = !(t->flags & SR_TASK_KTHREAD);
+
+	row->tid = t->tid;
+	row->tgid = t->tgid;
+	row->prio = t->prio;
+	row->parent = t->parent;
+	row->parent_tid = t->parent ? p->table.v[t->parent].tid : 0;
+	memcpy(row->comm, t->comm, sizeof(row->comm));
+	row->interactive = user && !self(p) && row->wakeups >= ANA_INTERACTIVE_WAKEUPS && row->sleep_ns >= row->cpu_ns;
+	if (self(p))
+		row->involuntary = row->wait_ns = row->frames.late_by_wait = 0;
+}
+
 /* Rows of the subjects that count and ran; pairs get the rows' numbers. */
 static int make_rows(struct ana_pass *p, struct ana_result *out, struct sr_error *err)
 {
@@ -57,15 +81,10 @@ static int make_rows(struct ana_pass *p, struct ana_result *out, struct sr_error
 		goto out;
 	for (size_t i = 1; i < p->nsubjects; i++) {
 		struct subject *s = &p->subjects[i];
-		const struct sr_task *t = &p->table.v[s->row.index];
 
 		if (!s->ran)
 			continue;
-		s->row.tid = t->tid;
-		s->row.tgid = t->tgid;
-		memcpy(s->row.comm, t->comm, sizeof(s->row.comm));
-		if (self(p))
-			s->row.involuntary = s->row.wait_ns = 0;
+		identify(p, &s->row);
 		if (ana_reserve(&out->tasks, &cap, out->ntasks + 1, sizeof(*out->tasks), err) < 0)
 			goto out;
 		out->tasks[out->ntasks++] = s->row;
@@ -97,7 +116,7 @@ static int make_cpu_rows(struct ana_pass *p, struct ana_result *out, struct sr_e
 	for (size_t i = 0; i < p->ncpus; i++) {
 		struct ana_cpu_row *row = &p->cpus[i].row;
 
-		if (!p->cpus[i].known)
+		if (!p->cpus[i].known || !ana_pass_shows_cpu(p, (int)i))
 			continue;
 		row->all_ns = p->load ? ana_load_busy_ns(p->load, row->cpu) : 0;
 		if (ana_reserve(&out->cpus, &cap, out->ncpus + 1, sizeof(*out->cpus), err) < 0)
@@ -134,8 +153,48 @@ static int set_migrations(struct ana_pass *p, struct ana_result *out, struct sr_
 	return 0;
 }
 
+/* What a person feels: frames that come late, and tasks that do not answer. */
+static int set_felt(const struct ana_pass *p, struct ana_result *out, struct sr_error *err)
+{
+	struct ana_frames sum = { 0 };
+	uint64_t periodic = 0, interactive = 0, stall = 0;
+
+	for (size_t i = 0; i < out->ntasks; i++) {
+		const struct ana_task_row *t = &out->tasks[i];
+
+		if (t->interactive) {
+			interactive++;
+			stall = t->stall_ns > stall ? t->stall_ns : stall;
+		}
+		if (!t->frames.period_ns)
+			continue;
+		periodic++;
+		sum.n += t->frames.n;
+		sum.late += t->frames.late;
+		sum.late_by_wait += t->frames.late_by_wait;
+		sum.missed += t->frames.missed;
+		sum.run_max = t->frames.run_max > sum.run_max ? t->frames.run_max : sum.run_max;
+	}
+	if (ana_set(out, "periodic_tasks", "count", (double)periodic, err) < 0 ||
+	    (!self(p) && ana_set(out, "interactive_tasks", "count", (double)interactive, err) < 0) ||
+	    (interactive && ana_set(out, "longest_stall_ns", "ns", (double)stall, err) < 0))
+		return -1;
+	if (!sum.n)
+		return 0;
+	return ana_set(out, "frames", "count", (double)sum.n, err) < 0 ||
+			       ana_set(out, "frames_late", "count", (double)sum.late, err) < 0 ||
+			       ana_set(out, "frames_late_share", "ratio", (double)sum.late / (double)sum.n, err) < 0 ||
+			       (!self(p) &&
+				ana_set(out, "frames_late_by_wait", "count", (double)sum.late_by_wait, err) < 0) ||
+			       ana_set(out, "frames_late_run_max", "count", (double)sum.run_max, err) < 0 ||
+			       ana_set(out, "missed_periods", "count", (double)sum.missed, err) < 0 ?
+		       -1 :
+		       0;
+}
+
 static int set_metrics(struct ana_pass *p, struct ana_result *out, struct sr_error *err)
 {
+	const struct ana_hist *decision = p->hist[HIST_DECISION];
 	uint64_t cpu_ns = 0, wakeups = 0, voluntary = 0, involuntary = 0;
 
 	for (size_t i = 0; i < out->ntasks; i++) {
@@ -146,22 +205,22 @@ static int set_metrics(struct ana_pass *p, struct ana_result *out, struct sr_err
 	}
 	if (ana_set(out, "makespan_ns", "ns", (double)(p->last_run - p->first_run), err) < 0 ||
 	    (!self(p) && ana_set(out, "cpu_time_ns", "ns", (double)cpu_ns, err) < 0) ||
-	    ana_set_hist(out, "wakeup_latency_ns", p->latency, err) < 0 ||
-	    ana_set_hist(out, "sleep_ns", p->sleep, err) < 0)
+	    ana_set_hist(out, "wakeup_latency_ns", p->hist[HIST_LATENCY], err) < 0 ||
+	    ana_set_hist(out, "sleep_ns", p->hist[HIST_SLEEP], err) < 0)
 		return -1;
-	if (!self(p) && (ana_set_hist(out, "run_delay_ns", p->delay, err) < 0 ||
-			 ana_set_hist(out, "preempt_wait_ns", p->preempt, err) < 0 ||
-			 ana_set_hist(out, "slice_ns", p->slice, err) < 0))
+	if (!self(p) && (ana_set_hist(out, "run_delay_ns", p->hist[HIST_DELAY], err) < 0 ||
+			 ana_set_hist(out, "preempt_wait_ns", p->hist[HIST_PREEMPT], err) < 0 ||
+			 ana_set_hist(out, "slice_ns", p->hist[HIST_SLICE], err) < 0))
 		return -1;
 	if (ana_set(out, "wakeups", "count", (double)wakeups, err) < 0 ||
 	    ana_set(out, "switches_voluntary", "count", (double)voluntary, err) < 0 ||
 	    (!self(p) && ana_set(out, "switches_involuntary", "count", (double)involuntary, err) < 0) ||
-	    set_migrations(p, out, err) < 0)
+	    set_migrations(p, out, err) < 0 || set_felt(p, out, err) < 0)
 		return -1;
 	if (p->saw_decision) {
-		if (ana_set(out, "policy_decision_ns.mean", "ns", (double)p->decision->sum / (double)p->decision->n,
-			    err) < 0 ||
-		    ana_set(out, "policy_decision_ns.p99", "ns", ana_hist_quantile(p->decision, 0.99), err) < 0 ||
+		if (ana_set(out, "policy_decision_ns.mean", "ns", (double)decision->sum / (double)decision->n, err) <
+			    0 ||
+		    ana_set(out, "policy_decision_ns.p99", "ns", ana_hist_quantile(decision, 0.99), err) < 0 ||
 		    ana_set(out, "balancer_cpu_ns", "ns", (double)p->balancer_ns, err) < 0)
 			return -1;
 	}
@@ -170,7 +229,7 @@ static int set_metrics(struct ana_pass *p, struct ana_result *out, struct sr_err
 
 static void give(struct ana_hist **to, struct ana_hist **from)
 {
-	if ((*from)->n) {
+	if (*from && (*from)->n) {
 		*to = *from;
 		*from = NULL;
 	}
@@ -190,23 +249,23 @@ int ana_pass_finish(struct ana_pass *p, struct ana_result *out, struct sr_error 
 	out->lost = p->lost;
 	out->repaired = sr_repair_count(p->repair) - p->repaired_before;
 	out->censored = p->censored;
-	out->whole_system = p->load != NULL;
+	out->whole_system = p->begun && whole_system(p);
 	out->self = self(p);
-	if (p->ran && set_metrics(p, out, err) < 0)
+	if (p->ran && !(p->cfg.omit & ANA_OMIT_METRICS) && set_metrics(p, out, err) < 0)
 		goto fail;
 	if (p->load && ana_load_finish(p->load, p->last_ns, out, err) < 0)
 		goto fail;
-	if (make_cpu_rows(p, out, err) < 0)
+	if (make_cpu_rows(p, out, err) < 0 || ana_stats_rows(p, out, err) < 0)
 		goto fail;
-	give(&out->wakeup_latency, &p->latency);
-	give(&out->sleep, &p->sleep);
+	give(&out->wakeup_latency, &p->hist[HIST_LATENCY]);
+	give(&out->sleep, &p->hist[HIST_SLEEP]);
 	out->runnable_ns = p->runnable_ns;
 	out->nrunnable = p->runnable_n;
 	p->runnable_ns = NULL;
 	if (!self(p)) {
-		give(&out->run_delay, &p->delay);
-		give(&out->preempt_wait, &p->preempt);
-		give(&out->slice, &p->slice);
+		give(&out->run_delay, &p->hist[HIST_DELAY]);
+		give(&out->preempt_wait, &p->hist[HIST_PREEMPT]);
+		give(&out->slice, &p->hist[HIST_SLICE]);
 	}
 	return 0;
 fail:

@@ -24,6 +24,8 @@
 enum state { UNKNOWN, NEW, SLEEPING, WAITING, RUNNING, DEAD };
 enum wait { WAIT_WAKE, WAIT_NEW, WAIT_PREEMPT, WAIT_GUESSED /* a repaired switch: preempted, or asleep */ };
 
+enum { HIST_LATENCY, HIST_DELAY, HIST_SLICE, HIST_PREEMPT, HIST_SLEEP, HIST_DECISION, HISTS };
+
 struct subject {
 	struct ana_task_row row; /* the accumulators, and who it is */
 	uint8_t state, wait;
@@ -44,6 +46,18 @@ struct subject {
 	uint64_t early_ns;             /* a wake that came while it was still running; NOT_KNOWN: none */
 	uint32_t early_waker;
 	bool early_soft; /* it came in a soft interrupt */
+	bool early_hard; /* or in a hard one */
+	int early_cpu;
+	bool estimated;      /* the present stretch began with a switch that was put in */
+	int from_cpu;        /* where it ran before the present stretch; -1: not known */
+	int16_t prio;        /* in the present stretch; 0: not told */
+	uint64_t latency_ns; /* wake-up latency before the present stretch; NOT_KNOWN */
+	uint32_t waker;      /* task index of who woke it last; 0: an interrupt, or not known */
+	int waker_cpu;       /* where that was; -1: not known */
+	/* The present activation: from the wake-up to the next sleep. */
+	bool active;                    /* it is known from its beginning */
+	uint64_t active_ns, stalled_ns; /* since when; waits of it so far */
+	struct ana_watch *watch;        /* its wake-ups (pass_period.c); NULL: none yet */
 };
 
 struct pass_cpu {
@@ -51,10 +65,14 @@ struct pass_cpu {
 	bool known;
 	uint64_t last_ns; /* its latest event */
 	struct ana_cpu_row row;
+	struct ana_cpu_stats stats;
+	bool idle_cut;       /* idle_since is not when it went idle */
+	uint64_t idle_since; /* NOT_KNOWN: it is not idle, or nobody knows since when */
 };
 
 struct ana_pass {
 	struct ana_pass_config cfg;
+	unsigned kinds; /* of slices that are handed out */
 	struct sr_repair *repair;
 	struct sr_task_table table;
 	struct subject *subjects; /* [0]: the idle task, never counted */
@@ -64,12 +82,12 @@ struct ana_pass {
 	struct pass_cpu *cpus;
 	size_t ncpus, cpus_cap;
 	struct ana_load *load;
-	bool has_root, begun, ran, saw_waking, saw_decision, level_unknown;
+	bool has_root, begun, ran, saw_waking, saw_wakeup, saw_decision, level_unknown;
 	uint64_t first_ns, last_ns, first_run, last_run;
 	uint64_t losses, lost, censored;
-	bool part_open, part_over; /* the first event behind cfg.from_ns came; the first behind cfg.to_ns */
-	uint64_t repaired_before;  /* before the part */
-	struct ana_hist *latency, *delay, *slice, *preempt, *sleep, *decision;
+	bool part_open, part_over;    /* the first event behind cfg.from_ns came; the first behind cfg.to_ns */
+	uint64_t repaired_before;     /* before the part */
+	struct ana_hist *hist[HISTS]; /* NULL with ANA_OMIT_METRICS */
 	uint64_t balancer_ns;
 	uint64_t migrations, by_level[SR_LEVEL_NODE + 1], by_cause[SR_CAUSES];
 	struct ana_pairs pairs, soft_pairs; /* soft: in soft interrupts during the waker */
@@ -84,6 +102,12 @@ static inline bool self(const struct ana_pass *p)
 	return p->cfg.source == ANA_SOURCE_SELF;
 }
 
+/* Does the stream tell of whole cpus? */
+static inline bool whole_system(const struct ana_pass *p)
+{
+	return p->cfg.whole_system && !self(p);
+}
+
 static inline bool is_part(const struct ana_pass *p)
 {
 	return p->cfg.from_ns || p->cfg.to_ns;
@@ -94,16 +118,106 @@ static inline uint64_t after(uint64_t now, uint64_t since)
 	return now > since ? now - since : 0;
 }
 
-static inline void censor(struct ana_pass *p, const struct subject *s)
+static inline bool ana_pass_shows_cpu(const struct ana_pass *p, int cpu)
 {
-	p->censored += s->in_scope;
+	return !p->cfg.shown_cpus || (cpu >= 0 && sr_cpumask_isset(p->cfg.shown_cpus, (unsigned)cpu));
+}
+
+/* Does it count what s does on this cpu? */
+static inline bool ana_pass_counts(const struct ana_pass *p, const struct subject *s, int cpu)
+{
+	return s->in_scope && ana_pass_shows_cpu(p, cpu);
+}
+
+static inline void ana_pass_note(struct ana_pass *p, unsigned hist, uint64_t ns)
+{
+	if (p->hist[hist])
+		ana_hist_add(p->hist[hist], ns);
+}
+
+static inline void censor(struct ana_pass *p, const struct subject *s, int cpu)
+{
+	p->censored += ana_pass_counts(p, s, cpu);
 }
 
 /* Parts of the pass that finishing needs too. */
 void ana_pass_open_part(struct ana_pass *p, uint64_t now);
-void ana_pass_account_run(struct ana_pass *p, struct subject *s, uint64_t now);
 int ana_pass_count_runnable(struct ana_pass *p, int by, uint64_t now, struct sr_error *err);
-int ana_pass_hand_out(struct ana_pass *p, const struct subject *s, uint64_t end, uint8_t left, bool cut,
+struct pass_cpu *ana_pass_new_cpu(struct ana_pass *p, unsigned cpu, struct sr_error *err);
+
+/* p->cpus may move. */
+static inline struct pass_cpu *ana_pass_cpu(struct ana_pass *p, unsigned cpu, struct sr_error *err)
+{
+	return cpu < p->ncpus ? &p->cpus[cpu] : ana_pass_new_cpu(p, cpu, err);
+}
+
+/* pass_count.c */
+void ana_pass_account_run(struct ana_pass *p, struct subject *s, uint64_t now);
+void ana_pass_stall(struct subject *s, uint64_t ns);
+void ana_pass_count_slice(struct ana_pass *p, struct subject *s, uint64_t now);
+void ana_pass_count_wait(struct ana_pass *p, struct subject *s, int cpu, uint64_t now);
+void ana_pass_count_cause(struct ana_pass *p, unsigned cause);
+void ana_pass_count_migration(struct ana_pass *p, struct subject *s, unsigned from, unsigned to);
+
+/* pass_slices.c */
+int ana_pass_give_run(struct ana_pass *p, const struct subject *s, uint64_t end, uint8_t left, bool cut,
 		      struct sr_error *err);
+int ana_pass_give_idle(struct ana_pass *p, unsigned cpu, uint64_t end, bool cut, struct sr_error *err);
+int ana_pass_give_wakeup(struct ana_pass *p, const struct subject *s, uint64_t now, struct sr_error *err);
+int ana_pass_give_migration(struct ana_pass *p, const struct subject *s, const struct sr_event *ev,
+			    struct sr_error *err);
+
+/* Of a part's tasks the past is followed, not told. */
+static inline bool ana_pass_wants(const struct ana_pass *p, unsigned kind)
+{
+	return p->kinds & kind && (!p->cfg.from_ns || p->part_open);
+}
+
+static inline int ana_pass_hand_out(struct ana_pass *p, const struct subject *s, uint64_t end, uint8_t left, bool cut,
+				    struct sr_error *err)
+{
+	if (!ana_pass_wants(p, ANA_SLICE_RUN) || !ana_pass_counts(p, s, s->cpu))
+		return 0;
+	return ana_pass_give_run(p, s, end, left, cut, err);
+}
+
+/* The cpu's idle task leaves it, or the recording ends. */
+static inline int ana_pass_hand_out_idle(struct ana_pass *p, unsigned cpu, uint64_t end, bool cut, struct sr_error *err)
+{
+	if (!ana_pass_wants(p, ANA_SLICE_IDLE) || !ana_pass_shows_cpu(p, (int)cpu))
+		return 0;
+	return ana_pass_give_idle(p, cpu, end, cut, err);
+}
+
+/* s->waker has woken s. */
+static inline int ana_pass_hand_out_wakeup(struct ana_pass *p, const struct subject *s, uint64_t now,
+					   struct sr_error *err)
+{
+	if (s->waker_cpu < 0 || !ana_pass_wants(p, ANA_SLICE_WAKEUP) || !ana_pass_counts(p, s, s->waker_cpu))
+		return 0;
+	return ana_pass_give_wakeup(p, s, now, err);
+}
+
+static inline int ana_pass_hand_out_migration(struct ana_pass *p, const struct subject *s, const struct sr_event *ev,
+					      struct sr_error *err)
+{
+	if (!ana_pass_wants(p, ANA_SLICE_MIGRATE) || !ana_pass_counts(p, s, ev->u.migrate.to))
+		return 0;
+	return ana_pass_give_migration(p, s, ev, err);
+}
+
+/* pass_period.c. s->watch is made with a task's second wake-up and gone with ana_period_end. */
+int ana_period_wake(struct ana_pass *p, struct subject *s, uint64_t now, bool interrupt, struct sr_error *err);
+void ana_period_waited(struct subject *s, uint64_t ns);
+void ana_period_sleep(struct subject *s, uint64_t now);
+void ana_period_cut(struct subject *s);
+void ana_period_restart(struct subject *s);
+void ana_period_end(struct subject *s);
+
+/* pass_stats.c */
+void ana_stats_switch(struct ana_pass *p, const struct sr_event *ev);
+int ana_stats_wakeup(struct ana_pass *p, const struct subject *s, struct sr_error *err);
+int ana_stats_migrate(struct ana_pass *p, const struct subject *s, const struct sr_event *ev, struct sr_error *err);
+int ana_stats_rows(struct ana_pass *p, struct ana_result *out, struct sr_error *err);
 
 #endif

@@ -15,19 +15,26 @@ void ana_pass_open_part(struct ana_pass *p, uint64_t now)
 
 		s->row = (struct ana_task_row){ .index = s->row.index, .source = s->row.source };
 		s->cut = true;
-		s->ran = s->in_scope && s->state == RUNNING;
+		s->active = false;
+		ana_period_restart(s);
+		s->ran = s->state == RUNNING && ana_pass_counts(p, s, s->cpu);
 		p->ran |= s->ran;
 		if (s->state == RUNNING)
 			s->since_ns = now;
 	}
-	for (size_t c = 0; c < p->ncpus; c++)
+	for (size_t c = 0; c < p->ncpus; c++) {
 		p->cpus[c].row = (struct ana_cpu_row){ .cpu = (unsigned)c };
-	memset(p->latency, 0, sizeof(*p->latency));
-	memset(p->delay, 0, sizeof(*p->delay));
-	memset(p->slice, 0, sizeof(*p->slice));
-	memset(p->preempt, 0, sizeof(*p->preempt));
-	memset(p->sleep, 0, sizeof(*p->sleep));
-	memset(p->decision, 0, sizeof(*p->decision));
+		p->cpus[c].stats = (struct ana_cpu_stats){ 0 };
+		if (p->cpus[c].idle_since != NOT_KNOWN) {
+			p->cpus[c].idle_since = now;
+			p->cpus[c].idle_cut = true;
+		}
+	}
+	if (p->load)
+		ana_load_restart(p->load, now);
+	for (unsigned i = 0; i < HISTS; i++)
+		if (p->hist[i])
+			memset(p->hist[i], 0, sizeof(*p->hist[i]));
 	memset(p->by_level, 0, sizeof(p->by_level));
 	memset(p->by_cause, 0, sizeof(p->by_cause));
 	p->migrations = p->balancer_ns = p->lost = p->censored = 0;

@@ -95,5 +95,6 @@ void ana_result_release(struct ana_result *r)
 	free(r->runnable_ns);
 	free(r->tasks);
 	free(r->cpus);
+	free(r->cpu_stats);
 	memset(r, 0, sizeof(*r));
 }

@@ -92,11 +92,32 @@ static int by_size(const void *x, const void *y)
 	return a->size < b->size ? -1 : a->size > b->size;
 }
 
-/* Two-sided p. Zeros are left out; ties get their mean rank, and as the distribution without ties has the wider
- * tails, p is then too large rather than too small. */
-static double rank_test(struct ranked *r, const double *d, size_t n)
+/* P(V <= v) of values whose sizes are ranks, of which ties have their mean: twice a rank is whole. */
+static double tied_cdf(double v, const struct ranked *r, size_t n, double *part)
+{
+	size_t most = (size_t)(2 * v);
+	double p = 0;
+
+	part[0] = 1;
+	for (size_t s = 1; s <= most; s++)
+		part[s] = 0;
+	for (size_t i = 0; i < n; i++) {
+		size_t rank = (size_t)(2 * r[i].size);
+
+		for (size_t s = most + 1; s-- > 0;)
+			part[s] = (part[s] + (s >= rank ? part[s - rank] : 0)) / 2;
+	}
+	for (size_t s = 0; s <= most; s++)
+		p += part[s];
+	return p;
+}
+
+/* Two-sided p. Zeros are left out; ties get their mean rank. The distribution without ties is none of theirs: with few
+ * rounds it may have the narrower tails. work: room for n * (n + 1) / 2 + 1. */
+static double rank_test(struct ranked *r, const double *d, size_t n, double *work)
 {
 	double plus = 0, minus = 0, p;
+	bool tied = false;
 	size_t m = 0;
 
 	for (size_t i = 0; i < n; i++)
@@ -108,10 +129,16 @@ static double rank_test(struct ranked *r, const double *d, size_t n)
 	for (size_t i = 0, end; i < m; i = end) {
 		for (end = i + 1; end < m && r[end].size == r[i].size; end++)
 			;
-		for (size_t k = i; k < end; k++)
-			*(r[k].positive ? &plus : &minus) += (double)(i + 1 + end) / 2;
+		for (size_t k = i; k < end; k++) {
+			r[k].size = (double)(i + 1 + end) / 2;
+			*(r[k].positive ? &plus : &minus) += r[k].size;
+		}
+		tied |= end > i + 1;
 	}
-	p = 2 * rank_cdf(ceil(fmin(plus, minus)), m);
+	if (tied && m <= EXACT_ROUNDS)
+		p = 2 * tied_cdf(fmin(plus, minus), r, m, work);
+	else
+		p = 2 * rank_cdf(ceil(fmin(plus, minus)), m);
 	return p < 1 ? p : 1;
 }
 
@@ -130,7 +157,7 @@ int ana_signed_rank(const double *d, size_t n, double alpha, double *shift, doub
 		return ana_no_memory(err);
 	}
 	if (n > 0) {
-		*p = rank_test(r, d, n);
+		*p = rank_test(r, d, n, v);
 		/* The median of the means of all pairs, each value with itself too. */
 		for (size_t i = 0; i < n; i++)
 			for (size_t j = i; j < n; j++)
@@ -170,9 +197,10 @@ static double to_relative(double d)
 static size_t more_rounds(const struct ana_shift *s, double p_needed)
 {
 	double n = (double)s->rounds, want, half;
+	size_t least = (size_t)ceil(log2(2 * s->looks / ANA_ALPHA)); /* fewer have no interval, whatever they show */
 
-	if (s->rounds < ANA_MIN_ROUNDS)
-		return ANA_MIN_ROUNDS - s->rounds;
+	if (s->rounds < least)
+		return least - s->rounds;
 	if (fabs(s->shift) > s->margin) {
 		want = n * pow(qnorm(p_needed / 2, 0, 1, 1, 0) / qnorm(fmin(s->p, 0.99) / 2, 0, 1, 1, 0), 2);
 	} else {
@@ -184,23 +212,34 @@ static size_t more_rounds(const struct ana_shift *s, double p_needed)
 	return want - n > 1 ? (size_t)ceil(want - n) : 1;
 }
 
+static enum ana_verdict direction(const struct ana_shift *s)
+{
+	if (s->better == ANA_NEITHER)
+		return ANA_CHANGED;
+	return (s->shift > 0) == (s->better == ANA_LESS_IS_BETTER) ? ANA_REGRESSED : ANA_IMPROVED;
+}
+
+/* p_needed: without regard to looks. */
 static void judge(struct ana_shift *s, double p_needed)
 {
+	bool known = s->rounds >= ANA_MIN_ROUNDS;
+
 	s->needs_more = 0;
 	if (s->verdict == ANA_IDENTICAL)
 		return;
-	if (s->rounds >= ANA_MIN_ROUNDS && s->p_adjusted <= ANA_ALPHA && fabs(s->shift) > s->margin) {
-		s->verdict = (s->shift > 0) == s->lower_is_better ? ANA_REGRESSED : ANA_IMPROVED;
-	} else if (s->rounds >= ANA_MIN_ROUNDS && s->lo >= -s->margin && s->hi <= s->margin) {
+	/* With zeros among the differences the test, which leaves them out, may reject what the interval holds. */
+	if (known && s->p_adjusted <= ANA_ALPHA && fabs(s->shift) > s->margin && (s->lo > 0 || s->hi < 0)) {
+		s->verdict = direction(s);
+	} else if (known && s->lo >= -s->margin && s->hi <= s->margin) {
 		s->verdict = ANA_SAME;
 	} else {
 		s->verdict = ANA_UNKNOWN;
-		s->needs_more = more_rounds(s, p_needed);
+		s->needs_more = more_rounds(s, p_needed / s->looks);
 	}
 }
 
-int ana_compare_paired(const double *base, const double *cand, size_t n, double margin, bool lower_is_better,
-		       struct ana_shift *out, struct sr_error *err)
+int ana_compare_looks(const double *base, const double *cand, size_t n, double margin, enum ana_better better,
+		      unsigned looks, struct ana_shift *out, struct sr_error *err)
 {
 	double *d = malloc((n + 1) * sizeof(*d));
 	bool identical = n > 0;
@@ -213,18 +252,25 @@ int ana_compare_paired(const double *base, const double *cand, size_t n, double 
 		d[i] = difference(base[i], cand[i]);
 		identical = identical && base[i] == cand[i];
 	}
-	ret = ana_signed_rank(d, n, ANA_ALPHA, &out->shift, &out->lo, &out->hi, &out->p, err);
+	out->looks = looks ? looks : 1;
+	ret = ana_signed_rank(d, n, ANA_ALPHA / out->looks, &out->shift, &out->lo, &out->hi, &out->p, err);
 	free(d);
 	out->shift = to_relative(out->shift);
 	out->lo = to_relative(out->lo);
 	out->hi = to_relative(out->hi);
 	out->rounds = n;
 	out->margin = margin;
-	out->lower_is_better = lower_is_better;
-	out->p_adjusted = out->p;
+	out->better = better;
+	out->p_adjusted = fmin(1, out->p * out->looks);
 	out->verdict = identical ? ANA_IDENTICAL : ANA_UNKNOWN;
 	judge(out, ANA_ALPHA);
 	return ret;
+}
+
+int ana_compare_paired(const double *base, const double *cand, size_t n, double margin, enum ana_better better,
+		       struct ana_shift *out, struct sr_error *err)
+{
+	return ana_compare_looks(base, cand, n, margin, better, 1, out, err);
 }
 
 struct by_p {
@@ -247,7 +293,7 @@ int ana_judge_all(struct ana_shift *const *cells, size_t n, struct sr_error *err
 	if (!v)
 		return ana_no_memory(err);
 	for (size_t i = 0; i < n; i++)
-		v[i] = (struct by_p){ cells[i]->p, cells[i] };
+		v[i] = (struct by_p){ fmin(1, cells[i]->p * (cells[i]->looks ? cells[i]->looks : 1)), cells[i] };
 	qsort(v, n, sizeof(*v), by_p);
 	for (size_t i = n; i-- > 0;) {
 		least = fmin(least, v[i].p * (double)n / (double)(i + 1));
@@ -273,4 +319,132 @@ double ana_noise(const double *v, size_t n)
 	noise = ana_median(d, n - 1) / sqrt((double)n);
 	free(d);
 	return noise;
+}
+
+/* ---- over traces ---- */
+
+#define NEARLY 1e-9 /* equal weights count as the number of them, whatever their rounding */
+
+/* Numbers of our own, the same on every computer (splitmix64). */
+static uint64_t next_random(uint64_t *state)
+{
+	uint64_t z = *state += 0x9e3779b97f4a7c15u;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+	return z ^ z >> 31;
+}
+
+static double mean_of(const double *v, const double *w, size_t n)
+{
+	double sum = 0, weight = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		sum += w ? w[i] * v[i] : v[i];
+		weight += w ? w[i] : 1;
+	}
+	return sum / weight;
+}
+
+/* The part to leave out at either end, so that the percentiles of few values hold what a t interval would: they are too
+ * near to each other by the root of (n - 1) / n, and the normal's tails are too thin. */
+static double expanded(double alpha, double m)
+{
+	return pnorm(sqrt(m / (m - 1)) * qt(alpha / 2, m - 1, 1, 0), 0, 1, 1, 0);
+}
+
+double ana_effective(const double *w, size_t n)
+{
+	double sum = 0, squares = 0;
+
+	if (!w)
+		return (double)n;
+	for (size_t i = 0; i < n; i++) {
+		sum += w[i];
+		squares += w[i] * w[i];
+	}
+	return squares > 0 ? fmin(sum * sum / squares, (double)n) : 0;
+}
+
+#define LEAST_TAIL 5 /* resamples behind an end of the interval: fewer do not tell where it is */
+
+static double deviation(const double *v, size_t n)
+{
+	double mean = mean_of(v, NULL, n), squares = 0;
+
+	for (size_t i = 0; i < n; i++)
+		squares += (v[i] - mean) * (v[i] - mean);
+	return sqrt(squares / (double)n);
+}
+
+int ana_bootstrap(const double *v, const double *w, size_t n, double alpha, uint64_t seed, double *lo, double *hi,
+		  struct sr_error *err)
+{
+	double *means, m = ana_effective(w, n), cut, half;
+
+	*lo = *hi = NAN;
+	if (m < ANA_MIN_TRACES - NEARLY)
+		return 0;
+	means = malloc(ANA_RESAMPLES * sizeof(*means));
+	if (!means)
+		return ana_no_memory(err);
+	for (size_t r = 0; r < ANA_RESAMPLES; r++) {
+		double sum = 0, weight = 0;
+
+		for (size_t i = 0; i < n; i++) {
+			size_t k = next_random(&seed) % n;
+
+			sum += w ? w[k] * v[k] : v[k];
+			weight += w ? w[k] : 1;
+		}
+		means[r] = sum / weight;
+	}
+	qsort(means, ANA_RESAMPLES, sizeof(*means), by_value);
+	cut = expanded(alpha, m);
+	if (cut * ANA_RESAMPLES >= LEAST_TAIL) {
+		*lo = quantile(means, ANA_RESAMPLES, cut);
+		*hi = quantile(means, ANA_RESAMPLES, 1 - cut);
+	} else {
+		/* Beyond what resamples of so few values can show: they never lie outside of the values themselves. */
+		half = -qt(alpha / 2, m - 1, 1, 0) * sqrt(m / (m - 1)) * deviation(means, ANA_RESAMPLES);
+		*lo = mean_of(v, w, n) - half;
+		*hi = mean_of(v, w, n) + half;
+	}
+	free(means);
+	return 0;
+}
+
+int ana_over_traces(const double *shifts, const double *w, size_t n, double margin, enum ana_better better,
+		    unsigned family, struct ana_overall *out, struct sr_error *err)
+{
+	double *d = malloc((n + 1) * sizeof(*d)), lo, hi;
+	int ret;
+
+	memset(out, 0, sizeof(*out));
+	if (!d)
+		return ana_no_memory(err);
+	/* In the scale of difference(), in which a shift and its reverse are of one size. */
+	for (size_t i = 0; i < n; i++)
+		d[i] = isinf(shifts[i]) ? 2 : shifts[i] / (1 + shifts[i] / 2);
+	out->traces = n;
+	out->effective = ana_effective(w, n);
+	out->margin = margin;
+	out->shift = n ? to_relative(mean_of(d, w, n)) : NAN;
+	ret = ana_bootstrap(d, w, n, ANA_ALPHA, ANA_SEED, &lo, &hi, err);
+	out->lo = to_relative(lo);
+	out->hi = to_relative(hi);
+	if (ret == 0)
+		ret = ana_bootstrap(d, w, n, ANA_ALPHA / (family ? family : 1), ANA_SEED, &lo, &hi, err);
+	free(d);
+	if (out->effective < ANA_MIN_TRACES - NEARLY) {
+		out->verdict = ANA_UNKNOWN;
+		out->needs_more = (size_t)ceil(ANA_MIN_TRACES - out->effective);
+	} else if (fabs(out->shift) > margin && (lo > 0 || hi < 0)) {
+		out->verdict = direction(&(struct ana_shift){ .shift = out->shift, .better = better });
+	} else if (out->lo >= -margin && out->hi <= margin) {
+		out->verdict = ANA_SAME;
+	} else {
+		out->verdict = ANA_UNKNOWN;
+	}
+	return ret;
 }

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a night's results say beside those of the nights before. */
+#include "analyze/change.h"
+#include "analyze/nightly_internal.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HISTORY 200    /* nights that are looked back at */
+#define FLOOR_NIGHTS 3 /* earlier nights that make a noise floor */
+#define ALPHA 0.01     /* of a change point */
+#define PERMUTATIONS 499
+#define SEED 1
+
+/* One metric of an arm of a trace. */
+struct history {
+	size_t n;
+	double median[HISTORY], noise[HISTORY];
+	char *label[HISTORY];
+	char metric[56], unit[8];
+	bool keep; /* the points that are stored: a later night's */
+};
+
+static void release_history(struct history *h)
+{
+	for (size_t i = 0; i < h->n; i++)
+		free(h->label[i]);
+	h->n = 0;
+}
+
+/* Of the nights that have all their rounds of the trace, tonight's (whole or not) the last. */
+static sqlite3_stmt *history_rows(const struct ana_judge *j, const struct ana_night_arm *a, struct sr_error *err)
+{
+	sqlite3_stmt *st = ana_db_prepare(
+		j->db,
+		"WITH nights AS (SELECT n.id, n.label, n.started_at FROM night n JOIN night t ON t.id = ?1 WHERE"
+		" n.engine = t.engine AND (n.id = t.id OR n.started_at < t.started_at OR"
+		" (n.started_at = t.started_at AND n.id < t.id)) AND"
+		" (SELECT count(*) FROM night_round r WHERE r.night_id = n.id AND r.sha256 = ?2) = n.rounds"
+		" ORDER BY n.started_at DESC, n.id DESC LIMIT ?6)"
+		" SELECT m.name, m.unit, n.label, m.value FROM nights n JOIN night_run q ON q.night_id = n.id AND"
+		" q.sha256 = ?2 JOIN run r ON r.id = q.run JOIN metric m ON m.run_id = r.id WHERE r.policy = ?3 AND"
+		" coalesce(r.policy_options, '') = ?4 AND coalesce(r.machine, '') = ?5 AND m.name NOT LIKE 'fidelity.%'"
+		" ORDER BY m.name, n.started_at, n.id, q.round",
+		err);
+
+	if (!st)
+		return NULL;
+	sqlite3_bind_int64(st, 1, j->night->id);
+	sqlite3_bind_text(st, 2, a->sha256, -1, SQLITE_STATIC);
+	sqlite3_bind_text(st, 3, a->policy, -1, SQLITE_STATIC);
+	sqlite3_bind_text(st, 4, a->options, -1, SQLITE_STATIC);
+	sqlite3_bind_text(st, 5, a->machine, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(st, 6, HISTORY);
+	return st;
+}
+
+/* The name of the night that told the point first, where one did that lies about there; else tonight's. */
+static int first_told(const struct ana_judge *j, const struct ana_night_arm *a, const struct history *h, size_t at,
+		      char **found, struct sr_error *err)
+{
+	sqlite3_stmt *st =
+		ana_db_prepare(j->db,
+			       "SELECT night, found FROM change_point WHERE trace_sha256 = ? AND metric = ? AND"
+			       " engine = ? AND policy = ? AND policy_options = ? AND machine = ?",
+			       err);
+	*found = NULL;
+	if (!st)
+		return -1;
+	sqlite3_bind_text(st, 1, a->sha256, -1, SQLITE_STATIC);
+	sqlite3_bind_text(st, 2, h->metric, -1, SQLITE_STATIC);
+	sqlite3_bind_text(st, 3, a->engine, -1, SQLITE_STATIC);
+	sqlite3_bind_text(st, 4, a->policy, -1, SQLITE_STATIC);
+	sqlite3_bind_text(st, 5, a->options, -1, SQLITE_STATIC);
+	sqlite3_bind_text(st, 6, a->machine, -1, SQLITE_STATIC);
+	while (!*found && sqlite3_step(st) == SQLITE_ROW) {
+		const char *night = (const char *)sqlite3_column_text(st, 0);
+		size_t k = 0;
+
+		while (k < h->n && strcmp(h->label[k], night))
+			k++;
+		if (k < h->n && (k > at ? k - at : at - k) < j->o->min_segment)
+			*found = strdup((const char *)sqlite3_column_text(st, 1)); /* NOT NULL */
+	}
+	sqlite3_finalize(st);
+	if (!*found)
+		*found = strdup(j->night->label);
+	return *found ? 0 : ana_no_memory(err);
+}
+
+static int store_change(const struct ana_judge *j, const struct ana_night_arm *a, const struct ana_night_change *c,
+			struct sr_error *err)
+{
+	sqlite3_stmt *st = ana_db_prepare(j->db,
+					  "INSERT OR REPLACE INTO change_point (trace_sha256, metric, engine, policy,"
+					  " policy_options, machine, night, found, p, before, after, magnitude)"
+					  " VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+					  err);
+	const char *texts[] = { a->sha256, c->metric, a->engine, a->policy, a->options, a->machine, c->night, c->found };
+	int ret;
+
+	if (!st)
+		return -1;
+	for (int i = 0; i < 8; i++)
+		sqlite3_bind_text(st, i + 1, texts[i], -1, SQLITE_STATIC);
+	sqlite3_bind_double(st, 9, c->p);
+	sqlite3_bind_double(st, 10, c->before);
+	sqlite3_bind_double(st, 11, c->after);
+	if (isfinite(c->magnitude))
+		sqlite3_bind_double(st, 12, c->magnitude);
+	ret = sqlite3_step(st) == SQLITE_DONE ? 0 : ana_db_failed(j->db, "store a change point", err);
+	sqlite3_finalize(st);
+	return ret;
+}
+
+static int forget_changes(const struct ana_judge *j, const struct ana_night_arm *a, const char *metric,
+			  struct sr_error *err)
+{
+	sqlite3_stmt *st =
+		ana_db_prepare(j->db,
+			       "DELETE FROM change_point WHERE trace_sha256 = ? AND metric = ? AND engine = ? AND"
+			       " policy = ? AND policy_options = ? AND machine = ?",
+			       err);
+	const char *texts[] = { a->sha256, metric, a->engine, a->policy, a->options, a->machine };
+	int ret;
+
+	if (!st)
+		return -1;
+	for (int i = 0; i < 6; i++)
+		sqlite3_bind_text(st, i + 1, texts[i], -1, SQLITE_STATIC);
+	ret = sqlite3_step(st) == SQLITE_DONE ? 0 : ana_db_failed(j->db, "store a change point", err);
+	sqlite3_finalize(st);
+	return ret;
+}
+
+/* Has a later night looked back at these runs? Then the points that are stored are that one's, which knows more. */
+static int is_superseded(const struct ana_judge *j, const struct ana_night_arm *a, bool *yes, struct sr_error *err)
+{
+	sqlite3_stmt *st = ana_db_prepare(
+		j->db,
+		"SELECT EXISTS (SELECT 1 FROM night n JOIN night t ON t.id = ?1"
+		" JOIN night_run q ON q.night_id = n.id AND q.sha256 = ?2 JOIN run r ON r.id = q.run"
+		" WHERE n.engine = t.engine AND (n.started_at > t.started_at OR"
+		" (n.started_at = t.started_at AND n.id > t.id)) AND r.policy = ?3 AND"
+		" coalesce(r.policy_options, '') = ?4 AND coalesce(r.machine, '') = ?5 AND"
+		" (SELECT count(*) FROM night_round x WHERE x.night_id = n.id AND x.sha256 = ?2) = n.rounds)",
+		err);
+	int rc;
+
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, j->night->id);
+	sqlite3_bind_text(st, 2, a->sha256, -1, SQLITE_STATIC);
+	sqlite3_bind_text(st, 3, a->policy, -1, SQLITE_STATIC);
+	sqlite3_bind_text(st, 4, a->options, -1, SQLITE_STATIC);
+	sqlite3_bind_text(st, 5, a->machine, -1, SQLITE_STATIC);
+	rc = sqlite3_step(st);
+	if (rc == SQLITE_ROW)
+		*yes = sqlite3_column_int(st, 0) != 0;
+	else
+		ana_db_failed(j->db, "read its nights", err);
+	sqlite3_finalize(st);
+	return rc == SQLITE_ROW ? 0 : -1;
+}
+
+static int add_change(struct ana_judge *j, const struct ana_night_arm *a, const struct history *h,
+		      const struct ana_change *c, struct sr_error *err)
+{
+	struct ana_night_verdicts *out = j->out;
+	enum ana_better better = ana_better(h->metric);
+	struct ana_night_change *n;
+
+	if (ana_reserve(&out->changes, &j->changes_cap, out->nchanges + 1, sizeof(*out->changes), err) < 0)
+		return -1;
+	n = &out->changes[out->nchanges++];
+	*n = (struct ana_night_change){ .arm = a->index,
+					.p = c->p,
+					.before = c->before,
+					.after = c->after,
+					.magnitude = c->magnitude,
+					.nights = h->n };
+	memcpy(n->sha256, a->sha256, strlen(a->sha256) + 1);
+	memcpy(n->metric, h->metric, sizeof(n->metric));
+	memcpy(n->unit, h->unit, sizeof(n->unit));
+	n->trace = strdup(a->trace);
+	n->night = strdup(h->label[c->at]);
+	if (!n->trace || !n->night)
+		return ana_no_memory(err);
+	if (first_told(j, a, h, c->at, &n->found, err) < 0)
+		return -1;
+	n->is_new = !strcmp(n->found, j->night->label);
+	n->worse = better == ANA_LESS_IS_BETTER ? c->magnitude > 0 : better == ANA_MORE_IS_BETTER && c->magnitude < 0;
+	n->counts = n->is_new && n->worse && fabs(c->magnitude) > j->o->margin;
+	return 0;
+}
+
+/* The points of one metric take the place of those that an earlier night found. */
+static int judge_history(struct ana_judge *j, const struct ana_night_arm *a, const struct history *h,
+			 struct sr_error *err)
+{
+	const struct ana_change_options how = {
+		.min_segment = j->o->min_segment, .permutations = PERMUTATIONS, .alpha = ALPHA, .seed = SEED
+	};
+	size_t n, first = j->out->nchanges;
+	struct ana_change *c;
+	int ret;
+
+	if (ana_changes(h->median, h->n, &how, &c, &n, err) < 0)
+		return -1;
+	ret = 0;
+	for (size_t i = 0; ret == 0 && i < n; i++)
+		ret = add_change(j, a, h, &c[i], err);
+	free(c);
+	if (ret == 0 && h->keep)
+		return 0;
+	if (ret == 0)
+		ret = forget_changes(j, a, h->metric, err);
+	for (size_t i = first; ret == 0 && i < j->out->nchanges; i++)
+		ret = store_change(j, a, &j->out->changes[i], err);
+	return ret;
+}
+
+/* Where no A/A measurement tells what a cell's noise usually is, earlier nights do. */
+static void set_floor(struct ana_judge *j, const struct ana_night_arm *a, const struct history *h)
+{
+	size_t n = h->n;
+
+	if (n && !strcmp(h->label[n - 1], j->night->label))
+		n--;
+	for (size_t i = 0; n >= FLOOR_NIGHTS && i < j->out->ncells; i++) {
+		struct ana_night_cell *c = &j->out->cells[i];
+
+		if (c->arm == a->index && !strcmp(c->sha256, a->sha256) && !strcmp(c->c.metric, h->metric) &&
+		    !c->floor_measured)
+			c->floor = ana_median(h->noise, n);
+	}
+}
+
+/* The rounds of one night are complete: their median is the night's value. */
+static int end_night(struct history *h, char *label, double *v, size_t n, struct sr_error *err)
+{
+	if (!n || h->n == HISTORY)
+		return 0;
+	h->label[h->n] = strdup(label);
+	if (!h->label[h->n])
+		return ana_no_memory(err);
+	h->median[h->n] = ana_median(v, n);
+	h->noise[h->n++] = ana_noise(v, n);
+	return 0;
+}
+
+static int end_metric(struct ana_judge *j, const struct ana_night_arm *a, struct history *h, struct sr_error *err)
+{
+	int ret = 0;
+
+	if (h->n && ana_wants_metric(h->metric, &j->how)) {
+		set_floor(j, a, h);
+		ret = judge_history(j, a, h, err);
+	}
+	release_history(h);
+	return ret;
+}
+
+static int look_back(struct ana_judge *j, const struct ana_night_arm *a, struct sr_error *err)
+{
+	sqlite3_stmt *st = history_rows(j, a, err);
+	struct history *h = calloc(1, sizeof(*h));
+	char *label = strdup("");
+	double *v = NULL;
+	size_t n = 0, cap = 0;
+	int rc = SQLITE_DONE, ret = -1;
+
+	if (st && (!h || !label))
+		ana_no_memory(err);
+	if (!st || !h || !label)
+		goto out;
+	ret = is_superseded(j, a, &h->keep, err);
+	while (ret == 0 && (rc = sqlite3_step(st)) == SQLITE_ROW) {
+		const char *metric = (const char *)sqlite3_column_text(st, 0);
+		const char *unit = (const char *)sqlite3_column_text(st, 1);
+		const char *night = (const char *)sqlite3_column_text(st, 2);
+		bool other = strcmp(metric, h->metric) != 0;
+
+		if (strlen(metric) >= sizeof(h->metric) || strlen(unit) >= sizeof(h->unit))
+			continue; /* of another version */
+		if (other || strcmp(night, label)) {
+			ret = end_night(h, label, v, n, err);
+			n = 0;
+			free(label);
+			label = strdup(night);
+			if (!label) {
+				ana_no_memory(err);
+				ret = -1;
+				break;
+			}
+		}
+		if (ret == 0 && other) {
+			ret = end_metric(j, a, h, err);
+			strcpy(h->metric, metric);
+			strcpy(h->unit, unit);
+		}
+		if (ret == 0)
+			ret = ana_reserve(&v, &cap, n + 1, sizeof(*v), err);
+		if (ret == 0)
+			v[n++] = sqlite3_column_double(st, 3);
+	}
+	if (ret == 0 && rc != SQLITE_DONE)
+		ret = ana_db_failed(j->db, "read its nights", err);
+	if (ret == 0)
+		ret = end_night(h, label, v, n, err);
+	if (ret == 0)
+		ret = end_metric(j, a, h, err);
+out:
+	if (h)
+		release_history(h);
+	sqlite3_finalize(st);
+	free(label);
+	free(h);
+	free(v);
+	return ret;
+}
+
+/* In a transaction: what is known of the change points is read, and written anew. */
+int ana_night_look_back(struct ana_judge *j, const struct ana_night_arm *a, struct sr_error *err)
+{
+	if (ana_db_run(j->db, "judge a night", "BEGIN IMMEDIATE", err) < 0)
+		return -1;
+	if (look_back(j, a, err) == 0 && ana_db_run(j->db, "judge a night", "COMMIT", err) == 0)
+		return 0;
+	ana_db_roll_back(j->db);
+	return -1;
+}
