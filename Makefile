@@ -9,6 +9,9 @@
 # sudo make bench               schedrec beside perf sched and trace-cmd
 # sudo make study               replays beside further runs of the applications (sudo tests/deps study installs them)
 # sudo make predict             what changes when programs run otherwise, beside what replays say
+# sudo make truth               replays under several policies beside simulations of them
+# sudo make aa                  identical and really different arms, live: false alarms, and what is found
+# make determinism              the simulator's events from three builds (clang, gcc, sanitizers), beside each other
 # make install, uninstall       PREFIX (/usr/local), DESTDIR
 # make format, lint, clean      V=1 shows the commands
 
@@ -18,19 +21,21 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 SAN     ?=
 V       ?= 0
+PKG_CONFIG ?= pkg-config
 
-# Everything that is built lies in $(B), but for ./schedrec.
+# Everything that is built lies in $(B), but for ./schedrec. Another B (make B=build/arm64 CC=...) is a build of its own.
 comma   := ,
 B       := $(if $(SAN),build/san,build)
-PROGRAM := $(if $(SAN),$(B)/schedrec,schedrec)
+PROGRAM := $(if $(filter build,$(B)),schedrec,$(B)/schedrec)
 FOLDERS := formats record replay analyze corpus
 
-PKGS       := libtracefs libtraceevent zlib sqlite3 hwloc nettle
-PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-LIBS       := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lRmath -lm -lpthread
+PKGS       := libtracefs libtraceevent zlib sqlite3 hwloc nettle libmicrohttpd libcurl
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
+LIBS       := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null) -lRmath -lm -lpthread
 
+# No fused multiply-add: the same numbers on every architecture.
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wno-unused-parameter
-ALL_CFLAGS := -std=gnu11 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(PKG_CFLAGS) -I. -pthread \
+ALL_CFLAGS := -std=gnu11 -ffp-contract=off -D_GNU_SOURCE $(WARN) $(CFLAGS) $(PKG_CFLAGS) -I. -pthread \
 	$(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 
 CMD_SRC  := schedrec.c $(wildcard $(FOLDERS:%=%/cmd_*.c))
@@ -39,18 +44,21 @@ UNIT_SRC := $(wildcard tests/unit/test_*.c)
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o)
 CMD_OBJ  := $(CMD_SRC:%.c=$(B)/%.o)
-UNIT     := $(UNIT_SRC:%.c=$(B)/%) $(FUZZ_SRC:%.c=$(B)/%) $(B)/tests/real/round_trip $(B)/tests/real/thin
+UNIT     := $(UNIT_SRC:%.c=$(B)/%) $(FUZZ_SRC:%.c=$(B)/%) \
+	$(patsubst %,$(B)/tests/real/%,round_trip thin from_text traces)
 BENCH    := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*_bench.c))
-C_FILES   = $(wildcard *.[ch] $(FOLDERS:%=%/*.[ch]) tests/*/*.[ch] tests/bench/programs/*.c)
-SCRIPTS   = $(wildcard .ci/run tests/deps tests/demo tests/*.sh tests/*/*.sh tests/bench/programs/*.sh)
+C_FILES   = $(wildcard *.[ch] $(FOLDERS:%=%/*.[ch]) replay/examples/*.c tests/*/*.[ch] tests/bench/programs/*.c)
+SCRIPTS   = $(wildcard .ci/run analyze/*.slurm analyze/web/*.sh tests/deps tests/demo tests/*.sh tests/*/*.sh \
+	tests/bench/programs/*.sh)
 
 Q   := $(if $(filter 1,$(V)),,@)
 say  = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' $(1) $(2);)
 
 all: $(PROGRAM)
 
+# Of these two corpus/cmd_libraries.c has the functions, and loads the libraries when they are needed.
 $(PROGRAM): $(CMD_OBJ) $(B)/libschedrec.a
-	$(call say,LINK,$@)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LINK,$@)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(filter-out -lcurl -lmicrohttpd,$(LIBS))
 
 $(B)/libschedrec.a: $(LIB_OBJ)
 	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
@@ -79,13 +87,26 @@ build/fuzz/lib/%.o: %.c
 $(FUZZ): build/fuzz/%: tests/fuzz/%.c $(FUZZ_LIB)
 	$(call say,FUZZ,$<)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -MMD -MP -o $@ $< $(FUZZ_LIB) $(LIBS)
 
+# A report's charts: npm brings what the lock file names into build/web, for every build. Where it cannot, the program is
+# built all the same, `schedrec report` says what is missing, and the next make tries again.
+WEB := build/web/charts.js build/web/charts.css
+
+build/web/charts.js: analyze/web/fetch.sh analyze/web/package-lock.json $(if $(wildcard build/web/charts.js),\
+		$(if $(shell test -s build/web/charts.js || echo empty),FORCE))
+	$(call say,NPM,analyze/web/package-lock.json)analyze/web/fetch.sh build/web
+	@test -s $@ && touch $@ || true
+
+build/web/charts.css: build/web/charts.js ;
+
+$(B)/analyze/report_assets.o build/fuzz/lib/analyze/report_assets.o: $(WEB) $(wildcard analyze/web/report.*)
+
 # Other flags or another compiler make everything anew.
 $(B)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(CC) $(ALL_CFLAGS)' | cmp -s - $@ || echo '$(CC) $(ALL_CFLAGS)' >$@
 
 toolchain:
-	@pkg-config --exists $(PKGS) || { echo 'schedrec: libraries are missing: run "sudo tests/deps build"' >&2; exit 1; }
+	@$(PKG_CONFIG) --exists $(PKGS) || { echo 'schedrec: libraries are missing: run "sudo tests/deps build"' >&2; exit 1; }
 
 # The man pages and the completion come from the program's own tables.
 $(B)/share/schedrec.1: $(PROGRAM)
@@ -97,15 +118,34 @@ docs: $(B)/share/schedrec.1
 BIN  = $(DESTDIR)$(PREFIX)/bin
 MAN  = $(DESTDIR)$(PREFIX)/share/man/man1
 BASH_COMPLETION = $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+INCLUDE = $(DESTDIR)$(PREFIX)/include
+DOC = $(DESTDIR)$(PREFIX)/share/doc/schedrec
+UNITS = $(DESTDIR)$(PREFIX)/lib/systemd/system
+SHARE = $(DESTDIR)$(PREFIX)/share/schedrec
+EXAMPLES = replay/examples/policy-leastloaded.c replay/examples/Makefile
+NIGHTLY_UNITS = nightly.service nightly-resume.service nightly.timer
 
 install: all docs
-	install -d $(BIN) $(MAN) $(BASH_COMPLETION)
+	install -d $(BIN) $(MAN) $(BASH_COMPLETION) $(INCLUDE) $(DOC)/examples $(UNITS) $(SHARE)
 	install -m 755 $(PROGRAM) $(BIN)/schedrec
 	install -m 644 $(B)/share/*.1 $(MAN)
 	install -m 644 $(B)/share/schedrec.bash $(BASH_COMPLETION)/schedrec
+	install -m 644 replay/schedrec-policy.h $(INCLUDE)
+	install -m 644 replay/POLICIES.md analyze/NIGHTLY.md $(DOC)
+	install -m 755 analyze/nightly.slurm $(SHARE)
+	$(foreach u,$(NIGHTLY_UNITS),sed 's|/usr/local/bin/|$(PREFIX)/bin/|' analyze/$u >$(UNITS)/schedrec-$u && \
+		chmod 644 $(UNITS)/schedrec-$u &&) true
+	install -m 644 $(EXAMPLES) $(DOC)/examples
+	install -m 644 corpus/PROTOCOL.md $(DOC)
+	sed 's|/usr/local/bin/|$(PREFIX)/bin/|' corpus/schedrec-corpus.service >$(UNITS)/schedrec-corpus.service
+	chmod 644 $(UNITS)/schedrec-corpus.service
 
 uninstall:
 	rm -f $(BIN)/schedrec $(MAN)/schedrec.1 $(MAN)/schedrec-*.1 $(BASH_COMPLETION)/schedrec
+	rm -f $(INCLUDE)/schedrec-policy.h $(DOC)/POLICIES.md $(DOC)/NIGHTLY.md $(DOC)/PROTOCOL.md $(EXAMPLES:replay/%=$(DOC)/%)
+	rm -f $(NIGHTLY_UNITS:%=$(UNITS)/schedrec-%) $(SHARE)/nightly.slurm
+	rm -f $(UNITS)/schedrec-corpus.service
+	rmdir $(DOC)/examples $(DOC) $(SHARE) 2>/dev/null || true
 
 # Under sudo everything is built as the invoking user, so that nothing in the tree belongs to root. The packages are
 # installed first: only the make that is called then sees them.
@@ -114,6 +154,10 @@ PARALLEL = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
 
 check:
 	$(Q)tests/deps build test
+	$(Q)tests/deps web || echo 'without npm and Chromium: the tests of reports are skipped'
+	$(Q)tests/deps qemu || echo 'without QEMU: the tests that boot other machines are skipped'
+	$(Q)tests/deps s3 || echo 'without Ceph: the tests with an S3 server are skipped'
+	$(Q)tests/deps slurm || echo 'without Slurm: the test of its array job is skipped'
 	$(Q)$(AS_USER) $(MAKE) --no-print-directory $(PARALLEL) SAN=$(SAN) all unit docs
 	$(Q)tests/run.sh $(B) $(PROGRAM)
 
@@ -126,9 +170,12 @@ bench:
 	$(Q)$(AS_USER) $(MAKE) --no-print-directory $(PARALLEL) all $(BENCH)
 	$(Q)tests/bench/run.sh
 
-study predict:
+study predict aa truth:
 	$(Q)$(AS_USER) $(MAKE) --no-print-directory $(PARALLEL) all
 	$(Q)tests/bench/$@.sh
+
+determinism:
+	$(Q)$(AS_USER) tests/determinism.sh
 
 format:
 	clang-format -i $(C_FILES)
@@ -158,6 +205,6 @@ clean:
 
 FORCE:
 -include $(LIB_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(UNIT:%=%.d) $(BENCH:%=%.d) $(FUZZ:%=%.d) $(FUZZ_LIB:.o=.d)
-.PHONY: all unit fuzz docs install uninstall check demo bench study predict format clean toolchain FORCE \
+.PHONY: all unit fuzz docs install uninstall check demo bench study predict aa truth determinism format clean toolchain FORCE \
 	lint lint-format lint-cppcheck lint-tidy lint-scripts lint-man
 .DELETE_ON_ERROR:

@@ -17,19 +17,23 @@ tracefs/tracefs.h          record/session.c record/drain.c
 traceevent/event-parse.h   record/layout.c record/session.c
 traceevent/kbuffer.h       record/page.c record/layout.c
 zlib.h                     formats/srz_internal.h
-sqlite3.h                  analyze/db.c analyze/db_internal.h
-hwloc.h                    formats/machine.c formats/machine_xml.c
+sqlite3.h                  analyze/db.c analyze/db_internal.h corpus/index.c
+hwloc.h                    formats/machine_hwloc.c
 Rmath.h                    analyze/stats.c
 nettle/sha2.h              formats/digest.c
+nettle/hmac.h              formats/digest.c
+microhttpd.h               corpus/serve_http.c corpus/cmd_libraries.c
+curl/curl.h                corpus/s3.c corpus/store_http.c corpus/cmd_libraries.c
+schedrec-policy.h          replay/examples/policy-leastloaded.c
 '
 
 # The C library's and the kernel's own; any other is a third party's.
-SYSTEM='assert|ctype|dirent|dlfcn|elf|endian|errno|fcntl|float|fnmatch|glob|grp|inttypes|limits|locale|math|poll|pthread'
+SYSTEM='arpa/inet|assert|ctype|dirent|dlfcn|elf|endian|errno|fcntl|float|fnmatch|glob|grp|inttypes|libgen|limits|locale|math|netdb|netinet/in|poll|pthread'
 SYSTEM+='|pwd|sched|semaphore|setjmp|signal|spawn|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string'
 SYSTEM+='|strings|termios|threads|time|unistd|(sys|linux|asm)/[a-z0-9_/-]+'
 
 # A library's files are silent and never exit; these run what is another process already, behind a fork.
-PROCESSES='record/child.c record/janitor.c replay/fork.c replay/identity.c'
+PROCESSES='corpus/serve_check.c record/child.c record/janitor.c replay/fork.c replay/groups.c replay/identity.c replay/lifetime.c'
 # The option parser, and the command to run.
 ARGV='formats/option.c formats/option.h record/child.c record/record.h'
 

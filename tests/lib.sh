@@ -34,6 +34,7 @@
 # t_equal WANT GOT      fails unless the two strings are the same
 # t_one_line FILE       fails unless FILE is exactly one line (an error message is)
 # t_info FILE KEY       prints a value of `info --json`: of the top level, or of what comes first by that name
+# t_cpu_group           prints the control group of this shell that has the cpu controller: "/" is the root
 # t_true TEXT CMD...    fails with TEXT unless CMD succeeds
 # t_need CMD...         skips the case unless these programs are installed
 # t_need_root, t_need_tracefs     the same for privilege and tracefs
@@ -151,6 +152,10 @@ t_equal() {
 
 t_info() {
 	"$SCHEDREC" info --json "$1" | sed -n "s/^  \"$2\": \"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}\$/\1/p" | head -n 1
+}
+
+t_cpu_group() {
+	awk -F: '$2 ~ /(^|,)cpu(,|$)/ { one = $3 } $2 == "" { two = $3 } END { print one ? one : two }' /proc/self/cgroup
 }
 
 t_one_line() {

@@ -3,7 +3,8 @@
 #
 # tests/run.sh BUILD SCHEDREC: runs all tiers against what was built in BUILD: tests/unit (cmocka), tests/*.sh of the
 # tree itself, tests/cli, and tests/real, which skips what needs root when there is none. The last line is
-# "N passed, N failed, N skipped", the sum; the status is 0 when nothing failed.
+# "N passed, N failed, N skipped", the sum; the status is 0 when nothing failed. A line "n/a" says what makes no sense
+# somewhere, and why: it is in none of the numbers.
 set -u
 # Run by sudo, schedrec would work for the user who called it; the tests say themselves when they want that.
 unset SUDO_UID SUDO_GID SUDO_USER SUDO_COMMAND
@@ -17,24 +18,25 @@ export ASAN_OPTIONS=${ASAN_OPTIONS:-exitcode=99} UBSAN_OPTIONS=${UBSAN_OPTIONS:-
 export LSAN_OPTIONS=${LSAN_OPTIONS:-exitcode=99:print_suppressions=0:suppressions=$PWD/tests/lsan.txt}
 
 log=$(mktemp) || exit 3
-trap 'rm -f "$log"' EXIT
+trap 'rm -f "$log" "$log.told"' EXIT
 passed=0 failed=0 skipped=0
 
 # Adds the numbers up; $1 names what ran, its output is in $log, $2 is its status.
 account() {
 	local last
 
+	grep -E '^(FAIL|skip) ' "$log" >>"$log.told"
 	last=$(tail -n 1 "$log")
 	if [[ $last =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]; then
 		passed=$((passed + BASH_REMATCH[1]))
 		failed=$((failed + BASH_REMATCH[2]))
 		skipped=$((skipped + BASH_REMATCH[3]))
 		if [ "$2" -ne 0 ] && [ "${BASH_REMATCH[2]}" -eq 0 ]; then
-			echo "FAIL $1: status $2"
+			echo "FAIL $1: status $2" | tee -a "$log.told"
 			failed=$((failed + 1))
 		fi
 	else
-		echo "FAIL $1: it ended with status $2 and without its line of numbers: $last"
+		echo "FAIL $1: it ended with status $2 and without its line of numbers: $last" | tee -a "$log.told"
 		failed=$((failed + 1))
 	fi
 }
@@ -48,6 +50,7 @@ unit() {
 	status=$?
 	# A test's failure stands twice in the report: where it happens, and in the list at the end.
 	sed -n -e "s/^\[       OK \] /ok   $name: /p" \
+		-e "s/^n\/a /n\/a  $name: /p" \
 		-e "s/^\[  SKIPPED \] \([^0-9].*\)/skip $name: \1: skipped by the test itself/p" \
 		-e "/^\[  FAILED  \] [0-9]* test/d" -e "s/^\[  FAILED  \] /FAIL $name: /p" "$log.raw" | awk '!seen[$0]++' >"$log"
 	grep -q '^FAIL' "$log" && grep -v '^\[' "$log.raw"
@@ -75,5 +78,7 @@ for t in tests/include-directions.sh tests/cli/*.sh tests/readme.sh tests/real/*
 	[ -f "$t" ] && script "$t"
 done
 
+# What is worth reading stands at the end once more, where it is not lost in what passed.
+[ -s "$log.told" ] && echo "Skipped and failed:" && sort -r "$log.told"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

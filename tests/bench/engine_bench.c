@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "replay/engine.h"
+#include "tests/unit/engine_model.h"
 
 #define MAX_ROUNDS 101
 #define BURST_NS 5000u
@@ -35,6 +35,7 @@ struct arm {
 	uint64_t burst_ns;
 	enum kind kind;
 	struct sr_model model;
+	struct sr_cpumask mask[2];                                          /* of its two tasks */
 	double wall_ns[MAX_ROUNDS], cpu_ns[MAX_ROUNDS], sleeps[MAX_ROUNDS]; /* of one wake */
 };
 
@@ -152,85 +153,35 @@ static struct used run_bare(const struct arm *a, uint32_t wakes)
 
 /* ---- the model ---- */
 
-static struct sr_program *add_task(struct sr_model *m, uint32_t wakes, const struct sr_cpumask *cpu)
-{
-	struct sr_program *p = &m->tasks[m->ntasks++];
-
-	p->parent = UINT32_MAX;
-	p->tid = (int)m->ntasks;
-	p->first_cpu = -1;
-	p->allowed = cpu;
-	strcpy(p->comm, "engine-bench");
-	p->ops = calloc(3 * wakes + 2, sizeof(*p->ops));
-	p->waits = calloc(wakes + 1, sizeof(*p->waits));
-	if (!p->ops || !p->waits)
-		die("out of memory");
-	return p;
-}
-
-static void add_op(struct sr_model *m, struct sr_program *p, struct sr_op op)
-{
-	if (op.kind == SR_OP_RUN) {
-		p->cpu_ns += op.value;
-		m->run_ns += op.value;
-		if (!op.value)
-			return;
-	}
-	if (op.kind == SR_OP_WAIT || op.kind == SR_OP_SLEEP) {
-		op.arg = (uint32_t)p->nwaits;
-		p->waits[p->nwaits++] = (struct sr_wait){ .needs = op.kind == SR_OP_WAIT,
-							  .watch_task = UINT32_MAX,
-							  .wake_ns = op.value };
-	}
-	p->ops[p->nops++] = op;
-}
-
 /* Each waits for the other `wakes` times; the first one's first wait is a short sleep. */
 static void make_model(struct arm *a, uint32_t wakes)
 {
 	struct sr_model *m = &a->model;
-	struct sr_cpumask *masks = calloc(2, sizeof(*masks));
 
-	m->tasks = calloc(2, sizeof(*m->tasks));
-	if (!masks || !m->tasks)
-		die("out of memory");
 	m->cpus = machine->ncpus;
-	m->max_alive = 2;
 	for (uint32_t me = 0; me < 2; me++) {
-		struct sr_program *p;
+		struct sr_program *p = add_task(m, NONE);
 
-		sr_cpumask_set(&masks[me], (unsigned)cpu_of[me && a->cpus == 2]);
-		p = add_task(m, wakes, &masks[me]);
+		sr_cpumask_set(&a->mask[me], (unsigned)cpu_of[me && a->cpus == 2]);
+		p->allowed = &a->mask[me];
 		p->policy = a->batch ? SCHED_BATCH : SCHED_OTHER;
+	}
+	for (uint32_t me = 0; me < 2; me++) {
 		for (uint32_t i = 0; i < wakes; i++) {
 			/* The second one's wait i is ended by the first one's wake i, the first one's i + 1 by the second's i. */
 			uint32_t wait = me ? i + 1 : i;
+			bool begins = !me && !i;
 
-			if (!me && !i)
-				add_op(m, p, (struct sr_op){ .kind = SR_OP_SLEEP, .value = 1000 });
-			else
-				add_op(m, p, (struct sr_op){ .kind = SR_OP_WAIT });
-			add_op(m, p, (struct sr_op){ .kind = SR_OP_RUN, .value = a->burst_ns });
+			add_wait(m, me, begins ? SR_OP_SLEEP : SR_OP_WAIT, begins ? NONE : !me, begins ? 1000 : 0);
+			if (a->burst_ns)
+				add_op(m, me, SR_OP_RUN, 0, a->burst_ns);
 			if (wait < wakes)
-				add_op(m, p,
-				       (struct sr_op){ .kind = SR_OP_WAKE,
-						       .flags = a->kind == KEEP_PREEMPTED ? SR_ORDER_PREEMPTED :
-											    SR_ORDER_QUEUED,
-						       .arg = !me,
-						       .value = wait });
+				add_op(m, me, SR_OP_WAKE, !me, wait)->flags = a->kind == KEEP_PREEMPTED ?
+										      SR_ORDER_PREEMPTED :
+										      SR_ORDER_QUEUED;
 		}
-		add_op(m, p, (struct sr_op){ .kind = SR_OP_END, .flags = 1 });
+		add_op(m, me, SR_OP_END, 0, 0)->flags = 1;
 	}
-}
-
-static void free_model(struct sr_model *m)
-{
-	free((void *)m->tasks[0].allowed);
-	for (size_t i = 0; i < m->ntasks; i++) {
-		free(m->tasks[i].ops);
-		free(m->tasks[i].waits);
-	}
-	free(m->tasks);
 }
 
 static struct used run_engine(const struct arm *a)

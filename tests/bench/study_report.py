@@ -415,4 +415,5 @@ def main(argv):
         sys.exit('usage: study_report.py typical FILE... | study|predict DIR [PROGRAM...]')
 
 
-main(sys.argv)
+if __name__ == '__main__':
+    main(sys.argv)

@@ -3,7 +3,7 @@
 # analyze: every view in every form, damaged files, the database
 . tests/lib.sh
 
-views='summary latency timehist map cpu tasks fidelity'
+views='summary latency timehist map cpu tasks stats fidelity'
 # Their events are no possible schedule: whatever is in them, a view comes out.
 good=$(for f in tests/golden/*.srz; do case $f in */reject-*) ;; *) echo "$f" ;; esac; done)
 
@@ -14,6 +14,12 @@ run() {
 	[ "$1" = fidelity ] && against=(--against "$2")
 	t_status 0 "$SCHEDREC" analyze --view "$1" "${against[@]}" "${@:2}"
 }
+
+t_case "what a file says of itself is no control sequence on a terminal"
+printf 'meta replay.policy a\033[31mb\nswitch 1000 0 0 120 R 7 120\nswitch 2000 0 7 120 S 0 120\n' |
+	"$BUILD/tests/real/from_text" "$T/escape.srz"
+t_status 0 "$SCHEDREC" analyze "$T/escape.srz" && t_match 'run under a\?\[31mb of' "$T/out" && t_no_match "$(printf '\033')" "$T/out"
+t_ok
 
 for view in $views; do
 	t_case "$view: lines of at most 100 columns from every file"
@@ -82,6 +88,41 @@ t_status 2 "$SCHEDREC" analyze && t_match 'name the files' "$T/err"
 t_status 2 "$SCHEDREC" analyze --json --csv "$f" && t_match 'json.*csv' "$T/err"
 t_status 2 "$SCHEDREC" analyze --view fidelity "$f" && t_match 'against' "$T/err"
 t_status 2 "$SCHEDREC" analyze --view nonsense "$f" && t_match 'view' "$T/err"
+t_ok
+
+t_case "a filter takes away and changes nothing else"
+f=tests/golden/many-tasks.srz
+if t_need python3; then
+	t_status 0 "$SCHEDREC" analyze --all --view latency --csv "$f" && cp "$T/out" "$T/whole"
+	tid=$(sed -n 2p "$T/whole" | cut -d, -f3)
+	t_status 0 "$SCHEDREC" analyze --all --view latency --csv "$f" --task "$tid"
+	t_equal 2 "$(wc -l <"$T/out")"
+	t_equal "$(sed -n 2p "$T/whole")" "$(sed -n 2p "$T/out")"
+	t_status 0 "$SCHEDREC" analyze --all --view timehist --csv "$f" && cp "$T/out" "$T/whole"
+	for cpu in 0 1; do
+		t_status 0 "$SCHEDREC" analyze --all --view timehist --csv "$f" --cpu $cpu
+		t_true "cpu $cpu's rows are not those of the whole file" python3 -c 'import csv, sys
+whole, part = [[r for r in csv.DictReader(open(p))] for p in sys.argv[1:3]]
+sys.exit([r for r in whole if r["cpu"] == sys.argv[3]] != part or not part)' "$T/whole" "$T/out" $cpu
+	done
+fi
+t_ok
+
+t_case "filters in every view and form; what is shown is said"
+for view in summary latency timehist map cpu tasks; do
+	t_status 0 "$SCHEDREC" analyze --all --view $view "$f" --task '*' --cpu 0-3 --from 1ns --to 1s
+	t_match "^shown: tasks '\*', CPUs 0-3, from 1 ns to 1.00 s" "$T/out"
+	t_status 0 "$SCHEDREC" analyze --all --view $view "$f" --pid 1 --json && t_match '"shown": "process 1"' "$T/out"
+done
+t_status 0 "$SCHEDREC" analyze --all --view stats "$f" --cpu 0 --from 1ns
+t_ok
+
+t_case "a filter that makes no sense: status 2, and why"
+for wrong in '--view stats --task x' '--view stats --pid 1' '--from 5s --to 4s' '--from 99h' '--task x --db runs.db' \
+	'--wakeups' '--view map --idle' '--cpu x' '--pid 0' '--cpu 0 --against tests/golden/many-tasks.srz'; do
+	# shellcheck disable=SC2086 # words
+	t_status 2 "$SCHEDREC" analyze "$f" $wrong && t_one_line "$T/err"
+done
 t_ok
 
 t_case "a full standard output is told"

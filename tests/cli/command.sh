@@ -5,7 +5,10 @@
 # shellcheck source=tests/lib.sh
 . tests/lib.sh
 
-COMMANDS="record info dump cut merge replay analyze compare policies"
+COMMANDS="record info dump cut merge replay analyze compare policies topology"
+# Of the groups, a blank in each: they are words of a shell, and with a dash the names of man pages.
+GROUPED=("corpus init" "corpus push" "corpus pull" "corpus list" "corpus show" "corpus sample" "corpus verify"
+	"corpus remove")
 
 # error_line STATUS RE CMD...: ends with STATUS, one line on stderr that matches, nothing on stdout.
 error_line() {
@@ -35,6 +38,25 @@ for c in $COMMANDS; do
 	t_ok
 done
 
+for c in "${GROUPED[@]}"; do
+	read -ra words <<<"$c"
+	t_case "$c --help: every option with its text, within 100 columns"
+	t_status 0 "$SCHEDREC" "${words[@]}" --help && t_match "^Usage: schedrec $c" "$T/out" && t_match '^  -h, --help' "$T/out" &&
+		t_no_match '.{101}' "$T/out"
+	cp "$T/out" "$T/help"
+	t_status 0 "$SCHEDREC" help "${words[@]}" && t_true "help $c differs" cmp -s "$T/out" "$T/help"
+	error_line 2 "^schedrec $c: .*--nonsense" "$SCHEDREC" "${words[@]}" --nonsense
+	t_ok
+done
+
+t_case "a group lists its commands, and says what it lacks"
+t_status 0 "$SCHEDREC" corpus --help && cp "$T/out" "$T/help"
+for c in "${GROUPED[@]}"; do t_match "^  $c " "$T/help"; done
+t_status 0 "$SCHEDREC" help corpus && t_true "help corpus differs" cmp -s "$T/out" "$T/help"
+error_line 2 '^schedrec: a command of corpus is missing' "$SCHEDREC" corpus
+error_line 2 "^schedrec: no such command: 'corpus nonsense'" "$SCHEDREC" corpus nonsense
+t_ok
+
 t_case "no command"
 error_line 2 '^schedrec: ' "$SCHEDREC"
 t_ok
@@ -54,6 +76,8 @@ done
 t_case "a text with control characters stays one line"
 error_line 2 '^schedrec: .*a.b' "$SCHEDREC" $'a\nb\e[2J'
 t_no_match $'\e' "$T/err"
+error_line 2 '^schedrec: .*a.*2Jb' "$SCHEDREC" $'a\xc2\x9b2Jb' # the same as a character of its own
+t_no_match $'\xc2\x9b' "$T/err"
 t_ok
 
 t_case "a full standard output"
@@ -76,15 +100,16 @@ t_ok
 mkdir "$T/share"
 t_case "man pages and completion come from the program, for every command"
 t_status 0 "$SCHEDREC" generate --dir "$T/share"
-for c in $COMMANDS; do
+for c in $COMMANDS "${GROUPED[@]// /-}"; do
 	t_true "no page for $c" [ -s "$T/share/schedrec-$c.1" ]
 	t_match "^\.BR schedrec\\\\-$c \(1\)" "$T/share/schedrec.1"
-	"$SCHEDREC" "$c" --help | grep -oE '^  (-.|  ), --[a-z-]+|^      --[a-z-]+' | grep -oE -- '--[a-z-]+' >"$T/options"
+	read -ra words <<<"${c/-/ }"
+	"$SCHEDREC" "${words[@]}" --help | grep -oE '^  (-.|  ), --[a-z-]+|^      --[a-z-]+' | grep -oE -- '--[a-z-]+' >"$T/options"
 	while read -r o; do
 		t_match "${o//-/\\\\-}" "$T/share/schedrec-$c.1"
 		t_match " ${o}[ ']" "$T/share/schedrec.bash"
 	done <"$T/options"
-	t_true "no options found" [ -s "$T/options" ]
+	[ "$c" = corpus-init ] || t_true "$c: no options found" [ -s "$T/options" ]
 done
 t_ok
 
@@ -97,11 +122,16 @@ complete() {
 }
 
 t_case "completion: commands, options, words, policies, files"
-t_equal "record replay" "$(complete schedrec re)"
+t_equal "record replay report" "$(complete schedrec re)"
 t_match '^--duration$' <(complete schedrec record --du)
 t_equal "time" "$(complete schedrec replay --work t)"
 t_match 'kernel' <(complete schedrec replay --policy '')
+t_match 'smt-2x2' <(complete schedrec topology --machine s)
 t_equal "tests/lib.sh" "$(complete schedrec info tests/lib)"
+t_equal "corpus" "$(complete schedrec cor)"
+t_equal "push pull" "$(complete schedrec corpus pu)"
+t_equal "--dry-run" "$(complete schedrec corpus push --dr)"
+t_match 'database' <(complete schedrec corpus push --program data)
 t_ok
 
 t_case "generate into a directory that is not there"

@@ -92,9 +92,45 @@ t_no_match fidelity "$T/out"
 t_status 2 "$SCHEDREC" compare --db "$db" --metric 'fidelity.*' policy=kernel policy=slow
 t_ok
 
+t_case "several traces: a line and an object for all of them, by a bootstrap that is the same each time"
+many() { # POLICY FACTOR: seven traces of eight rounds
+	sqlite3 "$db" "
+	create temp table made(run_id, i, t);
+	create temp trigger t after insert on run begin
+		insert into made values (new.id, new.repeat, substr(new.trace_name, 6)); end;
+	with recursive n(i) as (select 0 union all select i + 1 from n where i < 7),
+		t(t) as (select 1 union all select t + 1 from t where t < 7)
+	insert into run(engine, policy, label, trace_sha256, trace_name, repeat, order_slot, lost_events, repaired, censored)
+		select 'live', '$1', 'many', 'trace' || t, 'trace' || t, i,
+			2 * i + (i % 2 <> ('$1' = 'm2')), 0, 0, 0 from n, t order by t, i;
+	insert into metric select run_id, 'makespan_ns', 'ns', 1e9 * t * (1 + 0.001 * (i * (t + 2) % 5)) * ($2) from made;
+	insert into metric select run_id, 'a_metric_with_a_name_that_has_no_room_in_its_column', 'count', 5 from made;"
+}
+many m1 1
+many m2 '1.03 + 0.01 * (t % 3)'
+t_status 1 "$SCHEDREC" compare --db "$db" -m '*' policy=m1 policy=m2
+t_match '^over all traces$' "$T/out" && t_match '^makespan_ns +7 +56 .* regressed$' "$T/out"
+t_no_match '^.{101}' "$T/out" && t_equal '' "$(cat "$T/err")"
+cp "$T/out" "$T/first"
+t_status 1 "$SCHEDREC" compare --db "$db" -m '*' policy=m1 policy=m2 && t_true "it differs" cmp "$T/first" "$T/out"
+t_status 1 "$SCHEDREC" compare --db "$db" --json -m makespan_ns policy=m1 policy=m2
+t_equal '7 1' "$(sqlite3 :memory: "select sum(json_extract(value, '\$.trace') is not null) || ' ' ||
+	sum(json_extract(value, '\$.trace') is null and json_extract(value, '\$.verdict') = 'regressed'
+		and json_extract(value, '\$.lo') > 0.03 and json_extract(value, '\$.hi') < 0.05)
+	from json_each(readfile('$T/out'))")"
+t_ok
+
+t_case "all of one arm before all of the other: unknown, and why"
+sqlite3 "$db" "update run set order_slot = repeat + 8 * (policy = 'm2') where label = 'many'"
+t_status 0 "$SCHEDREC" compare --db "$db" --json -m makespan_ns policy=m1 policy=m2
+t_no_match 'regressed|improved|same' "$T/out" && t_match '"evidence": "blocked order"' "$T/out"
+t_match 'trace1: the arms were not interleaved' "$T/err"
+t_status 1 "$SCHEDREC" compare --db "$db" --strict -m makespan_ns policy=m1 policy=m2
+t_ok
+
 t_case "a selector that matches nothing: status 2, and what there is"
 t_status 2 "$SCHEDREC" compare --db "$db" policy=kernel policy=none
-t_one_line "$T/err" && t_match 'close, fast, few, kernel, slow, wild' "$T/err" && t_match 'labels: a' "$T/err"
+t_one_line "$T/err" && t_match 'close, fast, few, kernel, m1, m2, slow, wild' "$T/err" && t_match 'labels: a, all-kinds, many' "$T/err"
 t_ok
 
 t_case "a wrong command line: status 2"

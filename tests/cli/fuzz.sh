@@ -9,6 +9,11 @@ t_status 0 "$BUILD/tests/fuzz/fuzz_srz" tests/fuzz/corpus/*.srz tests/golden/*.s
 t_match '^[0-9]{3} inputs, no finding' "$T/out"
 t_ok
 
+t_case "a model is built of each recording, or refused, and plays to its end"
+t_status 0 "$BUILD/tests/fuzz/fuzz_model" tests/fuzz/corpus-model/* tests/golden/*.srz
+t_match '^[0-9]{3} inputs, no finding' "$T/out"
+t_ok
+
 t_case "the decoder of sub-buffers copes with its corpus"
 t_status 0 "$BUILD/tests/fuzz/fuzz_page" tests/fuzz/corpus-page/*
 t_match '^[0-9]{2} inputs, no finding' "$T/out"

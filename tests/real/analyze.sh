@@ -34,7 +34,7 @@ if t_need_tracefs && t_need sqlite3; then
 				last[next_] = $2
 			}
 		}
-		END { print voluntary + 0, involuntary + 0, migrations + 0, int(cpu) }' "$T/tids" "$T/out" >"$T/counts"
+		END { printf "%d %d %d %d\n", voluntary, involuntary, migrations, cpu }' "$T/tids" "$T/out" >"$T/counts"
 	read -r voluntary involuntary migrations cpu <"$T/counts"
 	repaired=$(field repaired)
 	near() { # name, its value, the count, what it may differ by

@@ -109,9 +109,9 @@ t_need_tracefs && t_status 0 "$SCHEDREC" record -q -o "$T/x.srz" -- true &&
 	t_true "it takes more disk than its blocks" test "$(stat -c %b "$T/x.srz")" -le 16
 t_ok
 
-# Fills a small disk: $1 the directory, $2 the bytes that must fit.
+# Fills a small disk: $1 the directory, $2 the bytes that must fit, $3 the rounds of the flood.
 fill() {
-	t_status 3 "$SCHEDREC" record -o "$1/x.srz" -- sh -c "'$T/flood' 2 0 90000r; echo end"
+	t_status 3 "$SCHEDREC" record -o "$1/x.srz" -- sh -c "'$T/flood' 2 0 $3r; echo end"
 	t_one_line "$T/err" && t_match 'No space left' "$T/err" && t_match '^end$' "$T/out" && t_equal true "$(t_info "$1/x.srz" complete)" &&
 		t_equal disk-full "$(meta "$1/x.srz" record.end)" && size=$(stat -c %s "$1/x.srz") &&
 		t_true "only $size bytes fitted" test "$size" -gt "$2"
@@ -119,7 +119,15 @@ fill() {
 
 t_case "a full tmpfs ends the recording with a complete file"
 t_need_tracefs && flood && mkdir "$T/small" && mount -t tmpfs -o size=400K none "$T/small" && {
-	fill "$T/small" 300000
+	fill "$T/small" 250000 150000
+	umount "$T/small"
+}
+t_ok
+
+# 48,000 events, less than a chunk: nothing is written of them before the end.
+t_case "a tmpfs that is full only when the recording ends leaves a complete file, too"
+t_need_tracefs && flood && mount -t tmpfs -o size=40K none "$T/small" && {
+	fill "$T/small" 500 10000
 	umount "$T/small"
 }
 t_ok
@@ -131,7 +139,7 @@ t_need mkfs.ext4 && t_need_tracefs && flood && {
 		t_skip "no loop device: $(cat "$T/mount")"
 	else
 		rmdir "$T/ext4/lost+found"
-		fill "$T/ext4" 300000
+		fill "$T/ext4" 250000 150000
 		umount "$T/ext4"
 	fi
 }

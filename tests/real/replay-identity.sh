@@ -42,18 +42,27 @@ t_need_tracefs && t_need chrt && record fifo chrt -f 7 "$T/work" 20 300 &&
 	t_match '1 real-time tasks ran as normal' "$T/err"
 t_ok
 
+t_case "with --processes a real-time task is a real-time process"
+t_need_tracefs && t_need chrt && [ -s "$T/fifo.srz" ] && during fifo work --allow-rt --processes &&
+	t_match "policy 1 prio 7" "$T/class" && t_equal "0 0" "$(count rt_refused) $(count rt_demoted)"
+t_ok
+
 t_case "under sudo --allow-rt keeps the right to real time, and without it nothing is kept"
 if t_need_tracefs && t_need chrt && [ -s "$T/fifo.srz" ]; then
 	chmod 755 "$T" && chmod 644 "$T/fifo.srz" && cp "$SCHEDREC" "$T/schedrec" && chmod 755 "$T/schedrec"
-	t_status 0 env SUDO_UID=65534 SUDO_GID=65534 TMPDIR=/tmp "$T/schedrec" replay -q --json --allow-rt "$T/fifo.srz" &&
-		t_equal 0 "$(count rt_refused)" && t_true "none was real-time" [ "$(count rt_set)" -ge 1 ]
+	for how in "" --processes; do
+		t_status 0 env SUDO_UID=65534 SUDO_GID=65534 TMPDIR=/tmp "$T/schedrec" replay -q --json --allow-rt $how "$T/fifo.srz" &&
+			t_equal 0 "$(count rt_refused)" && t_true "none was real-time" [ "$(count rt_set)" -ge 1 ]
+	done
 fi
 t_ok
 
-t_case "the watchdog makes a FIFO thread normal that does not stop"
+t_case "the watchdog makes a FIFO thread normal that does not stop, also one of another process"
 t_need_tracefs && t_need chrt && record hog chrt -f 7 "$T/work" 800 0 &&
-	t_status 0 "$SCHEDREC" replay -q --json --allow-rt --rt-limit 200ms "$T/hog.srz" &&
-	t_equal 1 "$(count rt_demoted)" && t_match 'made normal' "$T/err"
+	for how in "" --processes; do
+		during hog work --allow-rt --rt-limit 200ms $how && t_match 'policy 0' "$T/class" &&
+			t_equal 1 "$(count rt_demoted)" && t_match 'made normal' "$T/err"
+	done
 t_ok
 
 t_case "a FIFO thread goes before normal ones: it is not preempted by them on one CPU"

@@ -66,32 +66,53 @@ t_need_tracefs && [ -s "$T/load.srz" ] &&
 	t_match '^makespan_ns' "$T/out"
 t_ok
 
-# Starts a replay that lasts; $replay, $root (its first process) and $group (of all others) are its numbers.
+# Of the replay that start_long began, its zombies left out: whose parent was killed are init's. Each has the variable that
+# schedrec was given; the janitor of the tracing goes a little later.
+members() {
+	grep -lzx "T_REPLAY=$T.$replay_nr" /proc/[0-9]*/environ 2>/dev/null | cut -d/ -f3 |
+		xargs -r ps -o pid=,stat=,sid=,comm= -p | awk '$2 !~ /^Z/ && $4 != "schedrec-janit"'
+}
+
+# Starts a replay that lasts, in three sessions where the kernel tells them apart; $replay, $root (its first process) and
+# $some (one of the others) are its numbers.
+replay_nr=0
 start_long() {
-	[ -s "$T/long.srz" ] || "$SCHEDREC" record -q -o "$T/long.srz" -- sh -c 'sh -c "sleep 0.2; :" & sleep 0.2; :' \
+	[ -s "$T/long.srz" ] || "$SCHEDREC" record -q -o "$T/long.srz" -- \
+		sh -c 'sh -c "sleep 0.2; :" & setsid sh -c "sleep 0.2; :" & setsid sh -c "sleep 0.2; :" & sleep 0.2; wait' \
 		</dev/null 2>/dev/null
-	env --default-signal=INT "$SCHEDREC" replay -q --processes --time-scale 100 "$T/long.srz" >"$T/out" 2>"$T/err" \
-		</dev/null &
+	replay_nr=$((replay_nr + 1))
+	T_REPLAY=$T.$replay_nr env --default-signal=INT "$SCHEDREC" replay -q --processes --time-scale 100 "$T/long.srz" \
+		>"$T/out" 2>"$T/err" </dev/null &
 	replay=$!
 	for _ in {1..200}; do
-		root=$(pgrep -P "$replay" -x replay-root) && group=$(pgrep -P "$root" | head -n 1) && [ -n "$group" ] &&
-			[ "$(pgrep -cg "$group")" -ge 2 ] && return
+		root=$(pgrep -P "$replay" -x replay-root) && [ "$(members | wc -l)" -ge 8 ] &&
+			some=$(pgrep -P "$root" | head -n 1) && [ -n "$some" ] && return
 		sleep 0.05
 	done
 	kill -KILL "$replay"
 	t_fail "no processes of a replay: $(cat "$T/err")"
 }
 
-# Waits, at most a second, until nobody of the replay is left. Zombies do not count: whose parent was killed are init's.
+# Waits, at most a second, until nobody of the replay is left.
 all_gone() {
 	for _ in {1..20}; do
-		left=$({ ps -o pid=,stat=,comm= -p "$replay,$root"; pgrep -g "$group" | xargs -r ps -o pid=,stat=,comm= -p; } |
-			awk '$2 !~ /^Z/')
+		left=$(members)
 		[ -z "$left" ] && return
 		sleep 0.05
 	done
 	t_fail "still there: $left"
 }
+
+t_case "the processes of a long replay are in as many sessions as they were"
+if t_need_tracefs && t_need pgrep && start_long; then
+	want=3
+	[ "$(cat /proc/sys/kernel/sched_autogroup_enabled 2>/dev/null)" = 1 ] && [ "$(t_cpu_group)" = / ] || want=1
+	got=$(members | awk '{ print $3 }' | sort -u | wc -l)
+	kill -INT "$replay"
+	wait "$replay"
+	t_equal "$want" "$got"
+fi
+t_ok
 
 t_case "kill -9 of schedrec leaves no process of the replay"
 if t_need_tracefs && t_need pgrep && start_long; then
@@ -101,9 +122,17 @@ if t_need_tracefs && t_need pgrep && start_long; then
 fi
 t_ok
 
+t_case "kill -9 of schedrec and of the root at once leaves none"
+if t_need_tracefs && t_need pgrep && start_long; then
+	kill -KILL "$replay" "$root"
+	all_gone
+	wait "$replay" 2>/dev/null
+fi
+t_ok
+
 t_case "kill -9 of one process of the replay ends it with status 3 and leaves none"
 if t_need_tracefs && t_need pgrep && start_long; then
-	kill -KILL "$(pgrep -n -g "$group")"
+	kill -KILL "$some"
 	all_gone
 	wait "$replay"
 	t_equal 3 $? && t_one_line "$T/err" && t_match 'process [0-9]+ of the replay .* was killed' "$T/err"

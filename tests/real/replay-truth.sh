@@ -262,7 +262,7 @@ cond() {
 	record_it cond "$truth" cond 400 200 && replay_it cond && edges cond &&
 		cpu_time cond '.*' 5
 }
-truth_case "who wakes whom where two threads take turns with a condition variable" cond
+quick_case "who wakes whom where two threads take turns with a condition variable" cond
 
 # Bursts that are shorter than the engine's own calls: a wake that comes between its target's last look and its sleep ends
 # the sleep before it begins, and a wait that keeps the order adds one. Measured: 25% to 122% of the recorded sleeps.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* thread_class PID COMM: looks at the threads of a process until it ends, and prints what the one called COMM had last:
- * "policy P prio N nice N cpus LIST runtime/deadline/period". */
+/* thread_class PID COMM: looks at the threads of a process and its descendants until it ends, and prints what the one called
+ * COMM had last: "policy P prio N nice N cpus LIST runtime/deadline/period". */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <sched.h>
@@ -36,6 +36,33 @@ static int is_called(const char *pid, const char *tid, const char *name)
 	return !strcmp(text, name);
 }
 
+static long parent_of(long pid)
+{
+	char path[64], text[512] = "", state;
+	const char *end;
+	long parent = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
+	f = fopen(path, "r");
+	if (!f)
+		return 0;
+	if (!fgets(text, sizeof(text), f))
+		text[0] = '\0';
+	fclose(f);
+	end = strrchr(text, ')'); /* a name may hold anything */
+	if (!end || sscanf(end + 1, " %c %ld", &state, &parent) != 2)
+		return 0;
+	return parent;
+}
+
+static int descends(long pid, long from)
+{
+	while (pid > 1 && pid != from)
+		pid = parent_of(pid);
+	return pid == from;
+}
+
 static int look(const char *pid, const char *name, char *seen, size_t len)
 {
 	char path[64];
@@ -66,6 +93,18 @@ static int look(const char *pid, const char *name, char *seen, size_t len)
 	return 1;
 }
 
+static void look_at_descendants(const char *pid, const char *name, char *seen, size_t len)
+{
+	DIR *dir = opendir("/proc");
+	struct dirent *d;
+
+	while (dir && (d = readdir(dir)))
+		if (atol(d->d_name) > 1 && strcmp(d->d_name, pid) != 0 && descends(atol(d->d_name), atol(pid)))
+			look(d->d_name, name, seen, len);
+	if (dir)
+		closedir(dir);
+}
+
 int main(int argc, char **argv)
 {
 	struct timespec pause = { .tv_nsec = 5000000 };
@@ -73,8 +112,10 @@ int main(int argc, char **argv)
 
 	if (argc != 3)
 		return 2;
-	while (look(argv[1], argv[2], seen, sizeof(seen)))
+	while (look(argv[1], argv[2], seen, sizeof(seen))) {
+		look_at_descendants(argv[1], argv[2], seen, sizeof(seen));
 		nanosleep(&pause, NULL);
+	}
 	puts(seen);
 	return 0;
 }

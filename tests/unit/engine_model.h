@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* For the tests of the live engine: models written by hand, and a policy that checks the engine's calls. */
+/* For the tests and measurements of the live engine: models written by hand, and a policy that checks the engine's calls. */
 #ifndef SCHEDREC_TESTS_ENGINE_MODEL_H
 #define SCHEDREC_TESTS_ENGINE_MODEL_H
 
@@ -26,7 +26,7 @@ static inline struct sr_program *add_task(struct sr_model *m, uint32_t parent)
 	return p;
 }
 
-/* An op of its own; waits are the caller's. */
+/* Any op but those of add_wait. */
 static inline struct sr_op *add_op(struct sr_model *m, uint32_t task, enum sr_op_kind kind, uint32_t arg,
 				   uint64_t value)
 {
@@ -34,9 +34,24 @@ static inline struct sr_op *add_op(struct sr_model *m, uint32_t task, enum sr_op
 
 	p->ops = realloc(p->ops, (p->nops + 1) * sizeof(*p->ops));
 	p->ops[p->nops] = (struct sr_op){ .kind = kind, .arg = arg, .value = value };
-	if (kind == SR_OP_RUN)
+	if (kind == SR_OP_RUN) {
+		p->cpu_ns += value;
 		m->run_ns += value;
+	}
 	return &p->ops[p->nops++];
+}
+
+/* A WAIT or SLEEP, which a wake of this task ends (NONE: the clock, or it is not told); the number of its wait. */
+static inline uint32_t add_wait(struct sr_model *m, uint32_t task, enum sr_op_kind kind, uint32_t waker, uint64_t ns)
+{
+	struct sr_program *p = &m->tasks[task];
+
+	add_op(m, task, kind, (uint32_t)p->nwaits, ns);
+	p->waits = realloc(p->waits, (p->nwaits + 1) * sizeof(*p->waits));
+	p->waits[p->nwaits] = (struct sr_wait){ .needs = kind == SR_OP_WAIT, .watch_task = NONE, .waker = waker };
+	if (kind == SR_OP_SLEEP)
+		p->waits[p->nwaits].wake_ns = ns;
+	return (uint32_t)p->nwaits++;
 }
 
 static inline void free_model(struct sr_model *m)

@@ -23,10 +23,12 @@ struct fake {
 	struct rpl_arena memory;
 	const struct rpl_policy *p;
 	void *state;
+	bool ready; /* init succeeded */
 	uint64_t now_ns, *last_tick_ns;
 	struct fake_cpu {
 		int v[FAKE_TASKS];
 		unsigned n;
+		bool held; /* idle although tasks wait */
 	} * cpu;
 	struct rpl_task_view task[FAKE_TASKS];
 	unsigned weight[FAKE_TASKS];
@@ -71,19 +73,19 @@ static inline int fake_rt_lowest(const struct rpl_engine *e, unsigned cpu)
 	int lowest = 100;
 
 	for (unsigned i = 0; i < f->cpu[cpu].n; i++)
-		if (f->task[f->cpu[cpu].v[i]].prio < lowest)
+		if (f->task[f->cpu[cpu].v[i]].prio >= 0 && f->task[f->cpu[cpu].v[i]].prio < lowest)
 			lowest = f->task[f->cpu[cpu].v[i]].prio;
 	return lowest;
 }
 
 static inline bool fake_is_idle(const struct rpl_engine *e, unsigned cpu)
 {
-	return !fake_of(e)->cpu[cpu].n;
+	return !fake_of(e)->cpu[cpu].n || fake_of(e)->cpu[cpu].held;
 }
 
 static inline int fake_current(const struct rpl_engine *e, unsigned cpu)
 {
-	return fake_of(e)->cpu[cpu].n ? fake_of(e)->cpu[cpu].v[0] : -1;
+	return fake_is_idle(e, cpu) ? -1 : fake_of(e)->cpu[cpu].v[0];
 }
 
 static inline unsigned fake_queue(const struct rpl_engine *e, unsigned cpu, int *tasks, unsigned max)
@@ -91,7 +93,7 @@ static inline unsigned fake_queue(const struct rpl_engine *e, unsigned cpu, int 
 	const struct fake_cpu *c = &fake_of(e)->cpu[cpu];
 	unsigned n = 0;
 
-	for (unsigned i = 1; i < c->n && n < max; i++)
+	for (unsigned i = c->held ? 0 : 1; i < c->n && n < max; i++)
 		tasks[n++] = c->v[i];
 	return n;
 }
@@ -101,7 +103,7 @@ static inline void fake_view(const struct rpl_engine *e, int task, struct rpl_ta
 	const struct fake *f = fake_of(e);
 
 	*v = f->task[task];
-	v->running = v->cpu >= 0 && f->cpu[v->cpu].n && f->cpu[v->cpu].v[0] == task;
+	v->running = v->cpu >= 0 && fake_current(e, (unsigned)v->cpu) == task;
 }
 
 static inline void fake_unlink(struct fake *f, int task)
@@ -139,9 +141,15 @@ static inline void fake_stop(struct fake *f, int task)
 static inline int fake_act(struct rpl_engine *e, int task, unsigned to, enum sr_cause cause)
 {
 	struct fake *f = fake_of(e);
+	struct rpl_task_view was;
 
+	fake_view(e, task, &was);
 	fake_stop(f, task);
 	fake_start(f, task, to);
+	/* It has become runnable no later by that, nor has it run. */
+	f->task[task].last_queued_ns = was.last_queued_ns;
+	if (!was.running)
+		f->task[task].last_ran_ns = was.last_ran_ns;
 	f->moved[cause]++;
 	return 0;
 }
@@ -164,7 +172,10 @@ static inline int fake_push(struct rpl_engine *e, int task, unsigned to, enum sr
 
 static inline int fake_idle(struct rpl_engine *e, unsigned cpu, bool on)
 {
-	return -1;
+	if (!(e->caps & RPL_CAN_IDLE))
+		return -1;
+	fake_of(e)->cpu[cpu].held = on;
+	return 0;
 }
 
 static inline void *fake_alloc(struct rpl_engine *e, size_t n, size_t size)
@@ -172,23 +183,20 @@ static inline void *fake_alloc(struct rpl_engine *e, size_t n, size_t size)
 	return rpl_alloc(&fake_of(e)->memory, n, size);
 }
 
-/* machine and policy as on the command line. 0, -1. */
-static inline int fake_open(struct fake *f, const char *machine, const char *policy, struct sr_error *err)
+/* The engine of this policy on f->m, which is the engine's from here on; what it can do beside queue and push. 0, -1. */
+static inline int fake_start_policy(struct fake *f, const struct rpl_policy *p, const char *options, unsigned caps,
+				    struct sr_error *err)
 {
-	const char *options = NULL;
-
-	memset(f, 0, sizeof(*f));
+	f->p = p;
 	f->now_ns = 1000000000;
-	f->m = sr_machine_load(machine, err);
-	f->p = f->m ? rpl_policy_find(policy, &options, err) : NULL;
-	if (!f->p)
-		return -1;
 	f->cpu = calloc(f->m->ncpus, sizeof(*f->cpu));
 	f->last_tick_ns = calloc(f->m->ncpus, sizeof(*f->last_tick_ns));
 	f->e = (struct rpl_engine){ .version = RPL_POLICY_VERSION,
-				    .caps = RPL_CAN_QUEUE | RPL_CAN_PUSH,
+				    .caps = RPL_CAN_QUEUE | RPL_CAN_PUSH | caps,
 				    .machine = f->m,
 				    .ncpus = f->m->ncpus,
+				    .ntasks = FAKE_TASKS,
+				    .policy = f->p,
 				    .seed = 1,
 				    .tick_ns = f->p->tick_ns,
 				    .impl = f,
@@ -205,12 +213,31 @@ static inline int fake_open(struct fake *f, const char *machine, const char *pol
 				    .migrate = fake_migrate,
 				    .push = fake_push,
 				    .idle = fake_idle };
-	return f->p->init ? f->p->init(&f->e, options, &f->state, err) : 0;
+	f->ready = !f->p->init || !f->p->init(&f->e, options, &f->state, err);
+	return f->ready ? 0 : -1;
+}
+
+/* machine and policy as on the command line. 0, -1. */
+static inline int fake_open_with(struct fake *f, const char *machine, const char *policy, unsigned caps,
+				 struct sr_error *err)
+{
+	const char *options = NULL;
+	const struct rpl_policy *p;
+
+	memset(f, 0, sizeof(*f));
+	f->m = sr_machine_load(machine, err);
+	p = f->m ? rpl_policy_find(policy, &options, err) : NULL;
+	return p ? fake_start_policy(f, p, options, caps, err) : -1;
+}
+
+static inline int fake_open(struct fake *f, const char *machine, const char *policy, struct sr_error *err)
+{
+	return fake_open_with(f, machine, policy, 0, err);
 }
 
 static inline void fake_close(struct fake *f)
 {
-	if (f->p && f->p->fini)
+	if (f->ready && f->p->fini)
 		f->p->fini(&f->e, f->state);
 	rpl_arena_release(&f->memory);
 	sr_machine_free(f->m);

@@ -408,6 +408,23 @@ static void test_a_wait_that_ends_in_a_repaired_switch_is_cut(void **state)
 	assert_int_equal(res.slice->n, 1);
 }
 
+static void test_a_wait_that_ends_in_a_repaired_switch_whose_time_is_known_counts(void **state)
+{
+	begin();
+	sw(100, 0, 0, R, 10);
+	sw(100, 1, 0, R, 20);
+	sw(110, 0, 10, S, 0);
+	waking(120, 1, 20, 10);
+	wakeup(130, 0, 0, 10, 0); /* the cpu idles, and writes no switch from there */
+	sw(150, 0, 10, S, 0);
+	finish();
+	assert_int_equal(res.repaired, 1);
+	assert_int_equal(res.wakeup_latency->n, 1);
+	assert_int_equal(res.wakeup_latency->max, 10);
+	assert_int_equal(row(10)->cpu_ns, 30);
+	assert_int_equal(res.slice->n, 2);
+}
+
 static void test_new_tasks_wait_but_have_no_wakeup_latency(void **state)
 {
 	begin();
@@ -941,6 +958,7 @@ int main(void)
 		T(test_a_loss_cuts_the_slice_on_its_cpu_only),
 		T(test_a_repaired_switch_that_a_wake_follows_was_a_sleep),
 		T(test_a_wait_that_ends_in_a_repaired_switch_is_cut),
+		T(test_a_wait_that_ends_in_a_repaired_switch_whose_time_is_known_counts),
 		T(test_new_tasks_wait_but_have_no_wakeup_latency),
 		T(test_a_reused_tid_is_another_task),
 		T(test_migrations_and_their_causes),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* CPU maps, and the attributes section: what goes in comes out, and hostile bytes do not. */
 #include "formats/attr.h"
+#include "formats/cgroup.h"
 #include "formats/model.h"
-#include "record/internal.h"
 #include "tests/unit/trace_builder.h"
 
 static void parsed(const char *text, unsigned from, int to)
@@ -35,6 +35,31 @@ static void a_wrong_cpu_map_is_refused(void **state)
 	for (i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
 		if (sr_cpu_map_parse(&map, wrong[i], &err) == 0 || err.status != SR_USAGE)
 			fail_msg("'%s' was taken", wrong[i]);
+}
+
+/* Recorded on 4 CPUs, replayed on CPUs 4 to 7 of more. */
+static void who_was_allowed_everywhere_still_is_under_a_map(void **state)
+{
+	struct sr_cpumask of_start[] = { { { 0xf } }, { { 0x3 } } }, read[] = { { { 0xf } }, { { 0x8 } } };
+	struct sr_program tasks[] = { { .allowed = &of_start[0], .first_cpu = 1 }, { .allowed = &of_start[1] } };
+	struct sr_model m = { .tasks = tasks,
+			      .ntasks = 2,
+			      .cpus = 4,
+			      .starts = { .masks = of_start, .nmasks = 2 },
+			      .attrs = { .masks = read, .nmasks = 2 } };
+	struct sr_cpu_map map;
+	struct sr_error err;
+
+	assert_int_equal(sr_cpu_map_parse(&map, "0-3=4-7", &err), 0);
+	sr_model_map_cpus(&m, &map);
+	for (unsigned cpu = 0; cpu < 12; cpu++) {
+		assert_true(sr_cpumask_isset(tasks[0].allowed, cpu));
+		assert_true(sr_cpumask_isset(&read[0], cpu));
+		assert_int_equal(sr_cpumask_isset(tasks[1].allowed, cpu), cpu == 4 || cpu == 5);
+		assert_int_equal(sr_cpumask_isset(&read[1], cpu), cpu == 7);
+	}
+	assert_int_equal(tasks[0].first_cpu, 5);
+	assert_int_equal(m.counts.masks_unmapped, 0);
 }
 
 static void fill(struct sr_attrs *a)
@@ -136,13 +161,13 @@ static void the_group_is_that_of_the_cpu_controller(void **state)
 	char both[] = "9:name=systemd:/x\n3:cpuset:/y\n0::/two\n", none[] = "9:cpuset:/\nnonsense";
 	const char *path;
 
-	assert_int_equal(rec_attrs_parse_cgroup(v1, &path), 1);
+	assert_int_equal(sr_cgroup_parse(v1, &path), 1);
 	assert_string_equal(path, "/one");
-	assert_int_equal(rec_attrs_parse_cgroup(v2, &path), 2);
+	assert_int_equal(sr_cgroup_parse(v2, &path), 2);
 	assert_string_equal(path, "/two/three");
-	assert_int_equal(rec_attrs_parse_cgroup(both, &path), 2);
+	assert_int_equal(sr_cgroup_parse(both, &path), 2);
 	assert_string_equal(path, "/two");
-	assert_int_equal(rec_attrs_parse_cgroup(none, &path), 0);
+	assert_int_equal(sr_cgroup_parse(none, &path), 0);
 }
 
 int main(void)
@@ -150,6 +175,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_cpu_map_has_single_cpus_ranges_and_one_for_all),
 		cmocka_unit_test(a_wrong_cpu_map_is_refused),
+		cmocka_unit_test(who_was_allowed_everywhere_still_is_under_a_map),
 		cmocka_unit_test(attributes_come_out_as_they_went_in),
 		cmocka_unit_test(hostile_attributes_are_refused),
 		cmocka_unit_test(the_group_is_that_of_the_cpu_controller),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The live engine on models written by hand. Bounds on elapsed time are wide: the host is shared. */
+#include <dirent.h>
 #include <errno.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -7,6 +8,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -20,14 +22,10 @@ static struct sr_machine *machine;
 
 static void op(struct sr_model *m, uint32_t task, enum sr_op_kind kind, uint32_t arg, uint64_t value)
 {
-	struct sr_program *p = &m->tasks[task];
-	struct sr_op *added = add_op(m, task, kind, arg, value);
-
-	if (!sr_op_rests(added))
-		return;
-	added->arg = p->nwaits;
-	p->waits = realloc(p->waits, (p->nwaits + 1) * sizeof(*p->waits));
-	p->waits[p->nwaits++] = (struct sr_wait){ .needs = kind == SR_OP_WAIT, .watch_task = NONE };
+	if (kind == SR_OP_WAIT || kind == SR_OP_SLEEP)
+		add_wait(m, task, kind, NONE, value);
+	else
+		add_op(m, task, kind, arg, value);
 }
 
 /* Runs the model; the counts, and the elapsed ns. */
@@ -115,6 +113,154 @@ static void time_scale_stretches_sleeps_and_not_work(void **state)
 	op(&m, 0, SR_OP_END, 0, 0);
 	go(&m, (struct rpl_config){ .time_scale = 5 }, &ns);
 	assert_in_range(ns, 102 * MS, 200 * MS);
+	free_model(&m);
+}
+
+/* As recorded the child was forked at 20 ms and slept until 50 ms; here it is forked at 60 ms. */
+static void a_forked_childs_first_sleep_has_its_length(void **state)
+{
+	struct sr_model m = { 0 };
+	struct rpl_counts c;
+	uint64_t ns;
+
+	add_task(&m, NONE);
+	op(&m, 0, SR_OP_SLEEP, 0, 60 * MS);
+	op(&m, 0, SR_OP_FORK, 1, 0);
+	op(&m, 0, SR_OP_END, 0, 0);
+	add_task(&m, 0);
+	op(&m, 1, SR_OP_SLEEP, 0, 30 * MS);
+	op(&m, 1, SR_OP_END, 0, 0);
+	m.tasks[1].waits[0].block_ns = 20 * MS;
+	m.tasks[1].waits[0].wake_ns = 50 * MS;
+	c = go(&m, (struct rpl_config){ 0 }, &ns);
+	assert_int_equal(c.sleeps_late, 0);
+	assert_in_range(ns, 90 * MS, 400 * MS);
+	free_model(&m);
+}
+
+/* A recording of a whole system has many that sleep all the time: they must not all end when the load begins. */
+static void who_does_nothing_has_ended_when_the_others_begin(void **state)
+{
+	struct rpl_config cfg = {
+		.policy = &rpl_policy_kernel, .machine = machine, .time_scale = 1, .self_record = true
+	};
+	const struct sr_event *ev;
+	struct sr_model m = { 0 };
+	struct rpl_run *run;
+	struct sr_error err;
+	uint64_t start, end;
+	size_t n, ends = 0, binds = 0;
+
+	for (uint32_t i = 0; i < 50; i++) {
+		add_task(&m, NONE);
+		if (i == 7)
+			op(&m, i, SR_OP_RUN, 0, MS);
+		op(&m, i, SR_OP_END, 0, 0);
+	}
+	run = rpl_prepare(&m, &cfg, &err);
+	assert_non_null(run);
+	assert_int_equal(rpl_execute(run, &err), 0);
+	assert_int_equal(rpl_collect(run, &ev, &n, &err), 0);
+	rpl_span(run, &start, &end);
+	for (size_t i = 0; i < n; i++) {
+		assert_true(ev[i].time_ns >= start);
+		ends += ev[i].kind == SR_EV_EXIT;
+		binds += ev[i].kind == SR_EV_BIND;
+	}
+	assert_int_equal(ends, 1);
+	assert_int_equal(binds, 1);
+	rpl_free(run);
+	free_model(&m);
+}
+
+static void see_share(void *most, double share)
+{
+	if (share > *(double *)most)
+		*(double *)most = share;
+}
+
+static void progress_is_a_share_of_the_scaled_work(void **state)
+{
+	struct sr_model m = { 0 };
+	double most = 0;
+	uint64_t ns;
+
+	add_task(&m, NONE);
+	for (int i = 0; i < 50; i++)
+		op(&m, 0, SR_OP_RUN, 0, 10 * MS);
+	op(&m, 0, SR_OP_END, 0, 0);
+	go(&m, (struct rpl_config){ .work_scale = 2, .progress = see_share, .progress_arg = &most }, &ns);
+	assert_true(most > 0.3 && most < 1.01);
+	free_model(&m);
+}
+
+/* CPUs that threads named so may use; a name that no thread has is not looked at. */
+struct look {
+	const char *name;
+	int cpus;
+};
+
+static void look_at_threads(void *arg, double share)
+{
+	DIR *dir = opendir("/proc/self/task");
+	struct dirent *d;
+	char path[300], comm[32];
+
+	while (dir && (d = readdir(dir))) {
+		cpu_set_t set;
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%s/comm", d->d_name);
+		f = fopen(path, "re");
+		if (!f)
+			continue;
+		comm[0] = '\0';
+		if (fgets(comm, sizeof(comm), f))
+			comm[strcspn(comm, "\n")] = '\0';
+		fclose(f);
+		for (struct look *l = arg; l->name; l++)
+			if (!strcmp(l->name, comm) && !sched_getaffinity(atoi(d->d_name), sizeof(set), &set))
+				l->cpus = CPU_COUNT(&set);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+/* A thread that was given its CPUs soon after it was forked: fewer than its parent, or more. */
+static void a_forked_task_has_the_cpus_that_were_read_of_it(void **state)
+{
+	static char *names[] = { "narrow", "wide", "same" };
+	struct look looks[] = { { "narrow", 0 }, { "wide", 0 }, { "same", 0 }, { NULL, 0 } };
+	struct sr_cpumask one = { { 0 } }, all = { { 0 } };
+	struct sr_model m = { .names = names, .nnames = 3, .cpus = 2 };
+	struct rpl_counts c;
+	cpu_set_t set;
+	uint64_t ns;
+
+	sched_getaffinity(0, sizeof(set), &set);
+	if (CPU_COUNT(&set) < 2)
+		skip();
+	memset(&all, 0xff, sizeof(all));
+	sr_cpumask_set(&one, first_cpu());
+	for (uint32_t i = 0; i < 3; i++) {
+		add_task(&m, NONE)->allowed = i == 0 ? &all : &one;
+		op(&m, i, SR_OP_FORK, 3 + i, 0);
+		op(&m, i, SR_OP_END, 0, 0);
+	}
+	for (uint32_t i = 0; i < 3; i++) {
+		add_task(&m, i)->allowed = i == 1 ? &all : &one;
+		op(&m, 3 + i, SR_OP_NAME, i, 0);
+		op(&m, 3 + i, SR_OP_SLEEP, 0, 700 * MS);
+		op(&m, 3 + i, SR_OP_END, 0, 0);
+	}
+	c = go(&m, (struct rpl_config){ .keep_affinity = true, .progress = look_at_threads, .progress_arg = looks },
+	       &ns);
+	assert_int_equal(looks[0].cpus, 1);
+	assert_int_equal(looks[1].cpus, CPU_COUNT(&set));
+	assert_int_equal(looks[2].cpus, 1);
+	assert_int_equal(c.affinity_dropped, 0);
+	c = go(&m, (struct rpl_config){ 0 }, &ns);
+	assert_int_equal(c.affinity_dropped, 3); /* of two of the start, and of the narrow one */
 	free_model(&m);
 }
 
@@ -549,6 +695,10 @@ int main(void)
 		cmocka_unit_test(two_hogs_on_one_cpu_take_twice_as_long_and_no_more_work),
 		cmocka_unit_test(a_timer_sleeper_uses_its_own_time_and_burns_none_asleep),
 		cmocka_unit_test(time_scale_stretches_sleeps_and_not_work),
+		cmocka_unit_test(a_forked_childs_first_sleep_has_its_length),
+		cmocka_unit_test(who_does_nothing_has_ended_when_the_others_begin),
+		cmocka_unit_test(progress_is_a_share_of_the_scaled_work),
+		cmocka_unit_test(a_forked_task_has_the_cpus_that_were_read_of_it),
 		cmocka_unit_test(every_wait_of_a_ping_pong_ends_by_its_wake),
 		cmocka_unit_test(a_wake_releases_only_its_own_wait),
 		cmocka_unit_test(a_wait_that_nothing_ends_is_ended_by_the_watchdog),

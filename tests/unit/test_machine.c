@@ -131,6 +131,38 @@ static void hybrid_has_two_threads_on_its_fast_cores_only(void **state)
 	sr_machine_free(m);
 }
 
+static void laptop_has_slow_cores_by_four_under_a_cache(void **state)
+{
+	struct sr_machine *m = load("hybrid-6x2+8");
+
+	assert_int_equal(m->ncpus, 20);
+	assert_int_equal(m->ncores, 14);
+	assert_int_equal(m->v[10].core, m->v[11].core);
+	assert_int_not_equal(m->v[12].core, m->v[13].core);
+	assert_int_equal(m->v[12].cluster, m->v[15].cluster);
+	assert_int_not_equal(m->v[15].cluster, m->v[16].cluster);
+	assert_true(m->v[12].clustered);
+	assert_false(m->v[0].clustered);
+	assert_int_equal(m->v[12].cache[0], m->v[15].cache[0]);
+	assert_int_equal(m->caches[m->v[12].cache[0]].ncpus, 4);
+	assert_string_equal(m->kinds[m->v[0].kind].name, "P");
+	assert_string_equal(m->kinds[m->v[19].kind].name, "E");
+	sr_machine_free(m);
+}
+
+static void phone_has_three_kinds_of_core(void **state)
+{
+	struct sr_machine *m = load("biglittle-1+3+4");
+
+	assert_int_equal(m->nkinds, 3);
+	assert_int_equal(m->v[0].capacity, 250);
+	assert_int_equal(m->v[6].capacity, 870);
+	assert_int_equal(m->v[7].capacity, 1024);
+	assert_string_equal(m->kinds[m->v[7].kind].name, "prime");
+	assert_int_equal(m->nllcs, 1);
+	sr_machine_free(m);
+}
+
 static void ring_of_nodes_has_its_distances(void **state)
 {
 	static const uint32_t want[] = { 10, 16, 22, 16, 16, 10, 16, 22, 22, 16, 10, 16, 16, 22, 16, 10 };
@@ -170,6 +202,23 @@ static void without_shared_caches_each_core_is_its_own_llc(void **state)
 	sr_machine_free(m);
 }
 
+static void caches_have_sizes_and_sharers(void **state)
+{
+	struct sr_machine *m = load("numa-2x8x2");
+	const struct sr_cpu *c = &m->v[31];
+
+	assert_int_equal(m->ncaches, 18);
+	assert_int_equal(m->caches[c->cache[0]].kib, 1024);
+	assert_int_equal(m->caches[c->cache[0]].ncpus, 2);
+	assert_int_equal(m->caches[c->cache[1]].kib, 20 * 1024);
+	assert_int_equal(m->caches[c->cache[1]].ncpus, 16);
+	assert_int_equal(m->caches[c->cache[1]].level, 3);
+	assert_int_equal(c->cache[2], SR_NO_CORE);
+	assert_int_equal(m->v[30].cache[0], c->cache[0]);
+	assert_int_not_equal(m->v[0].cache[1], c->cache[1]);
+	sr_machine_free(m);
+}
+
 static void levels_tell_how_far_apart_cpus_are(void **state)
 {
 	struct sr_machine *m = load("pack:2 [numa] l3:2 core:2 pu:2");
@@ -193,6 +242,10 @@ static void every_preset_loads_and_reads_back_the_same(void **state)
 
 		assert_int_equal(m->ncpus, back->ncpus);
 		assert_memory_equal(m->v, back->v, m->ncpus * sizeof(*m->v));
+		assert_int_equal(m->ncaches, back->ncaches);
+		assert_memory_equal(m->caches, back->caches, m->ncaches * sizeof(*m->caches));
+		assert_int_equal(m->nkinds, back->nkinds);
+		assert_memory_equal(m->kinds, back->kinds, m->nkinds * sizeof(*m->kinds));
 		assert_int_equal(m->nnodes, back->nnodes);
 		assert_memory_equal(m->distance, back->distance, m->nnodes * m->nnodes * sizeof(*m->distance));
 		assert_string_equal(m->summary, back->summary);
@@ -200,7 +253,7 @@ static void every_preset_loads_and_reads_back_the_same(void **state)
 		sr_machine_free(m);
 		sr_machine_free(back);
 	}
-	assert_true(n >= 8);
+	assert_true(n >= 16);
 }
 
 /* ---- how it is named ---- */
@@ -213,6 +266,7 @@ static void wrong_specs_are_refused(void **state)
 	assert_refused("pack:64 core:64 pu:2", SR_USAGE);
 	assert_refused("pu:4294967296", SR_USAGE);
 	assert_refused("pack:18446744073709551615 pu:3", SR_USAGE);
+	assert_refused("pack:2 pu:9223372036854775808", SR_USAGE);
 	assert_refused("/tmp", SR_USAGE);
 	assert_refused("/nowhere/machine.xml", SR_ENVIRONMENT);
 	assert_refused("machine.xml", SR_ENVIRONMENT);
@@ -373,6 +427,72 @@ static void capacities_are_relative_to_the_fastest(void **state)
 	sr_machine_free(m);
 }
 
+static void kind_frequencies_stand_in_for_capacities(void **state)
+{
+	static const char body[] = HEAD "<object type=\"Machine\">" NUMA("0x3") PU("0")
+		PU("1") "</object>"
+			"<cpukind cpuset=\"0x1\"><info name=\"FrequencyMaxMHz\" value=\"3300\"/>%s</cpukind>"
+			"<cpukind cpuset=\"0x2\"><info name=\"FrequencyMaxMHz\" value=\"4400\"/></cpukind>" TAIL;
+	struct sr_machine *m;
+	char xml[2000];
+
+	snprintf(xml, sizeof(xml), body, "<info name=\"CoreType\" value=\"IntelAtom\"/>");
+	m = from_xml(xml);
+	assert_int_equal(m->v[0].capacity, 768);
+	assert_int_equal(m->v[1].capacity, 1024);
+	assert_true(m->capacity_estimated);
+	assert_non_null(strstr(m->summary, "estimated"));
+	sr_machine_free(m);
+	/* Of one kind they are a favoured core and another. */
+	snprintf(xml, sizeof(xml), body, "");
+	m = from_xml(xml);
+	assert_int_equal(m->v[0].capacity, 1024);
+	assert_false(m->capacity_estimated);
+	sr_machine_free(m);
+}
+
+static void names_of_kinds_can_be_printed(void **state)
+{
+	struct sr_machine *m = from_xml(HEAD "<object type=\"Machine\">" NUMA("0x1") PU(
+		"0") "</object>"
+		     "<cpukind cpuset=\"0x1\"><info name=\"CoreType\" "
+		     "value=\"\x1b[2J0123456789abcdefghijklmnopqrst\"/></cpukind>" TAIL);
+
+	assert_string_equal(m->kinds[m->v[0].kind].name, "??2J0123456789abcdefghi");
+	sr_machine_free(m);
+}
+
+static void isolated_cpus_are_there_but_not_used(void **state)
+{
+	struct sr_machine *m = from_xml(
+		HEAD "<object type=\"Machine\"><info name=\"IsolatedCPUs\" value=\"1-2\"/>" NUMA("0xf...f") PU("0")
+			PU("1") PU("2") "</object>" TAIL);
+
+	assert_int_equal(m->v[0].online, 1);
+	assert_int_equal(m->v[1].online, 0);
+	assert_int_equal(m->v[1].barred, SR_BARRED_ISOLATED);
+	assert_int_equal(m->v[2].barred, SR_BARRED_ISOLATED);
+	assert_non_null(strstr(m->xml, "IsolatedCPUs"));
+	assert_string_equal(m->summary, "3 cores, 3 CPUs (1 usable), 1 package, 1 node");
+	sr_machine_free(m);
+}
+
+static void cpus_that_are_switched_off_are_told(void **state)
+{
+	struct sr_machine *m = from_xml(HEAD "<object type=\"Machine\" complete_cpuset=\"0x0000003b\">" NUMA("0xf...f")
+						PU("0") PU("3") "</object>" TAIL);
+	char list[64];
+
+	assert_int_equal(m->ncpus, 4);
+	sr_cpumask_format(&m->offline, list, sizeof(list));
+	assert_string_equal(list, "1,4-5");
+	sr_machine_free(m);
+	m = from_xml(HEAD "<object type=\"Machine\" complete_cpuset=\"0xf...f\">" NUMA("0xf...f")
+			     PU("0") "</object>" TAIL);
+	assert_int_equal(sr_cpumask_count(&m->offline), 0);
+	sr_machine_free(m);
+}
+
 static void cluster_group_is_a_cluster(void **state)
 {
 	struct sr_machine *m = from_xml(HEAD "<object type=\"Machine\">" NUMA(
@@ -482,6 +602,11 @@ static void damaged_xml_is_refused(void **state)
 		HEAD "<object type=\"Machine\">" NUMA("0x1") PU("0") "</object>" DISTANCES("1", "0", "10 20") TAIL,
 		HEAD "<object type=\"Machine\">" NUMA("0x1") PU("0") "</object>" DISTANCES("9999999", "0", "1") TAIL,
 		HEAD "<object type=\"Machine\">" NUMA("0x1") PU("0") "</object>" DISTANCES("1", "0", "ten") TAIL,
+		HEAD "<object type=\"Machine\" complete_cpuset=\"x\">" NUMA("0x1") PU("0") "</object>" TAIL,
+		HEAD "<object type=\"Machine\"><info name=\"IsolatedCPUs\" value=\"a\"/>" NUMA("0x1")
+			PU("0") "</object>" TAIL,
+		MACHINE(NUMA("0x3") "<object type=\"L2Cache\" cache_size=\"big\"/>" PU("0")),
+		HEAD "<cpukind cpuset=\"0x1\"><info name=\"FrequencyMaxMHz\" value=\"fast\"/></cpukind>" TAIL,
 		HEAD "<cpukind><info name=\"LinuxCapacity\" value=\"1\"/></cpukind>" TAIL,
 	};
 
@@ -534,10 +659,13 @@ int main(void)
 		cmocka_unit_test(smt_2x2_has_two_packages_of_two_siblings),
 		cmocka_unit_test(big_little_has_capacities_and_clusters),
 		cmocka_unit_test(hybrid_has_two_threads_on_its_fast_cores_only),
+		cmocka_unit_test(laptop_has_slow_cores_by_four_under_a_cache),
+		cmocka_unit_test(phone_has_three_kinds_of_core),
 		cmocka_unit_test(ring_of_nodes_has_its_distances),
 		cmocka_unit_test(unknown_distances_are_10_and_20),
 		cmocka_unit_test(cache_between_core_and_llc_is_a_cluster),
 		cmocka_unit_test(without_shared_caches_each_core_is_its_own_llc),
+		cmocka_unit_test(caches_have_sizes_and_sharers),
 		cmocka_unit_test(levels_tell_how_far_apart_cpus_are),
 		cmocka_unit_test(every_preset_loads_and_reads_back_the_same),
 		cmocka_unit_test(wrong_specs_are_refused),
@@ -551,6 +679,10 @@ int main(void)
 		cmocka_unit_test(smallest_node_around_a_cpu_is_its_own),
 		cmocka_unit_test(capacities_known_of_a_part_are_not_known),
 		cmocka_unit_test(capacities_are_relative_to_the_fastest),
+		cmocka_unit_test(kind_frequencies_stand_in_for_capacities),
+		cmocka_unit_test(names_of_kinds_can_be_printed),
+		cmocka_unit_test(isolated_cpus_are_there_but_not_used),
+		cmocka_unit_test(cpus_that_are_switched_off_are_told),
 		cmocka_unit_test(cluster_group_is_a_cluster),
 		cmocka_unit_test(distances_are_written_as_hwloc_reads_them),
 		cmocka_unit_test(nodes_without_cpus_are_left_out_of_the_distances),

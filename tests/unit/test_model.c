@@ -331,6 +331,24 @@ static void a_window_leaves_out_what_is_before_and_behind_it(void **state)
 	sr_model_free(m);
 }
 
+/* From 3 to 21 ms of the clock; the next event on CPU 0 comes 10 ms later. */
+static void who_runs_when_a_window_ends_has_run_until_then(void **state)
+{
+	struct sr_model_options o = { .from_ns = 2 * MS, .to_ns = 20 * MS };
+	struct trace t;
+	struct sr_model *m;
+
+	two_tasks(&t);
+	trace_waking(&t, 3 * MS, 0, 10, 30, 0);
+	trace_switch(&t, 5 * MS, 1, 20, S, 0);
+	trace_switch(&t, 31 * MS, 0, 10, S, 0);
+	m = built(&t, &o);
+	assert_string_equal(text(m, 10), "K30.0 R18 E");
+	assert_int_equal(by_tid(m, 20)->cpu_ns, 2 * MS);
+	assert_int_equal(m->end_ns - m->start_ns, 18 * MS);
+	sr_model_free(m);
+}
+
 /* A lost switch-out: 20 is seen to run on while 30 is what the cpu's next event names. */
 static void a_missing_switch_is_repaired_and_shifts_nothing(void **state)
 {
@@ -479,6 +497,98 @@ static void a_repaired_switch_tells_no_priority(void **state)
 	sr_model_free(m);
 }
 
+/* ---- what no kernel writes, but a damaged or hostile file holds ---- */
+
+static uint64_t cpu_time(const struct sr_model *m)
+{
+	uint64_t ns = 0;
+
+	for (size_t i = 0; i < m->ntasks; i++)
+		ns += m->tasks[i].cpu_ns;
+	return ns;
+}
+
+static void a_tid_that_is_given_anew_ends_whose_exit_was_lost(void **state)
+{
+	struct trace t;
+	struct sr_model *m;
+
+	two_tasks(&t);
+	trace_fork(&t, 4 * MS, 0, 10, 20);
+	trace_switch(&t, 6 * MS, 0, 10, S, 0);
+	m = built(&t, NULL);
+	assert_string_equal(text(m, 20), "R3 X"); /* the first one, which ran on */
+	assert_int_equal(cpu_time(m), 8 * MS);
+	sr_model_free(m);
+}
+
+/* Thread 11 execs and becomes 10; that the main thread had ended by then is not in the recording. */
+static void an_exec_by_a_thread_ends_the_main_thread(void **state)
+{
+	struct trace t;
+	struct sr_model *m;
+
+	two_tasks(&t);
+	trace_switch(&t, 3 * MS, 0, 10, S, 0);
+	trace_switch(&t, 3 * MS, 1, 20, S, 11);
+	trace_put(&t, (struct sr_event){ .time_ns = 5 * MS,
+					 .cpu = 1,
+					 .kind = SR_EV_EXEC,
+					 .ctx = 10,
+					 .u.exec = { .tid = 10, .old_tid = 11, .name = UINT32_MAX } });
+	trace_switch(&t, 9 * MS, 1, 10, S, 0);
+	m = built(&t, NULL);
+	assert_string_equal(text(m, 10), "R2 X");
+	assert_int_equal(by_tid(m, 11)->cpu_ns, 6 * MS);
+	sr_model_free(m);
+}
+
+static void who_forks_itself_is_not_its_own_child(void **state)
+{
+	struct trace t;
+	struct sr_model *m;
+
+	two_tasks(&t);
+	trace_fork(&t, 4 * MS, 0, 10, 10);
+	trace_switch(&t, 6 * MS, 0, 10, S, 0);
+	m = built(&t, NULL);
+	for (size_t i = 0; i < m->ntasks; i++)
+		assert_true(m->tasks[i].parent == UINT32_MAX);
+	sr_model_free(m);
+}
+
+static void a_switch_from_a_task_to_itself_adds_no_cpu_time(void **state)
+{
+	struct trace t;
+	struct sr_model *m;
+
+	two_tasks(&t);
+	trace_switch(&t, 3 * MS, 0, 10, SR_STATE_DEAD, 10);
+	trace_switch(&t, 7 * MS, 0, 10, S, 0);
+	trace_switch(&t, 7 * MS, 1, 20, S, 0);
+	m = built(&t, NULL);
+	assert_in_range(cpu_time(m), 6 * MS, 12 * MS);
+	sr_model_free(m);
+}
+
+/* Thread 30, which nobody has seen, becomes 10, which runs there: one of the two ran from 1 to 5 ms, and not since the start. */
+static void only_who_has_a_cpu_first_has_it_since_the_start(void **state)
+{
+	struct trace t;
+	struct sr_model *m;
+
+	two_tasks(&t);
+	trace_put(&t, (struct sr_event){ .time_ns = 5 * MS,
+					 .kind = SR_EV_EXEC,
+					 .ctx = 10,
+					 .u.exec = { .tid = 10, .old_tid = 30, .name = UINT32_MAX } });
+	trace_switch(&t, 9 * MS, 0, 10, S, 0);
+	trace_switch(&t, 9 * MS, 1, 20, S, 0);
+	m = built(&t, NULL);
+	assert_int_equal(cpu_time(m), 16 * MS);
+	sr_model_free(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -496,6 +606,7 @@ int main(void)
 		cmocka_unit_test(a_sleep_that_ends_without_a_wake_is_timed),
 		cmocka_unit_test(the_cost_of_tracing_is_taken_out_of_the_bursts),
 		cmocka_unit_test(a_window_leaves_out_what_is_before_and_behind_it),
+		cmocka_unit_test(who_runs_when_a_window_ends_has_run_until_then),
 		cmocka_unit_test(a_wake_completed_while_its_target_ran_ends_no_later_sleep),
 		cmocka_unit_test(who_sleeps_when_a_window_begins_starts_with_its_wake),
 		cmocka_unit_test(tasks_that_die_without_a_start_do_not_count_below_none_alive),
@@ -503,6 +614,11 @@ int main(void)
 		cmocka_unit_test(a_sleep_on_the_way_out_is_not_the_end),
 		cmocka_unit_test(a_repaired_switch_tells_no_priority),
 		cmocka_unit_test(a_missing_switch_is_repaired_and_shifts_nothing),
+		cmocka_unit_test(a_tid_that_is_given_anew_ends_whose_exit_was_lost),
+		cmocka_unit_test(an_exec_by_a_thread_ends_the_main_thread),
+		cmocka_unit_test(who_forks_itself_is_not_its_own_child),
+		cmocka_unit_test(a_switch_from_a_task_to_itself_adds_no_cpu_time),
+		cmocka_unit_test(only_who_has_a_cpu_first_has_it_since_the_start),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -54,8 +54,11 @@ static void tasks_of_a_joined_model_come_behind_with_their_numbers(void **state)
 {
 	struct sr_model *a = some_model(), *b = some_model();
 	uint32_t first = a->nsources;
+	int32_t highest = 0;
 	struct sr_error err;
 
+	for (size_t i = 0; i < 3; i++)
+		highest = a->tasks[i].tgid > highest ? a->tasks[i].tgid : highest;
 	assert_int_equal(sr_model_join(a, b, 50 * MS, first, &err), 0);
 	assert_int_equal(a->ntasks, 6);
 	for (size_t i = 0; i < 3; i++) {
@@ -63,7 +66,7 @@ static void tasks_of_a_joined_model_come_behind_with_their_numbers(void **state)
 		assert_int_equal(a->tasks[3 + i].parent,
 				 a->tasks[i].parent == UINT32_MAX ? UINT32_MAX : a->tasks[i].parent + 3);
 		if (a->tasks[i].tgid > 0)
-			assert_true(a->tasks[3 + i].tgid > 1 << 22);
+			assert_true(a->tasks[3 + i].tgid > highest);
 	}
 	assert_int_equal(find(&a->tasks[3], SR_OP_WAKE)->arg, find(&a->tasks[0], SR_OP_WAKE)->arg + 3);
 	assert_int_equal(find(&a->tasks[3], SR_OP_FORK)->arg, find(&a->tasks[0], SR_OP_FORK)->arg + 3);
@@ -115,6 +118,127 @@ static void a_turn_of_a_loop_begins_when_all_of_the_one_before_have_ended(void *
 	}
 	assert_int_equal(m->tasks[first].source, m->tasks[0].source);
 	sr_model_free(m);
+}
+
+/* When the first task of each copy begins, in the model of n copies within 100 ms. */
+static void begins(uint64_t seed, uint64_t *at, size_t n)
+{
+	struct sr_model *m = some_model();
+	uint64_t run_ns = m->run_ns, start = m->start_ns, length = m->end_ns - start;
+	struct sr_error err;
+
+	assert_int_equal(sr_model_copies(m, n, 100 * MS, seed, &err), 0);
+	assert_int_equal(m->ntasks, 3 * n);
+	assert_int_equal(m->run_ns, run_ns * n);
+	assert_in_range(m->end_ns - start, length, length + 100 * MS);
+	for (size_t k = 0; k < n; k++) {
+		const struct sr_program *p = &m->tasks[3 * k];
+
+		assert_int_equal(p->source, m->tasks[0].source);
+		assert_int_equal(find(p, SR_OP_WAKE)->arg / 3, k);
+		at[k] = k ? p->waits[p->ops[0].arg].wake_ns : 0;
+		assert_in_range(at[k], 0, 100 * MS);
+		for (size_t i = 0; i < k; i++)
+			assert_int_not_equal(p->tgid, m->tasks[3 * i].tgid);
+	}
+	m->counts.check_timed = 0;
+	assert_int_equal(sr_model_check(m, &err), 0);
+	assert_int_equal(m->counts.check_timed, 0);
+	sr_model_free(m);
+}
+
+static void copies_are_processes_of_their_own_and_begin_by_the_seed(void **state)
+{
+	uint64_t one[8], again[8], other[8];
+
+	begins(1, one, 8);
+	begins(1, again, 8);
+	begins(2, other, 8);
+	assert_memory_equal(one, again, sizeof(one));
+	assert_memory_not_equal(one, other, sizeof(one));
+	for (size_t i = 1; i < 8; i++)
+		assert_int_not_equal(one[i], one[i - 1]);
+}
+
+static void copies_may_be_joined_and_looped(void **state)
+{
+	struct sr_model *a = some_model(), *b = some_model();
+	struct sr_error err;
+
+	assert_int_equal(sr_model_copies(a, 3, 0, 1, &err), 0);
+	assert_int_equal(sr_model_copies(b, 4, MS, 1, &err), 0);
+	assert_int_equal(sr_model_join(a, b, MS, a->nsources, &err), 0);
+	assert_int_equal(sr_model_loop(a, 2, &err), 0);
+	assert_int_equal(a->ntasks, 2 * 3 * 7);
+	a->counts.check_timed = 0;
+	assert_int_equal(sr_model_check(a, &err), 0);
+	assert_int_equal(a->counts.check_timed, 0);
+	sr_model_free(a);
+}
+
+static struct sr_model *model_with_a_mask(void)
+{
+	struct sr_task_start s = { .tid = 10, .tgid = 10, .comm = "a", .state = 'R' };
+	struct sr_cpumask mask = { { 2 } };
+	struct trace t;
+
+	trace_begin(&t, "system");
+	assert_int_equal(sr_task_starts_add(&t.starts, &s, &mask, &t.err), 0);
+	trace_switch(&t, MS, 0, 0, R, 10);
+	trace_switch(&t, 4 * MS, 0, 10, S, 0);
+	return built(&t);
+}
+
+/* Masks of the start state only: neither model has a table of attributes. */
+static void masks_of_the_start_stay_when_models_are_joined(void **state)
+{
+	struct sr_model *a = model_with_a_mask(), *b = model_with_a_mask();
+	struct sr_error err;
+
+	assert_int_equal(sr_model_join(a, b, 0, a->nsources, &err), 0);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(sr_cpumask_count(a->tasks[i].allowed), 1);
+		assert_true(sr_cpumask_isset(a->tasks[i].allowed, 1));
+	}
+	sr_model_free(a);
+}
+
+static struct sr_model *model_with_a_group(uint32_t weight)
+{
+	struct sr_group g = { .path = (char *)"/a", .version = 2, .weight = weight };
+	struct sr_model *m = some_model();
+
+	m->tasks[0].group = sr_attrs_group(&m->attrs, &g);
+	assert_int_equal(m->tasks[0].group, 0);
+	return m;
+}
+
+static void groups_of_one_path_and_other_weights_stay_two(void **state)
+{
+	struct sr_model *a = model_with_a_group(50);
+	struct sr_error err;
+
+	assert_int_equal(sr_model_join(a, model_with_a_group(200), 0, a->nsources, &err), 0);
+	assert_int_equal(sr_model_join(a, model_with_a_group(50), 0, 2 * a->nsources, &err), 0);
+	assert_int_equal(a->attrs.groups[a->tasks[0].group].weight, 50);
+	assert_int_equal(a->attrs.groups[a->tasks[3].group].weight, 200);
+	assert_int_equal(a->tasks[6].group, a->tasks[0].group);
+	assert_int_equal(a->attrs.ngroups, 2);
+	sr_model_free(a);
+}
+
+/* As far from the recording's start as a file can name. */
+static void a_wait_at_the_end_of_time_is_made_timed_too(void **state)
+{
+	struct sr_op ops[] = { { .kind = SR_OP_WAIT }, { .kind = SR_OP_END } };
+	struct sr_wait wait = { .needs = 1, .watch_task = UINT32_MAX, .waker = 0, .wake_ns = UINT64_MAX };
+	struct sr_program task = { .parent = UINT32_MAX, .ops = ops, .nops = 2, .waits = &wait, .nwaits = 1 };
+	struct sr_model m = { .tasks = &task, .ntasks = 1 };
+	struct sr_error err;
+
+	assert_int_equal(sr_model_check(&m, &err), 0);
+	assert_int_equal(m.counts.check_timed, 1);
+	assert_int_equal(ops[0].kind, SR_OP_SLEEP);
 }
 
 static void too_many_turns_are_refused(void **state)
@@ -207,7 +331,12 @@ int main(void)
 		cmocka_unit_test(tasks_of_a_joined_model_come_behind_with_their_numbers),
 		cmocka_unit_test(who_runs_at_the_start_of_a_later_recording_sleeps_until_then),
 		cmocka_unit_test(a_joined_and_looped_model_runs_dry),
+		cmocka_unit_test(copies_are_processes_of_their_own_and_begin_by_the_seed),
+		cmocka_unit_test(copies_may_be_joined_and_looped),
 		cmocka_unit_test(a_turn_of_a_loop_begins_when_all_of_the_one_before_have_ended),
+		cmocka_unit_test(masks_of_the_start_stay_when_models_are_joined),
+		cmocka_unit_test(groups_of_one_path_and_other_weights_stay_two),
+		cmocka_unit_test(a_wait_at_the_end_of_time_is_made_timed_too),
 		cmocka_unit_test(too_many_turns_are_refused),
 		cmocka_unit_test(the_last_glob_that_matches_decides),
 		cmocka_unit_test(a_lost_switch_to_idle_does_not_make_a_burst_long),

@@ -11,7 +11,7 @@
 
 struct members {
 	bool all, quiet;
-	const char *output, *work, *cpus;
+	const char *output, *work, *cpus, *when;
 	struct sr_strings policy, arm;
 	uint64_t repeat, duration_ns, buffer_bytes;
 	double scale;
@@ -30,6 +30,12 @@ static const struct sr_option rows[] = {
 	  .offset = offsetof(struct members, work),
 	  .choices = "time|instructions",
 	  .deflt = "time" },
+	{ .name = "when",
+	  .letter = 'w',
+	  .type = SR_OPT_WORD,
+	  .offset = offsetof(struct members, when),
+	  .choices = "auto|yes|no",
+	  .deflt = "auto" },
 	{ .name = "cpus", .type = SR_OPT_CPUS, .offset = offsetof(struct members, cpus) },
 	{ .name = "policy", .type = SR_OPT_LIST, .offset = offsetof(struct members, policy), .deflt = "kernel" },
 	{ .name = "arm", .type = SR_OPT_LIST, .offset = offsetof(struct members, arm) },
@@ -107,6 +113,21 @@ static void all_ways_to_write_an_option_work(void **state)
 	assert_string_equal(m.output, "e");
 	assert_int_equal(parse("--out=", 0), 0);
 	assert_string_equal(m.output, "");
+}
+
+static void a_word_may_be_left_out_and_stands_behind_an_equals_sign(void **state)
+{
+	assert_int_equal(parse("", 0), 0);
+	assert_string_equal(m.when, "auto");
+	assert_int_equal(parse("--when no", 0), 0);
+	assert_string_equal(m.when, "");
+	assert_int_equal(operands, 1);
+	assert_string_equal(words[0], "no");
+	assert_int_equal(parse("-aw --when=no -q", 0), 0);
+	assert_string_equal(m.when, "no");
+	assert_true(m.all && m.quiet);
+	refused("--when=never", "option --when: 'never' is none of: auto, yes, no");
+	refused("--when=", "option --when: '' is none of");
 }
 
 static void the_last_of_two_wins_but_lists_collect(void **state)
@@ -329,6 +350,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_are_set_before_the_command_line),
 		cmocka_unit_test(all_ways_to_write_an_option_work),
+		cmocka_unit_test(a_word_may_be_left_out_and_stands_behind_an_equals_sign),
 		cmocka_unit_test(the_last_of_two_wins_but_lists_collect),
 		cmocka_unit_test(a_list_is_bounded),
 		cmocka_unit_test(operands_move_to_the_front_in_order),

@@ -193,6 +193,33 @@ static void head_ignores_affinity_and_falls_back_to_the_lowest_allowed(void **st
 	fake_close(&f);
 }
 
+/* An exec migrates the task, and what affinity forbids does not take place. */
+static void exec_to_a_forbidden_cpu_stays(void **state)
+{
+	struct fake f;
+	struct sr_cpumask mask = { { 0xc } };
+	int t;
+
+	open_as(&f, "smp-4", "bld");
+	t = fake_hog(&f, 3);
+	f.task[t].allowed = &mask;
+	assert_int_equal(fake_place(&f, SR_CAUSE_EXEC, t, 3, 3), 3);
+	fake_close(&f);
+}
+
+static void a_pinned_task_wakes_where_it_is(void **state)
+{
+	struct fake f;
+	struct sr_cpumask mask = { { 0x4 } };
+	int t;
+
+	open_as(&f, "smp-4", "bld");
+	t = fake_task(&f, 120);
+	f.task[t].allowed = &mask;
+	assert_int_equal(fake_place(&f, SR_CAUSE_WAKE, t, 2, 2), 2);
+	fake_close(&f);
+}
+
 static void fallback_prefers_the_node_of_the_task(void **state)
 {
 	struct fake f;
@@ -238,9 +265,28 @@ static void fixed_respects_affinity(void **state)
 	fake_close(&f);
 }
 
+/* Their class places them, and they count in neither list. */
+static void deadline_tasks_are_in_no_list(void **state)
+{
+	static const char *const names[] = { "bld", "bld-fixed" };
+
+	for (size_t n = 0; n < 2; n++) {
+		struct fake f;
+
+		open_as(&f, "smp-4", names[n]);
+		fake_start(&f, fake_task(&f, -1), 0);
+		assert_int_equal(fake_place(&f, SR_CAUSE_FORK, fake_task(&f, 50), 0, 0), 0);
+		assert_int_equal(fake_place(&f, SR_CAUSE_FORK, fake_task(&f, 120), 0, 0), 0);
+		fake_stop(&f, fake_hog(&f, 2));
+		fake_start(&f, fake_task(&f, -1), 2);
+		assert_int_equal(fake_place(&f, SR_CAUSE_FORK, fake_task(&f, 120), 0, 0), 2);
+		fake_close(&f);
+	}
+}
+
 static void nobody_is_placed_on_an_offline_cpu(void **state)
 {
-	static const char *const names[] = { "bld", "bld-2012", "bld-fixed", "random", "domain" };
+	static const char *const names[] = { "bld", "bld-2012", "bld-fixed", "random", "domain", "eas", "roundrobin" };
 
 	for (size_t n = 0; n < sizeof(names) / sizeof(names[0]); n++) {
 		struct fake f;
@@ -382,6 +428,49 @@ static void fixed_always_names_the_least_loaded_cpu(void **state)
 	fake_close(&f);
 }
 
+/* Runs of neighbours at words' edges, single bits, bits beyond the machine: against a plain search. */
+static void fixed_finds_the_least_loaded_in_any_mask(void **state)
+{
+	struct fake f;
+	uint32_t seed = 3;
+	int t;
+
+	open_as(&f, "pack:4 [numa] core:25 pu:2", "bld-fixed");
+	assert_int_equal(f.m->ncpus, 200);
+	for (unsigned cpu = 0; cpu < 200; cpu++) {
+		seed = seed * 1664525 + 1013904223;
+		t = fake_task(&f, 120);
+		f.weight[t] = 1 + (seed >> 16) % 1000;
+		fake_start(&f, t, cpu);
+	}
+	t = fake_task(&f, 120);
+	for (int round = 0; round < 5000; round++) {
+		struct sr_cpumask mask = { { 0 } };
+		uint64_t best = UINT64_MAX;
+		int cpu;
+
+		for (int run = 0; run < 1 + round % 4; run++) {
+			unsigned from = ((seed = seed * 1664525 + 1013904223) >> 16) % 260;
+			unsigned n = 1 + ((seed = seed * 1664525 + 1013904223) >> 16) % (round % 2 ? 3 : 130);
+
+			for (unsigned i = 0; i < n; i++)
+				sr_cpumask_set(&mask, from + i);
+		}
+		f.task[t].allowed = &mask;
+		cpu = fake_place(&f, SR_CAUSE_WAKE, t, 0, 0);
+		for (unsigned c = 0; c < 200; c++)
+			if (sr_cpumask_isset(&mask, c) && fake_load_weight(&f.e, c) < best)
+				best = fake_load_weight(&f.e, c);
+		if (best == UINT64_MAX) {
+			assert_int_equal(cpu, -1);
+			continue;
+		}
+		assert_true(cpu >= 0 && cpu < 200 && sr_cpumask_isset(&mask, (unsigned)cpu));
+		assert_int_equal(fake_load_weight(&f.e, (unsigned)cpu), best);
+	}
+	fake_close(&f);
+}
+
 static void nothing_is_moved_after_placement(void **state)
 {
 	for (size_t i = 0; rpl_policies[i]; i++) {
@@ -406,7 +495,10 @@ int main(void)
 		cmocka_unit_test(wake_from_forbidden_cpu_scans_the_base_domain_of_the_task),
 		cmocka_unit_test(single_threaded_exec_takes_the_head_others_scan),
 		cmocka_unit_test(head_ignores_affinity_and_falls_back_to_the_lowest_allowed),
+		cmocka_unit_test(exec_to_a_forbidden_cpu_stays),
+		cmocka_unit_test(a_pinned_task_wakes_where_it_is),
 		cmocka_unit_test(fallback_prefers_the_node_of_the_task),
+		cmocka_unit_test(fixed_finds_the_least_loaded_in_any_mask),
 		cmocka_unit_test(respecting_affinity_walks_on_from_the_head),
 		cmocka_unit_test(fixed_respects_affinity),
 		cmocka_unit_test(nobody_is_placed_on_an_offline_cpu),
@@ -416,6 +508,7 @@ int main(void)
 		cmocka_unit_test(rt_wake_tie_goes_to_highest_cpu),
 		cmocka_unit_test(fixed_rt_forgets_an_urgent_task_that_has_gone),
 		cmocka_unit_test(deadline_tasks_are_left_alone),
+		cmocka_unit_test(deadline_tasks_are_in_no_list),
 		cmocka_unit_test(fixed_always_names_the_least_loaded_cpu),
 		cmocka_unit_test(nothing_is_moved_after_placement),
 	};

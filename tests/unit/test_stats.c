@@ -236,9 +236,45 @@ static void test_ties_and_zeros_do_not_make_p_smaller(void **state)
 {
 	const double tied[] = { 1, 1, 1, 1, 1, -1 }, zeros[] = { 0, 0, 0, 1, 2, 3, 4, 5 };
 
-	/* Mean ranks 3.5 each: 3.5 against 17.5, rounded up to 4; P(V <= 4) of n = 6 is 7/64. */
+	/* Mean ranks 3.5 each: 3.5 against 17.5, which 7 of 64 assignments show, and as many the other way round. */
 	NEAR(signed_rank_p(tied, 6), 2 * 7.0 / 64);
 	NEAR(signed_rank_p(zeros, 8), 0.0625);
+}
+
+/* Whatever is tied: the share of the sign assignments whose smaller rank sum is no larger. */
+static void test_p_is_exact_with_ties_too(void **state)
+{
+	static const double sizes[][9] = { { 1, 1, 1, 2, 3, 4, 5, 6, 6 },
+					   { 1, 1, 2, 2, 3, 3, 4, 4, 4 },
+					   { 1, 2, 2, 2, 2, 2, 7, 8, 9 } };
+	double d[9], rank[9], small;
+
+	for (size_t t = 0; t < 3; t++)
+		for (size_t n = 6; n <= 9; n++) {
+			for (size_t i = 0; i < n; i++) {
+				rank[i] = 0.5;
+				for (size_t k = 0; k < n; k++)
+					rank[i] += sizes[t][k] < sizes[t][i] ? 1 : sizes[t][k] == sizes[t][i] ? 0.5 : 0;
+			}
+			for (unsigned m = 0; m < 1u << n; m++) {
+				unsigned extreme = 0;
+
+				small = 0;
+				for (size_t i = 0; i < n; i++) {
+					d[i] = m >> i & 1 ? sizes[t][i] : -sizes[t][i];
+					small += m >> i & 1 ? rank[i] : 0;
+				}
+				small = fmin(small, (double)(n * (n + 1)) / 2 - small);
+				for (unsigned other = 0; other < 1u << n; other++) {
+					double v = 0;
+
+					for (size_t i = 0; i < n; i++)
+						v += other >> i & 1 ? rank[i] : 0;
+					extreme += fmin(v, (double)(n * (n + 1)) / 2 - v) <= small;
+				}
+				NEAR(signed_rank_p(d, n), fmin(1, (double)extreme / (1u << n)));
+			}
+		}
 }
 
 static void test_many_rounds_go_over_to_the_normal_distribution(void **state)
@@ -308,6 +344,18 @@ static void test_below_six_rounds_nothing_is_known(void **state)
 	assert_int_equal(compare(base, base, 2, 0.05, true).verdict, ANA_IDENTICAL);
 }
 
+/* What could have ended at four looks needs eight rounds to have an interval at all. */
+static void test_more_looks_need_more_rounds(void **state)
+{
+	const double base[] = { 100, 100, 100, 100, 100, 100 }, cand[] = { 101, 98, 103, 97, 101, 99 };
+	struct ana_shift s;
+
+	assert_int_equal(ana_compare_looks(base, cand, 6, 0.05, ANA_LESS_IS_BETTER, 4, &s, &err), 0);
+	assert_int_equal(s.verdict, ANA_UNKNOWN);
+	assert_true(isnan(s.lo));
+	assert_int_equal(s.needs_more, 2);
+}
+
 /* Share of unknown comparisons in which as many more rounds as were asked for bring a verdict. */
 static double told_by_more_rounds(double noise, double shift)
 {
@@ -357,11 +405,12 @@ static void test_many_cells_are_judged_together(void **state)
 	for (size_t i = 0; i < 10; i++) {
 		cells[i] = (struct ana_shift){ .p = 0.5,
 					       .shift = 0.2,
-					       .lo = -0.1,
+					       .lo = 0.1,
 					       .hi = 0.5,
 					       .rounds = 10,
 					       .margin = 0.05,
-					       .lower_is_better = true,
+					       .better = ANA_LESS_IS_BETTER,
+					       .looks = 1,
 					       .verdict = ANA_UNKNOWN };
 		at[i] = &cells[i];
 	}
@@ -442,10 +491,12 @@ int main(void)
 		cmocka_unit_test(test_the_shift_is_the_median_of_all_pair_means),
 		cmocka_unit_test(test_interval_and_test_agree),
 		cmocka_unit_test(test_ties_and_zeros_do_not_make_p_smaller),
+		cmocka_unit_test(test_p_is_exact_with_ties_too),
 		cmocka_unit_test(test_many_rounds_go_over_to_the_normal_distribution),
 		cmocka_unit_test(test_shifts_are_relative_to_the_base),
 		cmocka_unit_test(test_verdicts),
 		cmocka_unit_test(test_below_six_rounds_nothing_is_known),
+		cmocka_unit_test(test_more_looks_need_more_rounds),
 		cmocka_unit_test(test_unknown_asks_for_about_enough_rounds),
 		cmocka_unit_test(test_a_base_of_zero),
 		cmocka_unit_test(test_many_cells_are_judged_together),

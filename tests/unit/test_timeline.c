@@ -4,9 +4,11 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "formats/srz.h"
 #include "formats/timeline.h"
 
 static uint64_t now_ns;
@@ -81,7 +83,7 @@ static void assert_put_in(const struct sr_event *ev, unsigned cpu, int32_t prev,
 static struct sr_repair *make(unsigned filtered)
 {
 	struct sr_error err;
-	struct sr_repair *r = sr_repair_new(filtered, &err);
+	struct sr_repair *r = sr_repair_new(filtered, NULL, &err);
 
 	assert_non_null(r);
 	return r;
@@ -231,6 +233,22 @@ static void a_thread_that_execs_changes_its_tid_without_a_switch(void **state)
 	ev.u.exec.old_tid = 101;
 	assert_int_equal(push(r, ev), 1);
 	assert_int_equal(push(r, sw(0, 100, 0, SR_STATE_SLEEPING)), 1);
+	sr_repair_free(r);
+}
+
+static void who_is_in_the_filter_from_the_start_needs_no_proof(void **state)
+{
+	struct sr_task_start v[] = { { .tid = 10, .flags = SR_TASK_ROOT }, { .tid = 20 } };
+	struct sr_task_starts starts = { .v = v, .n = 2 };
+	struct sr_error err;
+	struct sr_repair *r = sr_repair_new(1, &starts, &err);
+
+	assert_non_null(r);
+	push(r, wake(0, 10, 90));
+	assert_int_equal(push(r, wake(0, 91, 90)), 2);
+	assert_put_in(&out[0], 0, 10, 91, SR_STATE_PREEMPTED);
+	push(r, wake(1, 20, 90));
+	assert_int_equal(push(r, wake(1, 92, 90)), 1); /* 20 is outside */
 	sr_repair_free(r);
 }
 
@@ -386,6 +404,32 @@ static void a_task_woken_on_an_idle_cpu_ran_from_that_wake_on(void **state)
 	sr_repair_free(r);
 }
 
+/* Task 9 comes to idle cpu 0 by a wake, or a move; a switch proves that it ran elsewhere after that, or before it at least. */
+static void a_wake_does_not_tell_when_a_task_came_back_that_ran_elsewhere(void **state)
+{
+	for (int moved = 0; moved < 2; moved++) {
+		struct sr_repair *r = make(0);
+		struct sr_event ev;
+
+		push(r, sw(0, 1, 0, SR_STATE_SLEEPING));
+		push(r, sw(1, 2, moved ? 9 : 3, SR_STATE_SLEEPING));
+		ev = event(moved ? SR_EV_MIGRATE : SR_EV_WAKEUP, 1, moved ? 9 : 3);
+		if (moved) /* while it runs: the kernel would not */
+			ev.u.migrate.tid = 9;
+		else
+			ev.u.wake.tid = 9;
+		push(r, ev);
+		if (!moved)
+			push(r, sw(1, 3, 9, SR_STATE_SLEEPING));
+		push(r, sw(1, 9, 3, SR_STATE_SLEEPING));
+		ev = sw(0, 9, 0, SR_STATE_SLEEPING);
+		assert_int_equal(push(r, ev), 2);
+		assert_int_equal(out[0].u.sw.next, 9);
+		assert_int_equal(out[0].time_ns, ev.time_ns);
+		sr_repair_free(r);
+	}
+}
+
 static void a_cpu_that_still_idles_after_the_wake_has_not_switched(void **state)
 {
 	struct sr_repair *r = make(0);
@@ -401,6 +445,126 @@ static void a_cpu_that_still_idles_after_the_wake_has_not_switched(void **state)
 	assert_int_equal(push(r, sw(0, 9, 0, SR_STATE_SLEEPING)), 2);
 	assert_int_equal(out[0].time_ns, idle);
 	sr_repair_free(r);
+}
+
+/* A wake of task 9 on idle cpu by who, 1 ns before now_ns grows by more. */
+static void wake_on_idle(struct sr_repair *r, unsigned cpu, unsigned by_cpu, int32_t by)
+{
+	struct sr_event ev = event(SR_EV_WAKEUP, by_cpu, by);
+
+	ev.u.wake.tid = 9;
+	ev.u.wake.target_cpu = (uint16_t)cpu;
+	push(r, ev);
+}
+
+static void a_missing_switch_from_idle_takes_as_long_as_those_that_are_there(void **state)
+{
+	static const uint64_t delays[] = { 7000, 6000, 900000, 6500, 6600, 6700 };
+
+	for (int here = 0; here < 2; here++) {
+		struct sr_repair *r = make(0);
+		uint64_t woken, learnt;
+
+		push(r, sw(1, 2, 3, SR_STATE_SLEEPING));
+		push(r, sw(0, 1, 0, SR_STATE_SLEEPING));
+		for (unsigned i = 0; i < 6; i++) {
+			wake_on_idle(r, 0, here ? 0 : 1, here ? 0 : 3);
+			now_ns += delays[i];
+			push(r, sw(0, 0, 9, SR_STATE_RUNNING));
+			now_ns += 50000;
+			push(r, sw(0, 9, 0, SR_STATE_SLEEPING));
+		}
+		/* on another cpu, where it is missing */
+		push(r, sw(2, 1, 0, SR_STATE_SLEEPING));
+		wake_on_idle(r, 2, here ? 2 : 1, here ? 0 : 3);
+		woken = now_ns;
+		now_ns += 100000;
+		assert_int_equal(push(r, sw(2, 9, 0, SR_STATE_SLEEPING)), 2);
+		assert_int_equal(out[0].flags, SR_EV_REPAIRED | SR_EV_TIMED);
+		learnt = out[0].time_ns - woken;
+		assert_in_range(learnt, 6500, 6850); /* the median, in steps of 128 ns */
+		/* not behind what proves it */
+		wake_on_idle(r, 2, here ? 2 : 1, here ? 0 : 3);
+		woken = now_ns;
+		now_ns += 3000;
+		assert_int_equal(push(r, sw(2, 9, 0, SR_STATE_SLEEPING)), 2);
+		assert_in_range(out[0].time_ns, woken, now_ns);
+		/* the other kind of wake has told nothing yet */
+		wake_on_idle(r, 2, here ? 1 : 2, here ? 3 : 0);
+		woken = now_ns;
+		now_ns += 100000;
+		assert_int_equal(push(r, sw(2, 9, 0, SR_STATE_SLEEPING)), 2);
+		assert_int_equal(out[0].time_ns, woken);
+		sr_repair_free(r);
+	}
+}
+
+static void delays_that_were_told_hold_until_enough_are_learnt(void **state)
+{
+	struct sr_idle_delays told = { .ns = { 20000, 5000 } };
+	struct sr_repair *r = make(0);
+	uint64_t woken;
+
+	sr_repair_expect(r, &told);
+	push(r, sw(2, 1, 0, SR_STATE_SLEEPING));
+	wake_on_idle(r, 2, 2, 0);
+	woken = now_ns;
+	now_ns += 100000;
+	push(r, sw(2, 9, 0, SR_STATE_SLEEPING));
+	assert_int_equal(out[0].time_ns, woken + 5000);
+	for (unsigned i = 0; i < 5; i++) {
+		wake_on_idle(r, 2, 2, 0);
+		now_ns += 1000;
+		push(r, sw(2, 0, 9, SR_STATE_RUNNING));
+		push(r, sw(2, 9, 0, SR_STATE_SLEEPING));
+	}
+	wake_on_idle(r, 2, 2, 0);
+	woken = now_ns;
+	now_ns += 100000;
+	push(r, sw(2, 9, 0, SR_STATE_SLEEPING));
+	assert_in_range(out[0].time_ns, woken + 900, woken + 1100);
+	sr_repair_free(r);
+}
+
+/* A file in which cpu 1 writes no switch from idle, and cpu 0 does only at the end. */
+static void a_file_is_read_for_its_delays_to_the_end_where_switches_are_missing(void **state)
+{
+	char path[] = "/tmp/schedrec-delays-XXXXXX";
+	struct sr_idle_delays got;
+	struct sr_error err;
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	close(fd);
+	for (int missing = 0; missing < 2; missing++) {
+		struct srz_writer *w = srz_create(path, 0, &err);
+		struct srz_reader *r;
+
+		assert_non_null(w);
+		for (unsigned i = 0; i < 70000; i++) {
+			unsigned cpu = i < 69900;
+			struct sr_event ev[3];
+
+			ev[0] = event(SR_EV_WAKEUP, cpu, 0);
+			ev[0].u.wake.tid = 9;
+			ev[0].u.wake.target_cpu = (uint16_t)cpu;
+			now_ns += 4000;
+			ev[1] = sw(cpu, 0, 9, SR_STATE_RUNNING);
+			now_ns += 1000;
+			ev[2] = sw(cpu, 9, 0, SR_STATE_SLEEPING);
+			if (missing && cpu)
+				ev[1] = ev[2];
+			assert_int_equal(srz_put_events(w, SRZ_STREAM_KERNEL, ev, missing && cpu ? 2 : 3, &err), 0);
+		}
+		assert_int_equal(srz_close(w, &err), 0);
+		r = srz_open(path, &err);
+		assert_non_null(r);
+		assert_int_equal(sr_idle_delays_read(r, 0, &got, &err), 0);
+		assert_int_equal(got.ns[0], 0);
+		assert_in_range(got.ns[1], 3900, 4100);
+		srz_reader_free(r);
+	}
+	unlink(path);
 }
 
 static void a_wake_before_another_ran_there_tells_nothing(void **state)
@@ -431,6 +595,39 @@ static void only_the_task_that_exited_leaves_dead(void **state)
 	sr_repair_free(r);
 }
 
+/* A thread that asks for a move waits in D for the stopper: it is moved, it does not sleep. */
+static void a_thread_of_a_replay_that_is_moved_does_not_sleep(void **state)
+{
+	struct sr_repair *r = make(0);
+	struct sr_event ev = event(SR_EV_BIND, 0, 0), moved;
+	struct sr_error err;
+
+	ev.u.bind.tid = 10;
+	push(r, ev);
+	for (int32_t tid = 10; tid <= 11; tid++) { /* 11 is another program's */
+		push(r, sw(0, 0, tid, SR_STATE_RUNNING));
+		push(r, wake(0, tid, 18));
+		ev = sw(0, tid, 18, SR_STATE_DISK);
+		assert_int_equal(sr_repair_push(r, &ev, out, &err), 1);
+		moved = ev;
+		if (tid == 10) {
+			moved.u.sw.prev_state = SR_STATE_PREEMPTED;
+			moved.flags = SR_EV_MOVED;
+		}
+		assert_memory_equal(&out[0], &moved, sizeof(moved));
+		push(r, sw(0, 18, 0, SR_STATE_SLEEPING));
+	}
+	/* Waits of its own: for a page, and for another task whom it woke. */
+	push(r, sw(0, 0, 10, SR_STATE_RUNNING));
+	push(r, sw(0, 10, 0, SR_STATE_DISK));
+	push(r, sw(0, 0, 10, SR_STATE_RUNNING));
+	ev = wake(0, 10, 12);
+	ev.u.wake.prio = 120;
+	push(r, ev);
+	push(r, sw(0, 10, 0, SR_STATE_DISK));
+	sr_repair_free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -455,9 +652,15 @@ int main(void)
 		cmocka_unit_test(filtered_an_outside_task_seen_elsewhere_is_no_repair),
 		cmocka_unit_test(any_stream_comes_out_consistent),
 		cmocka_unit_test(a_task_woken_on_an_idle_cpu_ran_from_that_wake_on),
+		cmocka_unit_test(a_wake_does_not_tell_when_a_task_came_back_that_ran_elsewhere),
 		cmocka_unit_test(a_cpu_that_still_idles_after_the_wake_has_not_switched),
+		cmocka_unit_test(a_missing_switch_from_idle_takes_as_long_as_those_that_are_there),
+		cmocka_unit_test(delays_that_were_told_hold_until_enough_are_learnt),
+		cmocka_unit_test(a_file_is_read_for_its_delays_to_the_end_where_switches_are_missing),
 		cmocka_unit_test(a_wake_before_another_ran_there_tells_nothing),
+		cmocka_unit_test(who_is_in_the_filter_from_the_start_needs_no_proof),
 		cmocka_unit_test(only_the_task_that_exited_leaves_dead),
+		cmocka_unit_test(a_thread_of_a_replay_that_is_moved_does_not_sleep),
 		cmocka_unit_test(a_cpu_beyond_the_limit_is_refused),
 	};
 

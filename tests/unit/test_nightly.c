@@ -1,0 +1,705 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Nights: what is done is done, once, whatever happens in between; what their results say; what keeps a machine busy. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "analyze/db_internal.h"
+#include "analyze/nightly.h"
+
+#define A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+
+static char dir[] = "/tmp/schedrec-nightly.XXXXXX", path[64], other_path[64];
+static struct sr_error err;
+static struct ana_db *db;
+static struct ana_night night;
+static bool others_live;
+
+static bool alive(const char *owner)
+{
+	return others_live;
+}
+
+static int setup(void **state)
+{
+	strcpy(dir + sizeof(dir) - 7, "XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/db", dir);
+	snprintf(other_path, sizeof(other_path), "%s/other", dir);
+	db = ana_db_open(path, true, &err);
+	assert_non_null(db);
+	others_live = false;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char cmd[80];
+
+	ana_night_release(&night);
+	ana_db_close(db);
+	snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
+	return system(cmd);
+}
+
+static double query(const char *sql)
+{
+	struct sr_error e;
+	sqlite3_stmt *st = ana_db_prepare(db, sql, &e);
+	double v;
+
+	if (!st)
+		fail_msg("%s", e.text);
+	v = sqlite3_step(st) == SQLITE_ROW ? sqlite3_column_double(st, 0) : NAN;
+	sqlite3_finalize(st);
+	return v;
+}
+
+static const char *const arms[] = { "kernel", "bld" };
+
+static struct ana_night_plan plan(const char *label, const char *spec, const char *now)
+{
+	return (struct ana_night_plan){ .label = label,
+					.auto_label = "auto",
+					.spec = spec,
+					.engine = "live",
+					.kernel = "6.12",
+					.arms = arms,
+					.narms = 2,
+					.rounds = 6,
+					.shard = 1,
+					.shards = 1,
+					.now = now,
+					.not_before = "2026-01-01T00:00:00Z",
+					.owner = "me",
+					.alive = alive };
+}
+
+/* Begins or goes on with a night; true: it was there. */
+static bool begin(const char *label, const char *spec, const char *now)
+{
+	struct ana_night_plan p = plan(label, spec, now);
+	bool resumed;
+
+	ana_night_release(&night);
+	if (ana_night_begin(db, &p, &night, &resumed, &err) < 0)
+		fail_msg("%s", err.text);
+	return resumed;
+}
+
+static void refused(struct ana_night_plan p, enum sr_status status, const char *text)
+{
+	struct ana_night n;
+	bool resumed;
+
+	assert_int_equal(ana_night_begin(db, &p, &n, &resumed, &err), -1);
+	assert_int_equal(err.status, status);
+	if (!strstr(err.text, text))
+		fail_msg("'%s' lacks '%s'", err.text, text);
+}
+
+static void store(const char *tag, const char *trace, const char *engine, const char *policy, size_t round, size_t slot,
+		  double makespan)
+{
+	char when[64];
+	struct ana_run run = { .trace_sha256 = trace,
+			       .trace_name = "t.srz",
+			       .label = tag,
+			       .engine = engine,
+			       .policy = policy,
+			       .series = tag,
+			       .repeat = (int)round,
+			       .order_slot = (int)slot,
+			       .started_at = when };
+	struct ana_result r = { 0 };
+
+	snprintf(when, sizeof(when), "%.10sT00:%02zu:%02zuZ", night.label ? night.started_at : "2026-05-01", slot / 60,
+		 slot % 60);
+	assert_int_equal(ana_set(&r, "makespan_ns", "ns", makespan, &err), 0);
+	if (ana_db_store(db, &run, &r, &err) < 0)
+		fail_msg("%s", err.text);
+	ana_result_release(&r);
+}
+
+/* weight 0: no sample. */
+static int add_pick(const char *sha256, char *name, double weight, uint64_t traces)
+{
+	struct ana_night_trace t = { .name = name, .weight = weight, .traces = traces };
+
+	memcpy(t.sha256, sha256, sizeof(t.sha256));
+	return ana_night_add_traces(db, &night, &t, 1, &err);
+}
+
+static int add_trace(const char *sha256, char *name)
+{
+	return add_pick(sha256, name, 0, 0);
+}
+
+/* One live round as a replay stores it: odd ones the other way round. */
+static int do_round(const char *trace, size_t round, double kernel, double bld)
+{
+	struct ana_night_rounds r = { .sha256 = trace,
+				      .first = round,
+				      .n = 1,
+				      .turned = true,
+				      .started_at = "2026-05-01T00:00:00Z",
+				      .ended_at = "2026-05-01T00:01:00Z" };
+	char *tag;
+	int ret;
+
+	assert_int_equal(ana_night_tag(&night, &tag, &err), 0);
+	for (size_t k = 0; k < 2; k++) {
+		bool first = (k == 0) == (round % 2 == 0);
+
+		store(tag, trace, night.engine, first ? "kernel" : "bld", round, 2 * round + k, first ? kernel : bld);
+	}
+	r.tag = tag;
+	ret = ana_night_link(db, &night, &r, &err);
+	free(tag);
+	return ret;
+}
+
+static void do_night(const char *label, const char *now, double kernel, double bld)
+{
+	begin(label, "{}", now);
+	assert_int_equal(add_trace(A, "t.srz"), 0);
+	for (size_t i = 0; i < 6; i++)
+		assert_int_equal(do_round(A, i, kernel + (double)i, bld + (double)i), 0);
+	assert_int_equal(ana_night_finish(db, &night, 1, 1, now, &err), 0);
+}
+
+static void test_a_night_is_gone_on_with_until_it_is_finished(void **state)
+{
+	bool done[6];
+
+	assert_false(begin(NULL, "{}", "2026-05-01T00:00:00Z"));
+	assert_string_equal(night.label, "auto");
+	assert_int_equal(add_trace(A, "t.srz"), 0);
+	assert_int_equal(do_round(A, 2, 1, 2), 0);
+	assert_true(begin(NULL, "{}", "2026-05-02T00:00:00Z"));
+	assert_string_equal(night.started_at, "2026-05-01T00:00:00Z");
+	assert_int_equal(night.narms, 2);
+	assert_string_equal(night.arms[1], "bld");
+	assert_int_equal(ana_night_done(db, &night, A, done, &err), 0);
+	for (size_t i = 0; i < 6; i++)
+		assert_int_equal(done[i], i == 2);
+	for (size_t i = 0; i < 6; i++)
+		if (i != 2)
+			assert_int_equal(do_round(A, i, 1, 2), 0);
+	assert_null(night.finished_at);
+	assert_int_equal(ana_night_finish(db, &night, 1, 1, "2026-05-02T01:00:00Z", &err), 0);
+	assert_string_equal(night.finished_at, "2026-05-02T01:00:00Z");
+	assert_false(begin(NULL, "{}", "2026-05-03T00:00:00Z"));
+	assert_string_equal(night.label, "auto.2");
+	/* Another kernel, another policy: another night. */
+	assert_false(begin(NULL, "[1]", "2026-05-03T00:00:00Z"));
+	assert_string_equal(night.label, "auto.3");
+}
+
+static void test_an_old_unfinished_night_stays_unfinished(void **state)
+{
+	begin(NULL, "{}", "2025-05-01T00:00:00Z");
+	assert_false(begin(NULL, "{}", "2026-05-03T00:00:00Z"));
+}
+
+static void test_only_resume_begins_none(void **state)
+{
+	struct ana_night_plan p = plan(NULL, "{}", "2026-05-01T00:00:00Z");
+	bool resumed;
+
+	p.only_resume = true;
+	assert_int_equal(ana_night_begin(db, &p, &night, &resumed, &err), 0);
+	assert_true(night.id == 0 && !resumed);
+	assert_true(query("select count(*) from night") == 0);
+}
+
+static void test_labels_of_others_are_refused(void **state)
+{
+	begin("x", "{}", "2026-05-01T00:00:00Z");
+	refused(plan("x", "[1]", "2026-05-01T00:00:00Z"), SR_USAGE, "another night's");
+	store("mine", A, "live", "kernel", 0, 0, 1);
+	refused(plan("mine", "{}", "2026-05-01T00:00:00Z"), SR_USAGE, "no night's");
+}
+
+static void test_a_shard_has_one_owner_that_lives(void **state)
+{
+	struct ana_night_plan p = plan("x", "{}", "2026-05-01T00:00:00Z");
+
+	begin("x", "{}", "2026-05-01T00:00:00Z");
+	p.owner = "somebody else";
+	others_live = true;
+	refused(p, SR_ENVIRONMENT, "another process");
+	p.shard = 2;
+	p.shards = 3;
+	others_live = true;
+	ana_night_release(&night);
+	assert_int_equal(ana_night_begin(db, &p, &night, &(bool){ false }, &err), 0);
+	others_live = false;
+	p.shard = p.shards = 1;
+	ana_night_release(&night);
+	assert_int_equal(ana_night_begin(db, &p, &night, &(bool){ false }, &err), 0);
+}
+
+/* Shards in one database, of one machine: what one has stored and not taken over yet is not the other's to sweep. */
+static void test_a_shard_leaves_the_others_runs_alone(void **state)
+{
+	struct ana_night_plan p = plan("x", "{}", "2026-05-01T00:00:00Z");
+	bool resumed;
+	char *tag[2];
+
+	for (unsigned i = 0; i < 2; i++) {
+		p.shard = i + 1;
+		p.shards = 2;
+		ana_night_release(&night);
+		assert_int_equal(ana_night_begin(db, &p, &night, &resumed, &err), 0);
+		assert_int_equal(ana_night_sweep(db, &night, NULL, &err), 0);
+		assert_int_equal(ana_night_tag(&night, &tag[i], &err), 0);
+		store(tag[i], A, "live", "kernel", 0, 0, 1);
+	}
+	assert_true(query("select count(*) from run") == 2);
+	/* Its own are, and those of one that is through. */
+	assert_int_equal(ana_night_sweep(db, &night, NULL, &err), 0);
+	assert_true(query("select count(*) from run") == 1);
+	assert_int_equal(ana_night_finish(db, &night, 1, 2, "2026-05-01T01:00:00Z", &err), 0);
+	assert_int_equal(ana_night_sweep(db, &night, NULL, &err), 0);
+	assert_true(query("select count(*) from run") == 0);
+	free(tag[0]);
+	free(tag[1]);
+}
+
+static void test_arms_are_known_by_their_slots(void **state)
+{
+	begin("x", "{}", "2026-05-01T00:00:00Z");
+	assert_int_equal(add_trace(A, "t.srz"), 0);
+	assert_int_equal(do_round(A, 0, 1, 2), 0);
+	assert_int_equal(do_round(A, 1, 1, 2), 0);
+	assert_true(query("select count(*) from night_run q join run r on r.id = q.run where"
+			  " (q.arm = 0) = (r.policy = 'kernel')") == 4);
+	assert_true(query("select count(*) from run where label = 'x' and series = 'x'") == 4);
+}
+
+static void test_half_a_round_is_not_taken_over(void **state)
+{
+	struct ana_night_rounds r = { .sha256 = A,
+				      .tag = "x~1",
+				      .n = 1,
+				      .started_at = "2026-05-01T00:00:00Z",
+				      .ended_at = "2026-05-01T00:00:00Z" };
+
+	begin("x", "{}", "2026-05-01T00:00:00Z");
+	store("x~1", A, "live", "kernel", 0, 0, 1);
+	assert_int_equal(ana_night_link(db, &night, &r, &err), -1);
+	assert_int_equal(err.status, SR_ENVIRONMENT);
+	store("x~1", A, "live", "bld", 1, 1, 1); /* of another round */
+	assert_int_equal(ana_night_link(db, &night, &r, &err), -1);
+	assert_true(query("select count(*) from night_run") == 0);
+	assert_true(query("select count(*) from run where label = 'x'") == 0);
+	/* Another night's leftovers are not swept away. */
+	store("xy~1", A, "live", "bld", 1, 1, 1);
+	assert_int_equal(ana_night_sweep(db, &night, NULL, &err), 0);
+	assert_true(query("select count(*) from run") == 1);
+}
+
+static void test_a_trace_that_was_changed_meanwhile_is_refused(void **state)
+{
+	struct ana_night_rounds r = { .sha256 = A, .tag = "x~1", .n = 1, .started_at = "", .ended_at = "" };
+
+	begin("x", "{}", "2026-05-01T00:00:00Z");
+	store("x~1", B, "live", "kernel", 0, 0, 1);
+	store("x~1", B, "live", "bld", 0, 1, 1);
+	assert_int_equal(ana_night_link(db, &night, &r, &err), -1);
+	assert_non_null(strstr(err.text, "changed meanwhile"));
+}
+
+static void test_a_failed_trace_finishes_a_night(void **state)
+{
+	struct ana_night_traces t;
+
+	begin("x", "{}", "2026-05-01T00:00:00Z");
+	assert_int_equal(add_trace(A, "t.srz"), 0);
+	assert_int_equal(ana_night_finish(db, &night, 1, 1, "2026-05-01T01:00:00Z", &err), 0);
+	assert_null(night.finished_at);
+	assert_int_equal(ana_night_fail(db, &night, A, "it broke", &err), 0);
+	assert_int_equal(ana_night_finish(db, &night, 1, 1, "2026-05-01T01:00:00Z", &err), 0);
+	assert_non_null(night.finished_at);
+	assert_int_equal(ana_night_traces(db, &night, &t, &err), 0);
+	assert_string_equal(t.v[0].failure, "it broke");
+	ana_night_traces_release(&t);
+}
+
+static void judge(const char *baseline, struct ana_night_verdicts *v)
+{
+	const struct ana_night_judge_options o = { .baseline = baseline, .margin = 0.05, .min_segment = 3 };
+
+	if (ana_night_judge(db, &night, &o, v, &err) < 0)
+		fail_msg("%s", err.text);
+}
+
+static void test_interleaved_rounds_of_one_night_have_a_verdict(void **state)
+{
+	struct ana_night_verdicts v;
+
+	do_night("x", "2026-05-01T00:00:00Z", 1000, 1500);
+	judge("policy=kernel", &v);
+	assert_int_equal(v.ncells, 1);
+	assert_int_equal(v.cells[0].c.s.verdict, ANA_REGRESSED);
+	assert_int_equal(v.cells[0].arm, 1);
+	assert_string_equal(v.cells[0].base_text, "policy=kernel");
+	assert_int_equal(v.cells[0].nbase, 6);
+	assert_true(v.cells[0].base[5] == 1005 && v.cells[0].cand[0] == 1500);
+	assert_int_equal(v.without_base, 0);
+	ana_night_verdicts_release(&v);
+	judge("policy=bld", &v);
+	assert_int_equal(v.cells[0].c.s.verdict, ANA_IMPROVED);
+	ana_night_verdicts_release(&v);
+}
+
+/* However clear it looks: two nights are not interleaved. */
+static void test_live_rounds_of_two_nights_have_none(void **state)
+{
+	struct ana_night_verdicts v;
+
+	do_night("x", "2026-05-01T00:00:00Z", 1000, 1500);
+	do_night("y", "2026-05-02T00:00:00Z", 2000, 2500);
+	judge("last", &v);
+	assert_int_equal(v.ncells, 2);
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(v.cells[i].c.s.verdict, ANA_UNKNOWN);
+		assert_true(v.cells[i].c.evidence > ANA_ORDER_UNKNOWN);
+	}
+	assert_string_equal(v.cells[1].base_text, "policy=bld,label=x");
+	ana_night_verdicts_release(&v);
+}
+
+static void test_a_baseline_that_is_not_there_is_counted(void **state)
+{
+	struct ana_night_verdicts v;
+
+	do_night("x", "2026-05-01T00:00:00Z", 1000, 1500);
+	judge("last", &v);
+	assert_int_equal(v.ncells, 0);
+	assert_int_equal(v.without_base, 2);
+	ana_night_verdicts_release(&v);
+	judge("label=v6.11", &v);
+	assert_int_equal(v.without_base, 2);
+	ana_night_verdicts_release(&v);
+}
+
+static void test_a_change_over_the_nights_is_told_once(void **state)
+{
+	struct ana_night_verdicts v;
+	size_t told = 0;
+	char label[16], now[32];
+
+	for (int i = 0; i < 16; i++) {
+		snprintf(label, sizeof(label), "n%02d", i);
+		snprintf(now, sizeof(now), "2026-05-%02dT00:00:00Z", i + 1);
+		/* The kernel's gets worse at night 8, bld's better. */
+		do_night(label, now, i < 8 ? 1000 + i % 3 : 1200 + i % 3, i < 8 ? 1500 + i % 2 : 1200 + i % 2);
+		judge("policy=kernel", &v);
+		for (size_t k = 0; k < v.nchanges; k++) {
+			assert_string_equal(v.changes[k].night, "n08");
+			assert_int_equal(v.changes[k].worse, v.changes[k].arm == 0);
+			if (v.changes[k].is_new)
+				told++;
+			assert_int_equal(v.changes[k].counts, v.changes[k].is_new && v.changes[k].worse);
+		}
+		if (i == 15) {
+			assert_int_equal(v.nchanges, 2);
+			assert_true(fabs(v.changes[0].magnitude - 0.2) < 0.01);
+			assert_int_equal(v.changes[0].nights, 16);
+		}
+		ana_night_verdicts_release(&v);
+	}
+	assert_int_equal(told, 2);
+	assert_true(query("select count(*) from change_point where night = 'n08' and found > 'n09'") == 2);
+	/* The last night judged again says the same. */
+	judge("policy=kernel", &v);
+	assert_int_equal(v.nchanges, 2);
+	ana_night_verdicts_release(&v);
+}
+
+static void test_an_earlier_night_judged_again_forgets_no_point(void **state)
+{
+	struct ana_night_verdicts v;
+	char label[16], now[32];
+
+	for (int i = 0; i < 16; i++) {
+		snprintf(label, sizeof(label), "n%02d", i);
+		snprintf(now, sizeof(now), "2026-05-%02dT00:00:00Z", i + 1);
+		do_night(label, now, i < 8 ? 1000 + i % 3 : 1200 + i % 3, 1500 + i % 2);
+		judge("policy=kernel", &v);
+		ana_night_verdicts_release(&v);
+	}
+	assert_true(query("select count(*) from change_point where night = 'n08'") == 1);
+	begin("n05", "{}", "2026-06-01T00:00:00Z");
+	judge("policy=kernel", &v);
+	assert_int_equal(v.nchanges, 0);
+	ana_night_verdicts_release(&v);
+	assert_true(query("select count(*) from change_point where night = 'n08'") == 1);
+	/* Else the next night would tell it as news. */
+	do_night("n16", "2026-05-17T00:00:00Z", 1200, 1500);
+	judge("policy=kernel", &v);
+	assert_int_equal(v.nchanges, 1);
+	assert_false(v.changes[0].is_new);
+	ana_night_verdicts_release(&v);
+}
+
+static void test_a_trace_without_the_metric_is_no_reason_to_judge_no_other(void **state)
+{
+	struct ana_night_verdicts v;
+
+	begin("x", "{}", "2026-05-01T00:00:00Z");
+	assert_int_equal(add_trace(A, "a.srz"), 0);
+	assert_int_equal(add_trace(B, "b.srz"), 0);
+	for (size_t i = 0; i < 6; i++) {
+		assert_int_equal(do_round(A, i, 1000 + (double)i, 1500 + (double)i), 0);
+		assert_int_equal(do_round(B, i, 1000, 1500), 0);
+	}
+	query("delete from metric where run_id in (select id from run where trace_sha256 = '" A "')");
+	judge("policy=kernel", &v);
+	assert_int_equal(v.ncells, 1);
+	assert_string_equal(v.cells[0].sha256, B);
+	assert_int_equal(v.cells[0].c.s.verdict, ANA_REGRESSED);
+	ana_night_verdicts_release(&v);
+}
+
+static void test_what_was_nothing_counts_over_the_traces(void **state)
+{
+	struct ana_night_verdicts v;
+
+	begin("x", "{}", "2026-05-01T00:00:00Z");
+	assert_int_equal(add_trace(A, "a.srz"), 0);
+	assert_int_equal(add_trace(B, "b.srz"), 0);
+	for (size_t i = 0; i < 6; i++) {
+		assert_int_equal(do_round(A, i, 1000 + (double)i, 1000 + (double)i), 0);
+		assert_int_equal(do_round(B, i, 0, 10 + (double)i), 0);
+	}
+	judge("policy=kernel", &v);
+	assert_int_equal(v.ncells, 2);
+	assert_true(isinf(v.cells[1].c.s.shift));
+	assert_int_equal(v.noverall, 1);
+	assert_int_equal(v.overall[0].o.traces, 2);
+	assert_true(fabs(v.overall[0].o.shift - 2) < 1e-9); /* the mean of none and of all there can be */
+	ana_night_verdicts_release(&v);
+}
+
+static void test_a_baseline_of_several_policies_is_refused(void **state)
+{
+	const struct ana_night_judge_options o = { .baseline = "policy=bld", .margin = 0.05, .min_segment = 3 };
+	struct ana_night_verdicts v;
+
+	do_night("x", "2026-05-01T00:00:00Z", 1000, 1500);
+	query("update run set policy_options = case policy when 'kernel' then '' else 'x=1' end, policy = 'bld'");
+	assert_int_equal(ana_night_judge(db, &night, &o, &v, &err), -1);
+	assert_int_equal(err.status, SR_USAGE);
+	assert_non_null(strstr(err.text, "options="));
+	judge("policy=bld,options=", &v);
+	assert_int_equal(v.ncells, 1);
+	assert_int_equal(v.cells[0].c.s.verdict, ANA_REGRESSED);
+	ana_night_verdicts_release(&v);
+}
+
+static void test_baselines(void **state)
+{
+	static const char *const good[] = { "policy=kernel", "last", "last,kernel=6.1", "label=a\\,b,policy=bld" };
+	static const char *const bad[] = { "", "kernel", "run=1", "trace=x", "last,label=x", "label=x,last" };
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		assert_int_equal(ana_night_check_baseline(good[i], &err), 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(ana_night_check_baseline(bad[i], &err), -1);
+		assert_int_equal(err.status, SR_USAGE);
+	}
+}
+
+static void test_merged_nights_are_one(void **state)
+{
+	size_t rounds;
+
+	begin("x", "{}", "2026-05-01T00:00:00Z");
+	assert_int_equal(add_trace(A, "a.srz"), 0);
+	assert_int_equal(add_trace(B, "b.srz"), 0);
+	for (size_t i = 0; i < 6; i++)
+		assert_int_equal(do_round(A, i, 1, 2), 0);
+	store("x~left", A, "live", "kernel", 0, 0, 1);
+	ana_db_close(db);
+	rename(path, other_path);
+	db = ana_db_open(path, true, &err);
+	begin("x", "{}", "2026-05-01T00:00:09Z");
+	assert_int_equal(add_trace(A, "a.srz"), 0);
+	assert_int_equal(add_trace(B, "b.srz"), 0);
+	for (size_t i = 0; i < 6; i++)
+		assert_int_equal(do_round(B, i, 1, 2), 0);
+	assert_int_equal(do_round(A, 3, 1, 2), 0); /* both have this one */
+	if (ana_night_merge(db, other_path, &rounds, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(rounds, 5);
+	assert_true(query("select count(*) from night") == 1);
+	assert_true(query("select count(*) from night where finished_at is not null") == 1);
+	assert_true(query("select count(*) from night_run q join run r on r.id = q.run join metric m on m.run_id = r.id"
+			  " where r.trace_sha256 = q.sha256 and r.repeat = q.round") == 24);
+	assert_true(query("select count(*) from run") == 24);
+	assert_int_equal(ana_night_merge(db, other_path, &rounds, &err), 0);
+	assert_int_equal(rounds, 0);
+	assert_true(query("select count(*) from run") == 24);
+}
+
+/* As when a merge is killed between its two transactions, and the shard goes on. */
+static void test_runs_that_came_under_their_tag_are_the_nights_in_the_end(void **state)
+{
+	struct ana_night_rounds r = { .sha256 = A,
+				      .tag = "x~1",
+				      .n = 1,
+				      .turned = true,
+				      .started_at = "2026-05-01T00:00:00Z",
+				      .ended_at = "2026-05-01T00:01:00Z" };
+	struct ana_db_merged merged;
+	struct ana_db *whole;
+	size_t rounds;
+
+	begin("x", "{}", "2026-05-01T00:00:00Z");
+	assert_int_equal(add_trace(A, "a.srz"), 0);
+	store("x~1", A, "live", "kernel", 0, 0, 1);
+	store("x~1", A, "live", "bld", 0, 1, 2);
+	whole = ana_db_open(other_path, true, &err);
+	assert_non_null(whole);
+	assert_int_equal(ana_db_merge(whole, path, &merged, &err), 0);
+	assert_int_equal(ana_night_link(db, &night, &r, &err), 0);
+	assert_int_equal(ana_night_merge(whole, path, &rounds, &err), 0);
+	assert_int_equal(rounds, 1);
+	ana_db_close(db);
+	db = whole;
+	assert_true(query("select count(*) from night_run q join run r on r.id = q.run where r.label = 'x' and"
+			  " r.series = 'x'") == 2);
+	assert_true(query("select count(*) from run") == 2);
+}
+
+static void test_a_samples_weights_stay_and_two_samples_are_not_merged(void **state)
+{
+	struct ana_night_traces t;
+	size_t rounds;
+
+	begin("x", "{}", "2026-05-01T00:00:00Z");
+	assert_int_equal(add_pick(A, "a.srz", 2.5, 3), 0);
+	assert_int_equal(add_pick(B, "b.srz", 7.25, 9), 0);
+	assert_int_equal(do_round(A, 0, 1, 2), 0);
+	ana_db_close(db);
+	rename(path, other_path);
+	db = ana_db_open(path, true, &err);
+	assert_int_equal(ana_night_merge(db, other_path, &rounds, &err), 0); /* into a database without the night */
+	begin("x", "{}", "2026-05-01T00:00:09Z");
+	assert_int_equal(ana_night_traces(db, &night, &t, &err), 0);
+	assert_int_equal(t.n, 2);
+	assert_true(t.v[0].weight == 2.5 && t.v[0].traces == 3 && t.v[1].weight == 7.25 && t.v[1].traces == 9);
+	ana_night_traces_release(&t);
+	assert_int_equal(ana_night_merge(db, other_path, &rounds, &err), 0);
+	assert_int_equal(add_pick(B, "b.srz", 8, 10), 0);
+	assert_int_equal(ana_night_merge(db, other_path, &rounds, &err), -1);
+	assert_int_equal(err.status, SR_USAGE);
+	assert_non_null(strstr(err.text, "another sample"));
+}
+
+static void test_another_night_of_the_same_label_is_not_merged(void **state)
+{
+	size_t rounds;
+
+	begin("x", "{}", "2026-05-01T00:00:00Z");
+	assert_int_equal(do_round(A, 0, 1, 2), 0);
+	ana_db_close(db);
+	rename(path, other_path);
+	db = ana_db_open(path, true, &err);
+	begin("x", "[1]", "2026-05-01T00:00:00Z");
+	assert_int_equal(ana_night_merge(db, other_path, &rounds, &err), -1);
+	assert_int_equal(err.status, SR_USAGE);
+	assert_true(query("select count(*) from run") == 0);
+}
+
+/* ---- a busy machine ---- */
+
+static void write_proc(const char *name, const char *text)
+{
+	char file[128];
+	FILE *f;
+
+	snprintf(file, sizeof(file), "%s/proc/%s", dir, name);
+	f = fopen(file, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static void test_what_keeps_a_machine_busy(void **state)
+{
+	struct ana_busy_look a, b;
+	char sub[160], text[128];
+
+	snprintf(sub, sizeof(sub), "mkdir -p %s/proc/12 %s/proc/13 %s/proc/self", dir, dir, dir);
+	assert_int_equal(system(sub), 0);
+	write_proc("stat", "cpu 1000 0 1000 8000 500 0 0 0 70 0\ncpu0 1 2\n");
+	write_proc("12/stat", "12 (a) b (c) R 1 1 1 0 -1 4 1 0 0 0 100 50 0 0 20 0 1 0 5 0\n");
+	write_proc("13/stat", "13 (idle) S 1 1 1 0 -1 4 1 0 0 0 7 7 0 0 20 0 1 0 5 0\n");
+	ana_busy_look(dir, &a);
+	assert_int_equal(a.ntasks, 2);
+	write_proc("stat", "cpu 1100 0 1100 8700 600 0 0 0 70 0\ncpu0 1 2\n");
+	write_proc("12/stat", "12 (a) b (c) R 1 1 1 0 -1 4 1 0 0 0 250 90 0 0 20 0 1 0 5 0\n");
+	ana_busy_look(dir, &b);
+	assert_true(fabs(ana_busy_between(&a, &b, 0, 0, text, sizeof(text)) - 0.2) < 1e-9);
+	assert_true(strncmp(text, "a) b (c ", 8) == 0 && strstr(text, "of a CPU") && !strstr(text, "idle"));
+	/* One's own time is not others'. */
+	assert_true(ana_busy_between(&a, &b, 200.0 / (double)sysconf(_SC_CLK_TCK), 12, text, sizeof(text)) < 1e-9);
+	assert_string_equal(text, "");
+	assert_true(ana_busy_between(&b, &a, 0, 0, text, sizeof(text)) < 0);
+	ana_busy_release(&a);
+	ana_busy_release(&b);
+	write_proc("stat", "nonsense\n");
+	write_proc("12/stat", "12 (unfinished");
+	ana_busy_look(dir, &a);
+	assert_true(a.total == 0 && a.ntasks == 1);
+	assert_true(ana_busy_between(&a, &a, 0, 0, text, sizeof(text)) < 0);
+	ana_busy_release(&a);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(test_##name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(a_night_is_gone_on_with_until_it_is_finished),
+		T(an_old_unfinished_night_stays_unfinished),
+		T(only_resume_begins_none),
+		T(labels_of_others_are_refused),
+		T(a_shard_has_one_owner_that_lives),
+		T(a_shard_leaves_the_others_runs_alone),
+		T(arms_are_known_by_their_slots),
+		T(half_a_round_is_not_taken_over),
+		T(a_trace_that_was_changed_meanwhile_is_refused),
+		T(a_failed_trace_finishes_a_night),
+		T(interleaved_rounds_of_one_night_have_a_verdict),
+		T(live_rounds_of_two_nights_have_none),
+		T(a_baseline_that_is_not_there_is_counted),
+		T(a_change_over_the_nights_is_told_once),
+		T(an_earlier_night_judged_again_forgets_no_point),
+		T(a_trace_without_the_metric_is_no_reason_to_judge_no_other),
+		T(what_was_nothing_counts_over_the_traces),
+		T(a_baseline_of_several_policies_is_refused),
+		T(baselines),
+		T(merged_nights_are_one),
+		T(runs_that_came_under_their_tag_are_the_nights_in_the_end),
+		T(a_samples_weights_stay_and_two_samples_are_not_merged),
+		T(another_night_of_the_same_label_is_not_merged),
+		T(what_keeps_a_machine_busy),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Reports: text stays text, the data says what the database says, the size is bounded. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "analyze/report_internal.h"
+#include "tests/unit/trace_builder.h"
+
+static struct sr_error err;
+static char path[] = "/tmp/schedrec-report.XXXXXX";
+static struct ana_db *db;
+static char *out;
+static size_t out_len;
+static FILE *mem;
+
+static int setup(void **state)
+{
+	int fd;
+
+	strcpy(path + sizeof(path) - 7, "XXXXXX");
+	fd = mkstemp(path);
+	assert_true(fd >= 0);
+	close(fd);
+	unlink(path);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char other[64];
+
+	ana_db_close(db);
+	db = NULL;
+	free(out);
+	out = NULL;
+	unlink(path);
+	snprintf(other, sizeof(other), "%s-wal", path);
+	unlink(other);
+	snprintf(other, sizeof(other), "%s-shm", path);
+	unlink(other);
+	return 0;
+}
+
+static FILE *begin(void)
+{
+	free(out);
+	out = NULL;
+	mem = open_memstream(&out, &out_len);
+	assert_non_null(mem);
+	return mem;
+}
+
+static const char *end(void)
+{
+	assert_int_equal(fclose(mem), 0);
+	return out;
+}
+
+static const char *json(const char *text)
+{
+	struct ana_json j = { .f = begin() };
+
+	ana_json_text(&j, NULL, text);
+	return end();
+}
+
+static const char *html(const char *text)
+{
+	ana_html_text(begin(), text);
+	return end();
+}
+
+static void test_json_ends_no_script(void **state)
+{
+	assert_string_equal(json("</script><!--&'"), "\"\\u003c/script\\u003e\\u003c!--\\u0026\\u0027\"");
+	assert_string_equal(json("a\xe2\x80\xa8"
+				 "b\xe2\x80\xa9"),
+			    "\"a\\u2028b\\u2029\"");
+	assert_string_equal(json("\"\\\n\t\x01\x7f"), "\"\\\"\\\\\\u000a\\u0009\\u0001\\u007f\"");
+	assert_string_equal(json("grün \xf0\x9f\x90\xa7"), "\"grün \xf0\x9f\x90\xa7\"");
+	assert_string_equal(json(NULL), "null");
+}
+
+static void test_json_is_valid_utf8_whatever_comes(void **state)
+{
+	assert_string_equal(json("\xff"
+				 "a"),
+			    "\"\\ufffda\"");
+	assert_string_equal(json("\xc3"), "\"\\ufffd\"");                                  /* cut */
+	assert_string_equal(json("\xc0\xbc"), "\"\\ufffd\\ufffd\"");                       /* an overlong '<' */
+	assert_string_equal(json("\xed\xa0\x80"), "\"\\ufffd\\ufffd\\ufffd\"");            /* a surrogate */
+	assert_string_equal(json("\xf4\x90\x80\x80"), "\"\\ufffd\\ufffd\\ufffd\\ufffd\""); /* behind the last one */
+	assert_string_equal(json("\xe2\x80\xae"), "\"\\u202e\"");                          /* writes backwards */
+}
+
+static void test_long_texts_are_cut_between_characters(void **state)
+{
+	char text[1000];
+
+	memset(text, 'a', sizeof(text));
+	text[sizeof(text) - 1] = '\0';
+	assert_int_equal(strlen(json(text)), ANA_JSON_TEXT + 3 + 2);
+	memcpy(text + ANA_JSON_TEXT - 1, "\xc3\xbc", 2);
+	assert_int_equal(strlen(json(text)), ANA_JSON_TEXT - 1 + 3 + 2);
+	assert_int_equal(strlen(html(text)), ANA_JSON_TEXT - 1 + 3);
+}
+
+static void test_html_is_text(void **state)
+{
+	assert_string_equal(html("<img src=x onerror=\"a()\">"), "&#60;img src&#61;x onerror&#61;&#34;a()&#34;&#62;");
+	assert_string_equal(html("&'`"), "&#38;&#39;&#96;");
+	assert_string_equal(html("\xe2\x80\xae\xff"), "&#xfffd;&#xfffd;");
+	assert_string_equal(html("a\nb"), "a b");
+}
+
+static void test_numbers_that_are_none_are_null(void **state)
+{
+	struct ana_json j = { .f = begin() };
+
+	ana_json_open(&j, NULL, '[');
+	ana_json_real(&j, NULL, NAN);
+	ana_json_real(&j, NULL, INFINITY);
+	ana_json_real(&j, NULL, 0.25);
+	ana_json_int(&j, NULL, INT64_MIN);
+	ana_json_bool(&j, NULL, true);
+	ana_json_close(&j, ']');
+	assert_string_equal(end(), "[null,null,0.25,-9223372036854775808,true]");
+}
+
+static void store(const char *policy, const char *label, int repeat, const char *trace, double makespan, double p99)
+{
+	struct ana_run run = { .trace_sha256 = trace,
+			       .trace_name = trace,
+			       .label = label,
+			       .engine = "live",
+			       .policy = policy,
+			       .repeat = repeat,
+			       .order_slot = strcmp(policy, "kernel") != (repeat % 2),
+			       .lost_events = 7,
+			       .host = "{\"governor\":\"performance\"}" };
+	struct ana_result r = { .wakeup_latency = calloc(1, sizeof(*r.wakeup_latency)) };
+
+	assert_non_null(r.wakeup_latency);
+	for (int i = 0; i < 100; i++)
+		ana_hist_add(r.wakeup_latency, (uint64_t)(i < 90 ? 1000 : 50000));
+	assert_int_equal(ana_set(&r, "makespan_ns", "ns", makespan, &err), 0);
+	assert_int_equal(ana_set(&r, "wakeup_latency_ns.p99", "ns", p99, &err), 0);
+	assert_int_equal(ana_set(&r, "fidelity.makespan_error", "ratio", repeat * 0.01, &err), 0);
+	if (ana_db_store(db, &run, &r, &err) < 0)
+		fail_msg("%s", err.text);
+	ana_result_release(&r);
+}
+
+static void open_db(void)
+{
+	db = ana_db_open(path, true, &err);
+	if (!db)
+		fail_msg("%s", err.text);
+}
+
+static const char *write_report(const char *base, const char *candidate)
+{
+	struct ana_report_options o = { .name = "<db>", .base = base, .candidate = candidate };
+	FILE *f;
+
+	if (!ana_report_can())
+		skip();
+	f = begin();
+	if (ana_report_write(db, &o, f, &err) < 0)
+		fail_msg("%s", err.text);
+	return end();
+}
+
+static size_t occurrences(const char *text, const char *what)
+{
+	size_t n = 0;
+
+	for (const char *p = text; (p = strstr(p, what)); p += strlen(what))
+		n++;
+	return n;
+}
+
+static void expect(const char *text, const char *what)
+{
+	if (!strstr(text, what))
+		fail_msg("no '%s' in the report", what);
+}
+
+static void test_the_verdict_comes_first(void **state)
+{
+	const char *page, *verdict;
+
+	open_db();
+	for (int i = 1; i <= 8; i++) {
+		store("kernel", NULL, i, "t1", 100 + i % 2, 1000 + i);
+		store("bld", NULL, i, "t1", 100 + i % 3, 2000 + i);
+	}
+	page = write_report(NULL, NULL);
+	verdict = strstr(page, "Worse</span>: 1 of 2 measurements regressed");
+	assert_non_null(verdict);
+	assert_true(verdict < strstr(page, "id=\"data\""));
+	expect(page, "<strong>wakeup_latency_ns.p99</strong> on t1 regressed: +9");
+	/* As data: the median of fidelity, the lost events of all rounds, and the distribution. */
+	expect(page, "[0,0,8,56,0,0,null,null,null,0.045,null,null,null,null]");
+	expect(page, "{\"arm\":1,\"trace\":0,\"name\":\"wakeup_latency_ns\",\"n\":800,\"q\":[");
+	/* The other way round it is better. */
+	page = write_report("policy=bld", "policy=kernel");
+	expect(page, "Better</span>: 1 of 2 measurements improved, none regressed");
+	/* The database is as it was. */
+	assert_int_equal(ana_db_each(db, "SELECT * FROM report_run", NULL, NULL, &err), -1);
+	assert_int_equal(ana_db_each(db, "BEGIN", NULL, NULL, &err), 0);
+	assert_int_equal(ana_db_each(db, "COMMIT", NULL, NULL, &err), 0);
+}
+
+static void test_what_regressed_over_all_traces_is_said_first(void **state)
+{
+	static const double per_cent[] = { -4, 8, -3, 9, 3, -2, 3, 10 };
+	char trace[8];
+	const char *page;
+
+	open_db();
+	for (int t = 0; t < 7; t++) {
+		snprintf(trace, sizeof(trace), "t%d", t);
+		for (int i = 0; i < 8; i++) {
+			store("kernel", NULL, i, trace, 1000, 1000);
+			store("bld", NULL, i, trace, 1000 + 10 * per_cent[i] + t, 1000);
+		}
+	}
+	page = write_report(NULL, NULL);
+	expect(page, "Worse</span>: 1 metric regressed over all traces, though none of 14 measurements alone shows it");
+	expect(page, "<article class=\"verdict regressed\">");
+	page = write_report("policy=bld", "policy=kernel");
+	expect(page, "Better</span>: 1 metric improved over all traces");
+}
+
+static void test_without_a_second_arm_there_is_no_verdict(void **state)
+{
+	open_db();
+	expect(write_report(NULL, NULL), "No verdict</span>: the database has no runs yet");
+	store("kernel", NULL, 1, "t1", 100, 1000);
+	expect(write_report(NULL, NULL), "No verdict</span>: all runs are of one kind");
+	store("bld", NULL, 2, "t2", 100, 1000);
+	expect(write_report(NULL, NULL), "No verdict</span>: no two kinds of runs have a trace and a round in common");
+}
+
+static void test_hostile_names_stay_text(void **state)
+{
+	const char *name = "</script><script>alert(1)</script>\xe2\x80\xa8<img src=x onerror=alert(2)>\"'&\\,{{data}}";
+	const char *page;
+
+	open_db();
+	for (int i = 1; i <= 8; i++) {
+		store("kernel", name, i, name, 100 + i, 1000);
+		store(name, name, i, name, 200 + i, 1000);
+	}
+	page = write_report(NULL, NULL);
+	expect(page, "Worse</span>: 1 of 2");
+	assert_int_equal(occurrences(page, "<script>"), 2);
+	assert_int_equal(occurrences(page, "<script"), 3);
+	assert_int_equal(occurrences(page, "</script"), 3);
+	assert_int_equal(occurrences(page, "alert(1)<"), 0);
+	assert_int_equal(occurrences(page, "<img"), 0);
+	assert_int_equal(occurrences(page, "\xe2\x80\xa8"), 0);
+	assert_int_equal(occurrences(page, "id=\"data\""), 1);
+}
+
+static void test_many_labels_are_bounded(void **state)
+{
+	const char *page;
+	char label[32];
+
+	open_db();
+	for (int l = 0; l < 40; l++) {
+		snprintf(label, sizeof(label), "night-%02d", l);
+		store("kernel", label, 1, "t1", 100, 1000);
+		store("bld", label, 1, "t1", 100, 1000);
+	}
+	page = write_report(NULL, NULL);
+	assert_int_equal(occurrences(page, "<article"), ANA_REPORT_COMPARISONS);
+	expect(page, "bld (night-39) <span class=\"against\">against</span> kernel (night-39)");
+	expect(page, "kernel (night-39) <span class=\"against\">against</span> kernel (night-38)");
+	expect(page, "\"all\":{\"arms\":80,");
+	assert_int_equal(occurrences(page, "{\"name\":\"kernel (night-") + occurrences(page, "{\"name\":\"bld (night-"),
+			 ANA_REPORT_ARMS);
+}
+
+static void test_a_timeline_has_what_ran_and_what_waited(void **state)
+{
+	struct ana_json j = { .f = begin() };
+	struct trace t;
+	const char *text;
+
+	/* One CPU. a runs the first half of 400 us, b waits from 100 us on and runs the second half. */
+	trace_begin(&t, "system");
+	trace_task(&t, 10, "</script>", 'R', 0);
+	trace_task(&t, 11, "b", 'S', 0);
+	trace_switch(&t, 1000000, 0, 0, SR_STATE_RUNNING, 10);
+	trace_waking(&t, 1100000, 0, 10, 11, 0);
+	trace_put(&t,
+		  (struct sr_event){
+			  .time_ns = 1100000, .kind = SR_EV_WAKEUP, .ctx = 10, .u.wake = { .tid = 11, .prio = 120 } });
+	trace_switch(&t, 1200000, 0, 10, SR_STATE_SLEEPING, 11);
+	trace_switch(&t, 1400000, 0, 11, SR_STATE_SLEEPING, 0);
+	trace_keep(&t, path);
+	if (ana_report_timeline(path, &j, &err) < 0)
+		fail_msg("%s", err.text);
+	text = end();
+	expect(text, "\"cpus\":1,\"per_lane\":1,\"lost\":0");
+	expect(text, "\"tasks_all\":2");
+	expect(text, "[\"\\u003c/script\\u003e\",10,200000,");
+	/* 400 steps: all of them run; those from the 100th to the 199th wait. */
+	text = strstr(text, "\"waiting\":[");
+	assert_non_null(text);
+	assert_int_equal(atoi(text + strlen("\"waiting\":[")), 0);
+	for (size_t i = 0, at = strlen("\"waiting\":["); i < 398; i++) {
+		double v = strtod(text + at, NULL);
+
+		if (i > 1 && (i < 98 || i > 201))
+			assert_true(v == 0);
+		if (i > 102 && i < 197)
+			assert_true(v == 1);
+		at += strcspn(text + at, ",]") + 1;
+	}
+}
+
+static void test_a_file_that_is_no_trace_is_refused(void **state)
+{
+	const char *files[] = { "/etc/passwd" };
+	struct ana_report_options o = { .traces = files, .ntraces = 1 };
+	FILE *f = begin();
+
+	if (!ana_report_can()) {
+		end();
+		skip();
+	}
+	open_db();
+	assert_int_equal(ana_report_write(db, &o, f, &err), -1);
+	assert_int_equal(err.status, SR_DAMAGED);
+	end();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_json_ends_no_script, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_json_is_valid_utf8_whatever_comes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_long_texts_are_cut_between_characters, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_html_is_text, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_numbers_that_are_none_are_null, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_the_verdict_comes_first, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_what_regressed_over_all_traces_is_said_first, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_without_a_second_arm_there_is_no_verdict, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hostile_names_stay_text, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_many_labels_are_bounded, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_timeline_has_what_ran_and_what_waited, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_file_that_is_no_trace_is_refused, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
