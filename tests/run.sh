@@ -41,11 +41,10 @@ account() {
 	fi
 }
 
-# cmocka's own report becomes the lines of the other tiers.
-unit() {
-	local prog=$1 name status
+# cmocka's own report becomes the lines of the other tiers, in $log.
+unit_try() {
+	local prog=$1 name=$2 status
 
-	name=$(basename "$prog")
 	CMOCKA_MESSAGE_OUTPUT=STDOUT timeout -k 5 120 "$prog" >"$log.raw" 2>&1 </dev/null
 	status=$?
 	# A test's failure stands twice in the report: where it happens, and in the list at the end.
@@ -59,6 +58,18 @@ unit() {
 		echo "FAIL $name: status $status" >>"$log"
 	fi
 	rm -f "$log.raw"
+}
+
+unit() {
+	local name
+
+	name=$(basename "$1")
+	unit_try "$1" "$name"
+	# A busy machine can spoil what runs in real time.
+	if [[ $name == test_engine* ]] && grep -q '^FAIL' "$log"; then
+		sed -n 's/^FAIL /again /p' "$log" | tee -a "$log.told"
+		unit_try "$1" "$name"
+	fi
 	grep -v '^ok' "$log"
 	printf '%d passed, %d failed, %d skipped\n' "$(grep -c '^ok' "$log")" "$(grep -c '^FAIL' "$log")" \
 		"$(grep -c '^skip' "$log")" >>"$log"
@@ -66,9 +77,20 @@ unit() {
 	account "$name" 0
 }
 
+# one_try FAIL SCRIPT: what has failed is told as FAIL.
+one_try() {
+	timeout -k 10 900 env --default-signal=INT,QUIT,HUP bash "$2" 2>&1 </dev/null | tee "$log" |
+		sed -uE -e '/^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$/d' -e "s/^FAIL /$1 /"
+	return "${PIPESTATUS[0]}"
+}
+
 script() {
-	timeout -k 10 900 env --default-signal=INT,QUIT,HUP bash "$1" 2>&1 </dev/null | tee "$log" | grep -Ev '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$'
-	account "$1" "${PIPESTATUS[0]}"
+	if grep -q '^t_timing$' "$1"; then
+		one_try again "$1" || { sed -n 's/^FAIL /again /p' "$log" >>"$log.told"; one_try FAIL "$1"; }
+	else
+		one_try FAIL "$1"
+	fi
+	account "$1" $?
 }
 
 for t in "$build"/tests/unit/test_*; do
@@ -79,6 +101,6 @@ for t in tests/include-directions.sh tests/cli/*.sh tests/readme.sh tests/real/*
 done
 
 # What is worth reading stands at the end once more, where it is not lost in what passed.
-[ -s "$log.told" ] && echo "Skipped and failed:" && sort -r "$log.told"
+[ -s "$log.told" ] && echo "Skipped, tried again and failed:" && sort -r "$log.told"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # replay: arms, the order of their rounds, as many as it takes, an arm against itself
 . tests/lib.sh
+t_timing
 
 db=$T/runs.db
 sql() {

@@ -2,8 +2,8 @@
 /*
  * frames PERIOD_US NUMBER WORK_US EVERY LONG_US: works WORK_US of CPU time at the start of each period, and LONG_US in
  * each EVERY-th, sleeping until absolute times. Periods that come while it works are left out. Says what it saw itself:
- * frames, those whose work ended after their period, periods left out, and frames that were so near to their period's
- * end that another observer may judge otherwise.
+ * frames, those whose work ended after their period, periods left out, frames that were so near to their period's end
+ * that another observer may judge otherwise, and the latest of its wake-ups in microseconds.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -37,7 +37,7 @@ static void work(int64_t ns)
 
 int main(int argc, char **argv)
 {
-	int64_t v[5], due, took;
+	int64_t v[5], due, took, latest = 0;
 	int late = 0, missed = 0, close = 0;
 
 	if (argc != 6)
@@ -48,6 +48,8 @@ int main(int argc, char **argv)
 	due = now_ns(CLOCK_MONOTONIC) + v[0];
 	for (int64_t k = 1; k <= v[1]; k++) {
 		sleep_until(due);
+		took = now_ns(CLOCK_MONOTONIC) - due;
+		latest = took > latest ? took : latest;
 		work((k % v[3] ? v[2] : v[4]) * 1000);
 		took = now_ns(CLOCK_MONOTONIC) - due;
 		late += took > v[0];
@@ -56,6 +58,6 @@ int main(int argc, char **argv)
 		due += v[0] * (1 + took / v[0]);
 	}
 	sleep_until(due);
-	printf("%d %d %d %d\n", (int)v[1], late, missed, close);
+	printf("%d %d %d %d %d\n", (int)v[1], late, missed, close, (int)(latest / 1000));
 	return 0;
 }

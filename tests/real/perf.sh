@@ -4,6 +4,7 @@
 # analyze beside perf sched: the same events through both give the same rows, counts and delays, or the events say why
 # not; and two recorders at the same time tell the same of the same tasks.
 . tests/lib.sh
+t_timing
 
 E=sched:sched_
 LOAD='perf bench sched pipe -l 3000 & perf bench sched pipe -T -l 3000 & perf bench sched messaging -g 1 -l 20 -t &

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # replay: what other programs used of its CPUs
 . tests/lib.sh
+t_timing
 
 # shellcheck disable=SC2016 # the inner shell expands it
 light() {

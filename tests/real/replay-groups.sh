@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # replay: control groups with the recorded weights
 . tests/lib.sh
+t_timing
 
 "${CC:-cc}" -O2 -o "$T/work" tests/real/work.c || exit 3
 

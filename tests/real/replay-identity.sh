@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # replay: classes, nice values, affinity, groups
 . tests/lib.sh
+t_timing
 
 for program in work thread_class; do
 	"${CC:-cc}" -O2 -o "$T/$program" "tests/real/$program.c" || exit 3

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # replay at its limits: many threads, foreign machines, hostile files
 . tests/lib.sh
+t_timing
 
 t_case "10,000 threads alive at a time are recorded and replayed"
 if t_need_tracefs && t_true "cannot build threads.c" "${CC:-cc}" -O2 -pthread -o "$T/threads" tests/real/threads.c; then

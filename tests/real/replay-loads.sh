@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # replay: timers, several recordings, loops, windows, and recordings that are damaged
 . tests/lib.sh
+t_timing
 
 # A loop of 40 periods of 10 ms, to deadlines or by sleeps of one length.
 periodic() {

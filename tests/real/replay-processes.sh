@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # replay --processes: recorded processes become processes
 . tests/lib.sh
+t_timing
 
 # The tree of a file's forks as numbers: of how many children each parent is one, and how many forks made threads. Of a
 # replay only those of its tasks are looked at.

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # replay: sessions (autogroups) are made as recorded, and share CPUs as recorded
 . tests/lib.sh
+t_timing
 
 "${CC:-cc}" -O2 -o "$T/sessions" tests/real/sessions.c || exit 3
 

@@ -6,6 +6,7 @@
 # times, for the machine may be loaded. A case that fails is tried once more, from its recording on, and says why.
 # shellcheck disable=SC2030,SC2031 # what runs in the background has its own reasons
 . tests/lib.sh
+t_timing
 
 truth=$T/truth
 

@@ -3,6 +3,7 @@
 # replay: what the policies make of small loads on two real CPUs. Others may use the machine: of five tries three decide.
 # shellcheck source=tests/lib.sh
 . tests/lib.sh
+t_timing
 
 "${CC:-cc}" -O2 -o "$T/work" tests/real/work.c || exit 3
 cat >"$T/sleeper.c" <<'C'
