@@ -132,7 +132,7 @@ static void hand_out(struct srz_reader *r, struct srz_loaded *l)
 static int pick(struct srz_reader *r, struct sr_error *err)
 {
 	struct srz_loaded *l;
-	unsigned stream, s;
+	unsigned stream = 0, s;
 	bool loaded;
 
 	r->next = r->next_end = NULL;

@@ -18,7 +18,7 @@ export ASAN_OPTIONS=${ASAN_OPTIONS:-exitcode=99} UBSAN_OPTIONS=${UBSAN_OPTIONS:-
 export LSAN_OPTIONS=${LSAN_OPTIONS:-exitcode=99:print_suppressions=0:suppressions=$PWD/tests/lsan.txt}
 
 log=$(mktemp) || exit 3
-trap 'rm -f "$log" "$log.told"' EXIT
+trap 'rm -f "$log" "$log".*' EXIT
 passed=0 failed=0 skipped=0
 
 # Adds the numbers up; $1 names what ran, its output is in $log, $2 is its status.
@@ -84,9 +84,24 @@ one_try() {
 	return "${PIPESTATUS[0]}"
 }
 
+# Of a script that measures time: a case has failed when it did in both tries.
+two_tries() {
+	one_try again "$1" && return
+	cp "$log" "$log.first"
+	one_try again "$1" || true
+	sed -n 's/^FAIL /again /p' "$log.first" "$log" >>"$log.told"
+	awk '
+		FNR == NR { if (sub(/^ok   /, "")) passed[$0]; next }
+		/^FAIL / { for (k in passed) if (index($0, "FAIL " k ": ") == 1) { sub(/^FAIL/, "again"); mended++; break } }
+		/^[0-9]+ passed, [0-9]+ failed, / { $1 += mended; $3 -= mended }
+		{ print }' "$log.first" "$log" >"$log.both" && mv "$log.both" "$log"
+	rm -f "$log.first"
+	! grep '^FAIL ' "$log"
+}
+
 script() {
 	if grep -q '^t_timing$' "$1"; then
-		one_try again "$1" || { sed -n 's/^FAIL /again /p' "$log" >>"$log.told"; one_try FAIL "$1"; }
+		two_tries "$1"
 	else
 		one_try FAIL "$1"
 	fi
