@@ -242,6 +242,10 @@ static void random_recordings_run_to_their_end_as_threads(void **state)
 
 static void random_recordings_run_to_their_end_as_processes(void **state)
 {
+#ifdef __SANITIZE_ADDRESS__
+	/* Its allocator does not wait for other threads when one forks: the new process may find it locked for ever. */
+	skip();
+#endif
 	run_all(true);
 }
 
