@@ -11,6 +11,7 @@
 
 #include "corpus/cmd_corpus.h"
 #include "corpus/sample.h"
+#include "formats/outfile.h"
 #include "replay/cmd_replay.h"
 #include "replay/policy.h"
 
@@ -332,17 +333,6 @@ static int merge_all(struct nightly_job *j, struct sr_error *err)
 
 /* ---- what is written ---- */
 
-static int sync_dir(const char *dir)
-{
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret;
-
-	if (fd < 0)
-		return -1;
-	ret = fsync(fd);
-	close(fd);
-	return ret;
-}
-
 /* Under another name first: a reader sees the old file, or the new one whole. */
 static int write_file(const struct nightly_report *r, const char *name, nightly_write_fn write, struct sr_error *err)
 {
@@ -390,7 +380,7 @@ static int write_files(const struct nightly_report *r, struct sr_error *err)
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
 		if (write_file(r, files[i].name, files[i].write, err) < 0)
 			return -1;
-	sync_dir(r->o->out); /* not every file system can */
+	sr_sync_dir(r->o->out); /* not every file system can */
 	return 0;
 }
 

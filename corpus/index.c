@@ -332,16 +332,14 @@ void crp_index_close(struct crp_index *ix)
 	free(ix);
 }
 
-static unsigned shard_of(const char *sha256)
-{
-	char c = sha256[0];
-
-	return (unsigned)(c <= '9' ? c - '0' : c - 'a' + 10);
-}
-
 static unsigned nibble(char c)
 {
 	return (unsigned)(c <= '9' ? c - '0' : c - 'a' + 10);
+}
+
+static unsigned shard_of(const char *sha256)
+{
+	return nibble(sha256[0]);
 }
 
 static void to_bytes(const char *sha256, unsigned char b[32])

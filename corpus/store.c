@@ -101,6 +101,23 @@ int crp_random_name(char *name, size_t size, const char *before, const char *aft
 	return 0;
 }
 
+int crp_write_all(int fd, const void *data, size_t len)
+{
+	const char *p = data;
+
+	while (len) {
+		ssize_t put = write(fd, p, len);
+
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put < 0)
+			return -1;
+		p += put;
+		len -= (size_t)put;
+	}
+	return 0;
+}
+
 int crp_token_new(char token[CRP_TOKEN_TEXT], char sha256[SR_SHA256_TEXT], struct sr_error *err)
 {
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";

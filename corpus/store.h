@@ -118,6 +118,9 @@ int crp_check_reader(struct srz_reader *r, const struct crp_row *row, struct sr_
 /* A file's name that nobody foresees and no other process has: 16 hexadecimal digits between before and after. */
 int crp_random_name(char *name, size_t size, const char *before, const char *after, struct sr_error *err);
 
+/* 0, or -1 with errno: then a part may have been written. */
+int crp_write_all(int fd, const void *data, size_t len);
+
 /* A deletion token, 43 characters of the base64url alphabet, and its hash, which is what the store keeps. */
 #define CRP_TOKEN_TEXT 44
 int crp_token_new(char token[CRP_TOKEN_TEXT], char sha256[SR_SHA256_TEXT], struct sr_error *err);

@@ -173,29 +173,12 @@ void crp_intake_abort(struct crp_intake *in)
 	intake_free(in);
 }
 
-static int write_all(int fd, const void *data, size_t len)
-{
-	const char *p = data;
-
-	while (len) {
-		ssize_t put = write(fd, p, len);
-
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put < 0)
-			return -1;
-		p += put;
-		len -= (size_t)put;
-	}
-	return 0;
-}
-
 int crp_intake_write(struct crp_intake *in, const void *data, size_t len, struct sr_error *err)
 {
 	if (in->bytes + len > CRP_MAX_OBJECT)
 		return sr_fail(err, SR_USAGE, "an object may have at most %llu bytes",
 			       (unsigned long long)CRP_MAX_OBJECT);
-	if (write_all(in->fd, data, len))
+	if (crp_write_all(in->fd, data, len))
 		return fail(in->d, "incoming", err);
 	sr_sha256_add(in->sha, data, len);
 	in->bytes += len;
@@ -458,7 +441,7 @@ static int copy_object(int from, int to, const char *name, uint64_t total, const
 			break;
 		}
 		sr_sha256_add(sha, buf, (size_t)got);
-		if (write_all(to, buf, (size_t)got))
+		if (crp_write_all(to, buf, (size_t)got))
 			ret = sr_fail_errno(err, SR_ENVIRONMENT, "cannot write object %s", name);
 		done += (uint64_t)got;
 		if (!ret && watch && watch->step && watch->step(watch->arg, done, total))
@@ -692,7 +675,7 @@ static int make(struct dir_store *d, struct sr_error *err)
 	if (crp_random_name(name, sizeof(name), "incoming/", "", err))
 		return -1;
 	fd = openat(d->root, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	if (fd < 0 || write_all(fd, MARK_TEXT, strlen(MARK_TEXT)) || fsync(fd) ||
+	if (fd < 0 || crp_write_all(fd, MARK_TEXT, strlen(MARK_TEXT)) || fsync(fd) ||
 	    renameat(d->root, name, d->root, MARK)) {
 		fail(d, MARK, err);
 		if (fd >= 0)

@@ -97,21 +97,6 @@ static size_t take_text(struct call *c, const char *data, size_t len)
 	return len;
 }
 
-static int write_all(int fd, const char *p, size_t len)
-{
-	while (len) {
-		ssize_t put = write(fd, p, len);
-
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put < 0)
-			return -1;
-		p += put;
-		len -= (size_t)put;
-	}
-	return 0;
-}
-
 static size_t on_body(char *data, size_t one, size_t len, void *arg)
 {
 	struct call *c = arg;
@@ -136,7 +121,7 @@ static size_t on_body(char *data, size_t one, size_t len, void *arg)
 	}
 	if (c->done + part > CRP_MAX_OBJECT)
 		return 0;
-	if (write_all(c->out, data, part)) {
+	if (crp_write_all(c->out, data, part)) {
 		sr_fail_errno(c->err, SR_ENVIRONMENT, "cannot write what was received");
 		c->failed = true;
 		return 0;

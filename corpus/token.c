@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "corpus/row.h"
+#include "formats/outfile.h"
 
 #define FILE_NAME "tokens"
 #define LOCK_NAME "tokens.lock"
@@ -335,17 +336,6 @@ static int write_lines(const struct crp_tokens *t, int fd)
 	return fclose(f) || bad ? -1 : 0;
 }
 
-static int sync_dir(const char *dir)
-{
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret;
-
-	if (fd < 0)
-		return -1;
-	ret = fsync(fd);
-	close(fd);
-	return ret;
-}
-
 static int save(const struct crp_tokens *t, const char *dir, struct sr_error *err)
 {
 	char path[PATH_MAX], part[PATH_MAX + 8];
@@ -360,7 +350,7 @@ static int save(const struct crp_tokens *t, const char *dir, struct sr_error *er
 		return sr_fail_errno(err, SR_ENVIRONMENT, "cannot create %s", part);
 	if (give_to_owner(dir, fd))
 		close(fd);
-	else if (!write_lines(t, fd) && !rename(part, path) && !sync_dir(dir))
+	else if (!write_lines(t, fd) && !rename(part, path) && !sr_sync_dir(dir))
 		return 0;
 	sr_fail_errno(err, SR_ENVIRONMENT, "cannot write %s", path);
 	unlink(part);

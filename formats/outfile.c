@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "formats/outfile.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include "formats/srz_internal.h"
 
@@ -144,4 +146,15 @@ void sr_outfile_abort(struct sr_outfile *o)
 	srz_part_remove(&o->part);
 	srz_part_release(&o->part);
 	free(o);
+}
+
+int sr_sync_dir(const char *dir)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret;
+
+	if (fd < 0)
+		return -1;
+	ret = fsync(fd);
+	close(fd);
+	return ret;
 }

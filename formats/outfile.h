@@ -31,4 +31,7 @@ int sr_outfile_error(const struct sr_outfile *o, struct sr_error *err);
 int sr_outfile_close(struct sr_outfile *o, struct sr_error *err);
 void sr_outfile_abort(struct sr_outfile *o); /* frees o, removes the part file; NULL is allowed */
 
+/* Makes what was renamed in a directory stay so after a power failure: 0, or -1 with errno. */
+int sr_sync_dir(const char *dir);
+
 #endif

@@ -14,55 +14,27 @@
 #include <stdlib.h>
 
 #include "replay/engine_internal.h"
+#include "replay/program.h"
 
 #define BELL_ASLEEP W_SLEEPER /* in rloop.bell, like in a wait's word: a ring wakes a sleeper */
 #define BELL_FORCED W_ARRIVED /* the watchdog's */
-#define AHEAD 16              /* waits that it looks ahead */
-#define HELD 64               /* answers that are put aside */
-#define HELD_AHEAD 8          /* with so many it does nothing out of turn */
-#define HELD_LIMIT_NS 1000000000u
-#define TO_ALL UINT32_MAX
-#define TO_NONE (UINT32_MAX - 1)
-#define OUT_OF_TURN 0x80000000u /* in rloop.waits: what follows this wait may be done before what precedes it */
 
 struct rloop {
 	_Atomic uint32_t bell;    /* a futex; its lower bits count the rings */
 	const struct sr_op *main; /* the wait, sleep or end that the program has come to */
 	uint64_t until;           /* of a SLEEP: when it ends */
 	uint64_t stuck_since; /* main is an answer that cannot be put aside, and waits for its target; 0: it does not */
-	_Atomic uint32_t listens; /* to the wake of this wait alone; TO_ALL, TO_NONE */
-	const struct sr_op *held[HELD];
-	uint64_t held_since[HELD];
+	_Atomic uint32_t listens; /* to the wake of this wait alone; RPL_TO_ALL, RPL_TO_NONE */
+	const struct sr_op *held[RPL_HELD];
+	uint64_t held_since[RPL_HELD];
 	unsigned nheld;
-	uint32_t *waits; /* where each wait stands in the ops; OUT_OF_TURN */
+	uint32_t *waits; /* where each wait stands in the ops; RPL_OUT_OF_TURN */
 	bool slept;      /* since the last piece */
 };
 
-static const struct sr_op *end_of_piece(const struct sr_op *op)
-{
-	while (!sr_op_ends_unit(op))
-		op++;
-	return op;
-}
-
-/* From op to the end of its piece there is nothing that must be done in turn. */
-static bool movable(const struct sr_op *op)
-{
-	for (; !sr_op_ends_unit(op); op++)
-		if (op->kind != SR_OP_RUN && op->kind != SR_OP_WAKE && op->kind != SR_OP_NOP && op->kind != SR_OP_WAIT)
-			return false;
-	return true;
-}
-
-/* May the piece that begins at op be passed, and be done before its turn? */
-static bool free_of_turn(const struct sr_op *op)
-{
-	return movable(op) && end_of_piece(op)->kind == SR_OP_WAIT;
-}
-
 static bool is_loop(const struct sr_program *p)
 {
-	return p->any && p->nops < OUT_OF_TURN;
+	return p->any && p->nops < RPL_OUT_OF_TURN;
 }
 
 int rpl_loops_start(struct rpl_run *run)
@@ -90,7 +62,8 @@ int rpl_loops_start(struct rpl_run *run)
 			continue;
 		for (k = 0; k < p->nops; k++)
 			if (sr_op_rests(&p->ops[k]))
-				waits[p->ops[k].arg] = (uint32_t)k | (free_of_turn(&p->ops[k + 1]) ? OUT_OF_TURN : 0);
+				waits[p->ops[k].arg] = (uint32_t)k |
+						       (rpl_free_of_turn(&p->ops[k + 1]) ? RPL_OUT_OF_TURN : 0);
 		l->waits = waits;
 		waits += p->nwaits;
 		run->threads[i].loop = l++;
@@ -124,7 +97,7 @@ void rpl_loop_released(struct rthread *by, struct rthread *t, uint32_t wait)
 {
 	uint32_t to = atomic_load(&t->loop->listens);
 
-	if (to == TO_ALL || to == wait)
+	if (to == RPL_TO_ALL || to == wait)
 		rpl_loop_ring(by, t);
 }
 
@@ -188,7 +161,7 @@ static const struct sr_op *do_step(struct rthread *t, const struct sr_op *op)
 /* May the program go on in its turn while what begins at op is put aside? */
 static bool can_hold(const struct rloop *l, const struct sr_op *op)
 {
-	return l->nheld < HELD && movable(op);
+	return l->nheld < RPL_HELD && rpl_movable(op);
 }
 
 /* Goes on from op; in_turn: it is the program's own course that has come there. What leads to an answer is put aside
@@ -203,7 +176,7 @@ static void do_piece(struct rthread *t, const struct sr_op *op, bool in_turn)
 		if (wake && !target_sleeps(t, wake)) {
 			if (in_turn && !can_hold(l, op))
 				break; /* it goes on there when it can */
-			if (l->nheld < HELD) {
+			if (l->nheld < RPL_HELD) {
 				t->counts.order_waits++;
 				l->held_since[l->nheld] = mono_ns();
 				l->held[l->nheld++] = op;
@@ -223,7 +196,7 @@ static void do_piece(struct rthread *t, const struct sr_op *op, bool in_turn)
 
 static bool is_late(uint64_t since)
 {
-	return since && mono_ns() - since > HELD_LIMIT_NS;
+	return since && mono_ns() - since > RPL_HELD_LIMIT_NS;
 }
 
 /* A piece whose target sleeps by now, or has been waited for too long. */
@@ -259,16 +232,16 @@ static bool do_out_of_turn(struct rthread *t)
 {
 	struct rloop *l = t->loop;
 	const struct sr_program *p = t->p;
-	uint32_t k, end = l->main->arg + AHEAD;
+	uint32_t k, end = l->main->arg + RPL_AHEAD;
 
-	if (!(l->waits[l->main->arg] & OUT_OF_TURN))
+	if (!(l->waits[l->main->arg] & RPL_OUT_OF_TURN))
 		return false;
 	for (k = l->main->arg + 1; k < p->nwaits && k < end; k++) {
-		const struct sr_op *op = &p->ops[l->waits[k] & ~OUT_OF_TURN];
+		const struct sr_op *op = &p->ops[l->waits[k] & ~RPL_OUT_OF_TURN];
 
 		if (op->kind == SR_OP_WAIT && op->flags & SR_WAIT_LOCK)
 			continue;
-		if (op->kind != SR_OP_WAIT || !(l->waits[k] & OUT_OF_TURN))
+		if (op->kind != SR_OP_WAIT || !(l->waits[k] & RPL_OUT_OF_TURN))
 			return false;
 		if (!released(t, k) || atomic_load(&t->words[k]) & W_DONE)
 			continue;
@@ -305,7 +278,7 @@ static bool do_main(struct rthread *t, bool force)
 		return true;
 	}
 	if (op->kind == SR_OP_WAIT && atomic_load(&t->words[op->arg]) & W_DONE) {
-		l->main = end_of_piece(op + 1);
+		l->main = rpl_end_of_piece(op + 1);
 		if (l->main->kind == SR_OP_WAIT)
 			rpl_arrive(t, l->main);
 		return true;
@@ -349,8 +322,8 @@ static void rest(struct rthread *t, uint32_t seen, uint64_t until)
 static uint32_t useful(const struct rloop *l)
 {
 	if (l->main->kind != SR_OP_WAIT)
-		return TO_NONE;
-	return l->waits[l->main->arg] & OUT_OF_TURN ? TO_ALL : l->main->arg;
+		return RPL_TO_NONE;
+	return l->waits[l->main->arg] & RPL_OUT_OF_TURN ? RPL_TO_ALL : l->main->arg;
 }
 
 /* Until when it rests at most; 0: until something comes. */
@@ -360,7 +333,7 @@ static uint64_t rest_until(const struct rloop *l)
 
 	if (l->nheld && (!since || l->held_since[0] < since))
 		since = l->held_since[0];
-	since = since ? since + HELD_LIMIT_NS + 1000000 : 0;
+	since = since ? since + RPL_HELD_LIMIT_NS + 1000000 : 0;
 	return since && (!until || since < until) ? since : until;
 }
 
@@ -386,7 +359,7 @@ void rpl_loop_main(struct rthread *t)
 				l->until = 1;
 		}
 		if (do_held(t, force) || do_main(t, force) ||
-		    (l->main->kind == SR_OP_WAIT && l->nheld < HELD_AHEAD && do_out_of_turn(t)))
+		    (l->main->kind == SR_OP_WAIT && l->nheld < RPL_HELD_AHEAD && do_out_of_turn(t)))
 			continue;
 		if (force)
 			continue;

@@ -37,4 +37,39 @@ static inline uint32_t rpl_needs_of(unsigned order, const struct sr_wait *w)
 	return order == RPL_ORDER_CAUSAL ? w->needs - w->folded : w->needs;
 }
 
+/* ---- programs that wait for any of several tasks (loop.c) ---- */
+
+#define RPL_AHEAD 16     /* waits that a loop looks ahead */
+#define RPL_HELD 64      /* answers that are put aside */
+#define RPL_HELD_AHEAD 8 /* with so many it does nothing out of turn */
+#define RPL_HELD_LIMIT_NS 1000000000u
+#define RPL_OUT_OF_TURN \
+	0x80000000u /* beside a wait's place in the ops: what follows may be done before what precedes it */
+
+/* What a loop listens to: the number of a wait, or */
+#define RPL_TO_ALL UINT32_MAX
+#define RPL_TO_NONE (UINT32_MAX - 1)
+
+static inline const struct sr_op *rpl_end_of_piece(const struct sr_op *op)
+{
+	while (!sr_op_ends_unit(op))
+		op++;
+	return op;
+}
+
+/* From op to the end of its piece there is nothing that must be done in turn. */
+static inline bool rpl_movable(const struct sr_op *op)
+{
+	for (; !sr_op_ends_unit(op); op++)
+		if (op->kind != SR_OP_RUN && op->kind != SR_OP_WAKE && op->kind != SR_OP_NOP && op->kind != SR_OP_WAIT)
+			return false;
+	return true;
+}
+
+/* May the piece that begins at op be passed, and be done before its turn? */
+static inline bool rpl_free_of_turn(const struct sr_op *op)
+{
+	return rpl_movable(op) && rpl_end_of_piece(op)->kind == SR_OP_WAIT;
+}
+
 #endif

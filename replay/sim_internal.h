@@ -99,7 +99,7 @@ struct sim_task {
 	const struct sr_program *p;
 	struct sim_loop *loop;
 	uint64_t spin_until, order_since, rr_left;
-	uint32_t *wait_op; /* where each stands in the program; SIM_OUT_OF_TURN */
+	uint32_t *wait_op; /* where each stands in the program; RPL_OUT_OF_TURN */
 	int64_t timer_offset[SR_TIMERS];
 } __attribute__((aligned(64)));
 
@@ -327,7 +327,6 @@ static inline bool sim_runs_on(const struct sim *s, const struct sim_task *t)
 uint64_t sim_sleep_until(struct sim *s, struct sim_task *t, const struct sr_op *op); /* 0: at once */
 
 /* sim_loop.c */
-#define SIM_OUT_OF_TURN 0x80000000u
 int sim_loops_start(struct sim *s);
 void sim_loop_go_on(struct sim *s, struct sim_task *t);
 void sim_loop_ring(struct sim *s, struct sim_task *by, struct sim_task *t);

@@ -5,13 +5,6 @@
  */
 #include "replay/sim_internal.h"
 
-#define AHEAD 16
-#define HELD 64
-#define HELD_AHEAD 8
-#define HELD_LIMIT_NS 1000000000u
-#define TO_ALL UINT32_MAX
-#define TO_NONE (UINT32_MAX - 1)
-
 struct sim_loop {
 	const struct sr_op *main, *at; /* what the program has come to; what is being done */
 	bool in_step, in_piece,
@@ -19,31 +12,10 @@ struct sim_loop {
 	bool slept, forced, begun;
 	uint64_t until, stuck_since;
 	uint32_t listens;
-	const struct sr_op *held[HELD];
-	uint64_t held_since[HELD];
+	const struct sr_op *held[RPL_HELD];
+	uint64_t held_since[RPL_HELD];
 	unsigned nheld;
 };
-
-static const struct sr_op *end_of_piece(const struct sr_op *op)
-{
-	while (!sr_op_ends_unit(op))
-		op++;
-	return op;
-}
-
-/* From op to the end of its piece there is nothing that must be done in turn. */
-static bool movable(const struct sr_op *op)
-{
-	for (; !sr_op_ends_unit(op); op++)
-		if (op->kind != SR_OP_RUN && op->kind != SR_OP_WAKE && op->kind != SR_OP_NOP && op->kind != SR_OP_WAIT)
-			return false;
-	return true;
-}
-
-static bool free_of_turn(const struct sr_op *op)
-{
-	return movable(op) && end_of_piece(op)->kind == SR_OP_WAIT;
-}
 
 int sim_loops_start(struct sim *s)
 {
@@ -58,11 +30,11 @@ int sim_loops_start(struct sim *s)
 	for (i = 0; i < s->m->ntasks; i++) {
 		const struct sr_program *p = &s->m->tasks[i];
 
-		if (!p->any || p->nops >= SIM_OUT_OF_TURN || s->cfg.order != RPL_ORDER_CAUSAL)
+		if (!p->any || p->nops >= RPL_OUT_OF_TURN || s->cfg.order != RPL_ORDER_CAUSAL)
 			continue;
 		for (k = 0; k < p->nops; k++)
-			if (sr_op_rests(&p->ops[k]) && free_of_turn(&p->ops[k + 1]))
-				s->tasks[i].wait_op[p->ops[k].arg] |= SIM_OUT_OF_TURN;
+			if (sr_op_rests(&p->ops[k]) && rpl_free_of_turn(&p->ops[k + 1]))
+				s->tasks[i].wait_op[p->ops[k].arg] |= RPL_OUT_OF_TURN;
 		s->tasks[i].loop = l++;
 	}
 	return 0;
@@ -78,7 +50,7 @@ void sim_loop_ring(struct sim *s, struct sim_task *by, struct sim_task *t)
 
 void sim_loop_released(struct sim *s, struct sim_task *by, struct sim_task *t, uint32_t wait)
 {
-	if (t->loop->listens == TO_ALL || t->loop->listens == wait)
+	if (t->loop->listens == RPL_TO_ALL || t->loop->listens == wait)
 		sim_loop_ring(s, by, t);
 }
 
@@ -150,7 +122,7 @@ static void do_op(struct sim *s, struct sim_task *t)
 
 static bool can_hold(const struct sim_loop *l, const struct sr_op *op)
 {
-	return l->nheld < HELD && movable(op);
+	return l->nheld < RPL_HELD && rpl_movable(op);
 }
 
 /* The program's own course has come to op. */
@@ -178,7 +150,7 @@ static void go_on_in_piece(struct sim *s, struct sim_task *t)
 		}
 		if (l->in_turn && !can_hold(l, l->at))
 			break; /* it goes on there when it can */
-		if (l->nheld == HELD) {
+		if (l->nheld == RPL_HELD) {
 			l->in_step = true;
 			return;
 		}
@@ -194,7 +166,7 @@ static void go_on_in_piece(struct sim *s, struct sim_task *t)
 
 static bool is_late(const struct sim *s, uint64_t since)
 {
-	return since && s->now - since > HELD_LIMIT_NS;
+	return since && s->now - since > RPL_HELD_LIMIT_NS;
 }
 
 static bool do_held(struct sim *s, struct sim_task *t, bool force)
@@ -228,16 +200,16 @@ static bool do_out_of_turn(struct sim *s, struct sim_task *t)
 {
 	struct sim_loop *l = t->loop;
 	const struct sr_program *p = t->p;
-	uint32_t k, end = l->main->arg + AHEAD;
+	uint32_t k, end = l->main->arg + RPL_AHEAD;
 
-	if (!(t->wait_op[l->main->arg] & SIM_OUT_OF_TURN))
+	if (!(t->wait_op[l->main->arg] & RPL_OUT_OF_TURN))
 		return false;
 	for (k = l->main->arg + 1; k < p->nwaits && k < end; k++) {
-		const struct sr_op *op = &p->ops[t->wait_op[k] & ~SIM_OUT_OF_TURN];
+		const struct sr_op *op = &p->ops[t->wait_op[k] & ~RPL_OUT_OF_TURN];
 
 		if (op->kind == SR_OP_WAIT && op->flags & SR_WAIT_LOCK)
 			continue;
-		if (op->kind != SR_OP_WAIT || !(t->wait_op[k] & SIM_OUT_OF_TURN))
+		if (op->kind != SR_OP_WAIT || !(t->wait_op[k] & RPL_OUT_OF_TURN))
 			return false;
 		if (!released(t, k) || t->words[k] & W_DONE)
 			continue;
@@ -274,7 +246,7 @@ static bool do_main(struct sim *s, struct sim_task *t, bool force)
 		return true;
 	}
 	if (op->kind == SR_OP_WAIT && t->words[op->arg] & W_DONE) {
-		come_to(s, t, end_of_piece(op + 1));
+		come_to(s, t, rpl_end_of_piece(op + 1));
 		return true;
 	}
 	if (op->kind == SR_OP_WAIT ? !released(t, op->arg) && !force : l->until && s->now < l->until)
@@ -290,8 +262,8 @@ static uint32_t useful(const struct sim_task *t)
 	const struct sr_op *main = t->loop->main;
 
 	if (main->kind != SR_OP_WAIT)
-		return TO_NONE;
-	return t->wait_op[main->arg] & SIM_OUT_OF_TURN ? TO_ALL : main->arg;
+		return RPL_TO_NONE;
+	return t->wait_op[main->arg] & RPL_OUT_OF_TURN ? RPL_TO_ALL : main->arg;
 }
 
 /* Until when it rests at most; 0: until something comes. */
@@ -301,7 +273,7 @@ static uint64_t rest_until(const struct sim_loop *l)
 
 	if (l->nheld && (!since || l->held_since[0] < since))
 		since = l->held_since[0];
-	since = since ? since + HELD_LIMIT_NS + 1000000 : 0;
+	since = since ? since + RPL_HELD_LIMIT_NS + 1000000 : 0;
 	return since && (!until || since < until) ? since : until;
 }
 
@@ -321,7 +293,7 @@ static void choose(struct sim *s, struct sim_task *t)
 			l->until = 1;
 	}
 	if (do_held(s, t, force) || do_main(s, t, force) ||
-	    (l->main->kind == SR_OP_WAIT && l->nheld < HELD_AHEAD && do_out_of_turn(s, t)))
+	    (l->main->kind == SR_OP_WAIT && l->nheld < RPL_HELD_AHEAD && do_out_of_turn(s, t)))
 		return;
 	if (force)
 		return;
@@ -339,7 +311,7 @@ void sim_loop_go_on(struct sim *s, struct sim_task *t)
 
 	if (!l->begun) {
 		l->begun = true;
-		l->listens = TO_NONE;
+		l->listens = RPL_TO_NONE;
 		begin(l, t->p->ops, false, true, true);
 	}
 	while (sim_runs_on(s, t) && t->owed <= 0) {

@@ -6,6 +6,7 @@
 #include <sys/prctl.h>
 
 #include "replay/engine_internal.h"
+#include "replay/program.h"
 
 /* A wait that only keeps the recorded order: how long it may spin while its target runs elsewhere, and how long it may
  * last at all. */
@@ -302,19 +303,6 @@ void rpl_simple_op(struct rthread *t, const struct sr_op *op)
 	}
 }
 
-/* Must this wake come after its target's sleep began? */
-static bool keeps_order(const struct rthread *t, const struct sr_op *wake)
-{
-	switch (t->run->cfg.order) {
-	case RPL_ORDER_WAIT:
-		return (wake->flags & SR_ORDER_MASK) >= SR_ORDER_QUEUED;
-	case RPL_ORDER_CAUSAL:
-		return wake->flags & SR_WAKE_ANSWERS;
-	default:
-		return false;
-	}
-}
-
 static void run_program(struct rthread *t)
 {
 	const struct sr_program *p = t->p;
@@ -327,7 +315,7 @@ static void run_program(struct rthread *t)
 		switch (op->kind) {
 		case SR_OP_WAKE:
 			t->counts.wakes += !(op->flags & SR_WAKE_HIDDEN);
-			if (keeps_order(t, op))
+			if (rpl_keeps_order(t->run->cfg.order, op))
 				keep_order(t, op);
 			rpl_release_wait(t, op->arg, op->value);
 			break;
