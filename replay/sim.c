@@ -134,7 +134,7 @@ static int set_up_tasks(struct sim *s)
 		wait_op += p->nwaits;
 		t->tree_prio = (uint32_t)(((uint64_t)i + 1) * 0x9e3779b97f4a7c15u >> 32);
 		t->left_child = t->right_child = t->last_wakee = NOBODY;
-		t->cpu = t->ran_on = t->home = t->recorded_cpu = t->recent_cpu = -1;
+		t->cpu = t->ran_on = t->home = t->recorded_cpu = t->recent_cpu = t->load_cpu = -1;
 		t->group = (uint32_t)i;
 		t->util.window_ns = SIM_START_NS;
 		/* A new task is taken for half a CPU until it is known better. */

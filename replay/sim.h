@@ -65,6 +65,7 @@ enum sim_param {
 	SIM_BASE_SLICE,
 	SIM_RR_SLICE,
 	SIM_CACHE_HOT,
+	SIM_IDLE_SCAN,
 	SIM_PARAMS
 };
 

@@ -12,12 +12,14 @@
 #include <time.h>
 
 #include "formats/wakecost.h"
+#include "replay/foreign.h"
 
 #define TRIES 400
 #define YIELDS 20000
 #define SET_BYTES (256u << 10) /* the working set of the migration test: about a core's own cache */
 #define LINE 64u
 #define TICK_LOOK_NS 200000000u
+#define SCANS 200 /* long enough for /proc/stat's ticks */
 
 static uint64_t now_ns(void)
 {
@@ -47,6 +49,16 @@ static void pin(unsigned cpu)
 	CPU_ZERO(&one);
 	CPU_SET(cpu, &one);
 	sched_setaffinity(0, sizeof(one), &one);
+}
+
+static void free_to(const unsigned cpu[2])
+{
+	cpu_set_t both;
+
+	CPU_ZERO(&both);
+	CPU_SET(cpu[0], &both);
+	CPU_SET(cpu[1], &both);
+	sched_setaffinity(0, sizeof(both), &both);
 }
 
 static void set(struct sim_params *p, struct sim_known *known, enum sim_param which, uint64_t ns)
@@ -193,6 +205,79 @@ static uint64_t timer_latency(unsigned cpu)
 	return median(late, TRIES);
 }
 
+/* ---- a search for an idle CPU: who last ran on its waker's CPU is woken while another one idles ---- */
+
+struct scan {
+	const unsigned *cpu;
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	bool asleep, woken;
+	unsigned found;
+};
+
+static void *scan_main(void *arg)
+{
+	struct scan *s = arg;
+	int i;
+
+	for (i = 0; i < SCANS; i++) {
+		pin(s->cpu[0]);
+		free_to(s->cpu);
+		pthread_mutex_lock(&s->lock);
+		s->asleep = true;
+		pthread_cond_broadcast(&s->cond);
+		while (!s->woken)
+			pthread_cond_wait(&s->cond, &s->lock);
+		s->found += sched_getcpu() == (int)s->cpu[1];
+		s->woken = false;
+		pthread_mutex_unlock(&s->lock);
+	}
+	return NULL;
+}
+
+static bool idled(const struct rpl_stat *before, const struct rpl_stat *after, unsigned cpu)
+{
+	if (cpu >= before->n || cpu >= after->n || !before->v[cpu].known || !after->v[cpu].known)
+		return false;
+	return after->v[cpu].idle - before->v[cpu].idle > 4 * (after->v[cpu].busy - before->v[cpu].busy);
+}
+
+/* Does a wake-up try other CPUs? 1, 0; -1: not known, as the other one was not idle. */
+static int scans_for_idle(const unsigned cpu[2])
+{
+	struct scan s = { .cpu = cpu, .lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER };
+	struct rpl_stat before, after;
+	bool ok = rpl_stat_read(&before);
+	pthread_t id;
+	int i;
+
+	if (pthread_create(&id, NULL, scan_main, &s)) {
+		rpl_stat_release(&before);
+		return -1;
+	}
+	for (i = 0; i < SCANS; i++) {
+		pthread_mutex_lock(&s.lock);
+		while (!s.asleep)
+			pthread_cond_wait(&s.cond, &s.lock);
+		s.asleep = false;
+		pthread_mutex_unlock(&s.lock);
+		/* The sleeper slept there, and so does who wakes it; the other CPU comes to rest. */
+		pin(cpu[0]);
+		nap(500000);
+		pthread_mutex_lock(&s.lock);
+		s.woken = true;
+		pthread_mutex_unlock(&s.lock);
+		pthread_cond_broadcast(&s.cond);
+	}
+	pthread_join(id, NULL);
+	ok = ok && rpl_stat_read(&after);
+	i = ok && idled(&before, &after, cpu[1]) ? s.found > SCANS / 2 : -1;
+	rpl_stat_release(&before);
+	if (ok)
+		rpl_stat_release(&after);
+	return i;
+}
+
 /* ---- ticks and caches ---- */
 
 /* Gaps in a thread's time that come as often as ticks do. */
@@ -277,6 +362,8 @@ int sim_calibrate_live(struct sim_params *p, const struct sr_machine *m, struct 
 		set(p, known, SIM_IPI, remote_latency(cpu[0], cpu[1], true));
 		set(p, known, SIM_MIGRATE_SMT + sr_machine_level(m, cpu[0], cpu[1]) - SR_LEVEL_SMT,
 		    migration_cost(cpu[0], cpu[1]));
+		if (sr_machine_level(m, cpu[0], cpu[1]) <= SR_LEVEL_LLC && scans_for_idle(cpu) == 0)
+			set(p, known, SIM_IDLE_SCAN, 0);
 	}
 	sched_setaffinity(0, sizeof(old), &old);
 	return 0;

@@ -362,6 +362,7 @@ static void count(struct sim *s, struct sim_cpu *c, struct sim_task *t, int by)
 	unsigned before = rq->nr;
 	uint64_t load = t->class != SIM_FAIR ? 0 : by > 0 ? t->weight : -(uint64_t)t->weight;
 
+	sim_kernel_load(s, c, t, by);
 	rq->nr += (unsigned)by;
 	rq->nr_class[t->class] += (unsigned)by;
 	s->nrunnable += (uint64_t)(int64_t)by;

@@ -209,6 +209,7 @@ void sim_fair_reweight(struct sim *s, struct sim_task *t, uint32_t weight)
 	t->deadline = mul_div(t->deadline - t->vruntime, t->weight, weight);
 	t->vruntime = avg - lag;
 	t->deadline += t->vruntime;
+	sim_kernel_load(s, c, NULL, 0);
 	c->rq.load += (uint64_t)weight - t->weight;
 	sim_kernel_count(s, c, 0, 0, (uint64_t)weight - t->weight);
 	t->weight = weight;

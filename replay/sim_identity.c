@@ -22,6 +22,7 @@ static void change_class(struct sim *s, struct sim_cpu *c, struct sim_task *t, e
 	enum sim_class was = t->class;
 
 	if (c) {
+		sim_kernel_load(s, c, NULL, 0);
 		c->rq.nr_class[was]--;
 		c->rq.nr_class[to]++;
 		if (was == SIM_FAIR) {

@@ -57,6 +57,12 @@ struct sim_loop;
  * In the order of what is touched together, as the tasks of a large machine do not fit into its caches: a line for being
  * woken, two for the queue, one for running and for what a policy asks, and what is seldom needed.
  */
+/* Kernel: weight, averaged over the time that it was runnable, what was 32 ms ago counting half (PELT). */
+struct sim_load {
+	uint32_t avg;
+	uint64_t at_ns;
+};
+
 struct sim_task {
 	const struct sr_op *ops; /* its program's */
 	uint32_t *words;         /* of its waits */
@@ -94,6 +100,8 @@ struct sim_task {
 	int recent_cpu;
 	uint32_t last_wakee, flips;
 	uint64_t flip_ns;
+	struct sim_load load;
+	int load_cpu; /* whose load that is a part of; -1: none's yet */
 	/* seldom */
 	uint32_t group; /* its process: index of that one's first task */
 	const struct sr_program *p;
@@ -129,6 +137,7 @@ struct sim_cpu {
 	uint32_t stale_since; /* and since which sim.wake_ups */
 	bool online, held, ticking, policy_ticking;
 	struct sim_util util;
+	struct sim_load load; /* that of the tasks that were there last, asleep ones too */
 };
 
 struct sim_node {
@@ -373,6 +382,8 @@ static inline void sim_kernel_count(struct sim *s, const struct sim_cpu *c, uint
 		sum->load += load;
 	}
 }
+/* Before the CPU's fair load changes: of t, that comes to the queue (1) or leaves it (-1); NULL: of another reason. */
+void sim_kernel_load(struct sim *s, struct sim_cpu *c, struct sim_task *t, int by);
 int sim_kernel_wake(struct sim *s, struct sim_task *t, int this_cpu, struct sim_task *by, bool sync);
 int sim_kernel_fork(struct sim *s, struct sim_task *t, int this_cpu); /* and exec */
 void sim_kernel_tick(struct sim *s, struct sim_cpu *c);

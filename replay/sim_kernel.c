@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 
+#include "replay/pelt.h"
 #include "replay/sim_internal.h"
 
 #define FLIP_DECAY_NS 1000000000u
@@ -109,6 +110,46 @@ fail:
 	return -1;
 }
 
+/* ---- load ---- */
+
+static void load_until(struct sim_load *l, uint64_t weight, uint64_t now)
+{
+	if (now <= l->at_ns)
+		return;
+	l->avg = rpl_pelt_after(l->avg, weight < UINT32_MAX ? (uint32_t)weight : UINT32_MAX, now - l->at_ns);
+	l->at_ns = now;
+}
+
+static uint64_t load_of(const struct sim *s, unsigned cpu)
+{
+	struct sim_load now = s->cpu[cpu].load;
+
+	load_until(&now, s->cpu[cpu].rq.load, s->now);
+	return now.avg;
+}
+
+void sim_kernel_load(struct sim *s, struct sim_cpu *c, struct sim_task *t, int by)
+{
+	if (!s->kernel)
+		return;
+	load_until(&c->load, c->rq.load, s->now);
+	if (!t || t->class != SIM_FAIR)
+		return;
+	if (t->load_cpu < 0) /* as a new task is taken for one that always ran */
+		t->load = (struct sim_load){ t->weight, s->now };
+	load_until(&t->load, by < 0 ? t->weight : 0, s->now);
+	if (by < 0 || t->load_cpu == (int)c->index)
+		return;
+	if (t->load_cpu >= 0) {
+		struct sim_cpu *from = &s->cpu[t->load_cpu];
+
+		load_until(&from->load, from->rq.load, s->now);
+		from->load.avg = (uint32_t)sim_after(from->load.avg, t->load.avg);
+	}
+	t->load_cpu = (int)c->index;
+	c->load.avg += t->load.avg < UINT32_MAX - c->load.avg ? t->load.avg : UINT32_MAX - c->load.avg;
+}
+
 /* ---- wake-up ---- */
 
 static bool shares_cache(const struct sim *s, unsigned a, unsigned b)
@@ -206,6 +247,8 @@ static int idle_in_cache(const struct sim *s, const struct sim_task *t, unsigned
 	{
 		unsigned cpu = k->order[i];
 
+		if (n >= s->par.v[SIM_IDLE_SCAN])
+			break;
 		if (!usable_idle(s, t, cpu))
 			continue;
 		if (!k->smt || core_is_idle(s, cpu))
@@ -274,7 +317,7 @@ static void record_wakee(struct sim *s, struct sim_task *by, const struct sim_ta
 static int wake_affine(const struct sim *s, const struct sim_task *t, const struct sim_task *by, unsigned this_cpu,
 		       unsigned prev, bool sync)
 {
-	uint64_t this_load = s->cpu[this_cpu].rq.load, prev_load = s->cpu[prev].rq.load;
+	uint64_t this_load, prev_load;
 
 	if (is_idle(s, this_cpu) && shares_cache(s, this_cpu, prev))
 		return (int)(is_idle(s, prev) ? prev : this_cpu);
@@ -282,12 +325,14 @@ static int wake_affine(const struct sim *s, const struct sim_task *t, const stru
 		return (int)this_cpu;
 	if (is_idle(s, prev))
 		return (int)prev;
+	this_load = load_of(s, this_cpu);
+	prev_load = sim_after(load_of(s, prev), t->load.avg);
 	if (sync) {
-		if (by->weight > this_load)
+		if (by->load.avg > this_load)
 			return (int)this_cpu;
-		this_load -= by->weight;
+		this_load -= by->load.avg;
 	}
-	this_load = (this_load + t->weight) * 100 * capacity_of(s, prev);
+	this_load = (this_load + t->load.avg) * 100 * capacity_of(s, prev);
 	prev_load = prev_load * (100 + (117 - 100) / 2) * capacity_of(s, this_cpu) + sync;
 	return (int)(this_load < prev_load ? this_cpu : prev);
 }

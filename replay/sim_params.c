@@ -69,6 +69,10 @@ static const struct sim_param_row rows[SIM_PARAMS] = {
 	[SIM_CACHE_HOT] = { "cache_hot", "ns", 500000, 0, 100 * MS,
 			    "kernel: who ran so lately is not pulled, and no CPU looks for work that idles shorter",
 			    KERNEL },
+	[SIM_IDLE_SCAN] = { "idle_scan", "CPUs", SR_MAX_CPUS, 0, SR_MAX_CPUS,
+			    "kernel: so many of the cache a woken task tries for an idle one when its last and the waker's "
+			    "are busy",
+			    "no limit by SIS_UTIL" },
 };
 
 const struct sim_param_row *sim_param_rows(void)

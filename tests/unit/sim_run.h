@@ -87,7 +87,8 @@ static inline void sim_free_params(struct sim_params *p)
 	sim_params_default(p);
 	for (size_t i = 0; i < SIM_PARAMS; i++)
 		if (i != SIM_TICK && i != SIM_CACHE_HALFLIFE && i != SIM_SMT_SPEED_2 && i != SIM_SMT_SPEED_3 &&
-		    i != SIM_SMT_SPEED_4 && i != SIM_RR_SLICE && i != SIM_CACHE_HOT && i != SIM_REMOTE_MEMORY)
+		    i != SIM_SMT_SPEED_4 && i != SIM_RR_SLICE && i != SIM_CACHE_HOT && i != SIM_REMOTE_MEMORY &&
+		    i != SIM_IDLE_SCAN)
 			p->v[i] = row[i].min;
 }
 

@@ -461,6 +461,67 @@ static void switches_and_wakes_cost_what_is_not_in_the_recording(void **state)
 	free_model(&m);
 }
 
+/* Task 1 last ran on CPU 1, where a hog is now; its waker's CPU is busy too, CPU 2 is not. */
+static void woken_task_tries_as_many_cpus_as_the_parameter_says(void **state)
+{
+	struct sr_model m = { 0 };
+	struct sim_config cfg = config();
+	uint64_t alone;
+
+	add_task(&m, NONE);
+	add_op(&m, 0, SR_OP_RUN, 0, 2 * MS);
+	add_op(&m, 0, SR_OP_FORK, 2, 0);
+	add_op(&m, 0, SR_OP_RUN, 0, MS);
+	add_task(&m, NONE);
+	add_op(&m, 1, SR_OP_RUN, 0, MS);
+	add_wake(&m, 0, 1);
+	add_op(&m, 0, SR_OP_RUN, 0, 2 * MS);
+	add_op(&m, 0, SR_OP_END, 0, 0)->flags = 1;
+	add_op(&m, 1, SR_OP_RUN, 0, MS);
+	add_op(&m, 1, SR_OP_END, 0, 0)->flags = 1;
+	add_task(&m, 0);
+	add_op(&m, 2, SR_OP_RUN, 0, 20 * MS);
+	add_op(&m, 2, SR_OP_END, 0, 0)->flags = 1;
+	sim_run(&m, "l3:1 core:3 pu:1", "kernel", &cfg);
+	assert_int_equal(sim_seen.migrations, 1);
+	assert_exact(sim_seen.end_ns[1], SIM_START_NS + 4 * MS);
+	alone = sim_seen.end_ns[0] + sim_seen.end_ns[2];
+	assert_exact(alone, 2 * SIM_START_NS + (5 + 22) * MS);
+	params.v[SIM_IDLE_SCAN] = 0;
+	sim_run(&m, "l3:1 core:3 pu:1", "kernel", &cfg);
+	assert_true(sim_seen.end_ns[0] + sim_seen.end_ns[1] + sim_seen.end_ns[2] >= alone + SIM_START_NS + 5 * MS - 10);
+	free_model(&m);
+}
+
+/* CPU 1 has two tasks in the moment of the wake, but idles for most of the time; the waker's CPU never does. */
+static void affine_wake_goes_by_load_over_time(void **state)
+{
+	struct sr_model m = { 0 };
+	struct sim_config cfg = config();
+	struct sr_cpumask one = { 0 };
+	unsigned i, k;
+
+	sr_cpumask_set(&one, 1);
+	add_task(&m, NONE);
+	add_task(&m, NONE);
+	for (k = 2; k < 4; k++)
+		add_task(&m, NONE)->allowed = &one;
+	for (i = 0; i < 20; i++) {
+		add_op(&m, 0, SR_OP_RUN, 0, 20 * MS);
+		for (k = 3; k; k--) {
+			add_wake(&m, 0, k);
+			add_op(&m, k, SR_OP_RUN, 0, MS);
+		}
+	}
+	for (k = 0; k < 4; k++)
+		add_op(&m, k, SR_OP_END, 0, 0)->flags = 1;
+	sim_run(&m, "l3:1 core:2 pu:1", "kernel", &cfg);
+	assert_int_equal(sim_seen.counts.waits_slept + sim_seen.counts.waits_passed, 60);
+	/* By the tasks of the moment it would go there and come back each time; balancing may fetch it now and then. */
+	assert_true(sim_seen.migrations < 10);
+	free_model(&m);
+}
+
 static void five_thousand_tasks_on_one_cpu_are_no_square(void **state)
 {
 	struct sr_model m = { 0 };
@@ -535,6 +596,8 @@ int main(void)
 		cmocka_unit_test(ticks_leave_time_for_work),
 		cmocka_unit_test(who_is_moved_became_runnable_no_later),
 		cmocka_unit_test(switches_and_wakes_cost_what_is_not_in_the_recording),
+		cmocka_unit_test(woken_task_tries_as_many_cpus_as_the_parameter_says),
+		cmocka_unit_test(affine_wake_goes_by_load_over_time),
 		cmocka_unit_test(five_thousand_tasks_on_one_cpu_are_no_square),
 		cmocka_unit_test(same_seed_same_events_other_seed_others),
 		cmocka_unit_test(long_idle_time_costs_no_steps),
