@@ -38,6 +38,7 @@ enum sim_param {
 	SIM_WAKE_REMOTE,
 	SIM_IPI,
 	SIM_IDLE_EXIT,
+	SIM_IDLE_EXIT_DEEP,
 	SIM_IDLE_SWITCH,
 	SIM_MIGRATE_SMT,
 	SIM_MIGRATE_LLC,
@@ -72,6 +73,10 @@ enum sim_param {
 struct sim_params {
 	uint64_t v[SIM_PARAMS];
 };
+
+/* Up to so long a CPU idles lightly, and from so long on deeply: idle_exit, idle_exit_deep. */
+#define SIM_IDLE_LIGHT_NS 100000u
+#define SIM_IDLE_DEEP_NS 1000000u
 
 struct sim_param_row {
 	const char *name, *unit;

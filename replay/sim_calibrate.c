@@ -117,16 +117,17 @@ struct sleeper {
 	pthread_mutex_t lock;
 	pthread_cond_t cond;
 	_Atomic uint64_t sent_ns, ready;
+	unsigned tries; /* at most TRIES */
 	uint64_t late[TRIES];
 };
 
 static void *sleeper_main(void *arg)
 {
 	struct sleeper *s = arg;
-	int i;
+	unsigned i;
 
 	pin(s->cpu);
-	for (i = 0; i < TRIES; i++) {
+	for (i = 0; i < s->tries; i++) {
 		pthread_mutex_lock(&s->lock);
 		atomic_store(&s->ready, (uint64_t)i + 1);
 		while (atomic_load(&s->sent_ns) == 0)
@@ -154,10 +155,22 @@ static void *filler_main(void *arg)
 	return NULL;
 }
 
-/* busy: of a CPU that has something to do, but nothing that the sleeper has to wait for. */
-static uint64_t remote_latency(unsigned waker, unsigned sleeper, bool busy)
+static void spin(uint64_t ns)
 {
-	struct sleeper s = { .cpu = sleeper, .lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER };
+	uint64_t from = now_ns();
+
+	while (now_ns() - from < ns)
+		;
+}
+
+/* busy: of a CPU that has something to do, but nothing that the sleeper has to wait for. The sleeper sleeps for slept_ns,
+ * the waker's CPU does not. */
+static uint64_t remote_latency(unsigned waker, unsigned sleeper, bool busy, uint64_t slept_ns, unsigned tries)
+{
+	struct sleeper s = { .cpu = sleeper,
+			     .lock = PTHREAD_MUTEX_INITIALIZER,
+			     .cond = PTHREAD_COND_INITIALIZER,
+			     .tries = tries };
 	pthread_t id, filler;
 	uint64_t i;
 
@@ -170,10 +183,10 @@ static uint64_t remote_latency(unsigned waker, unsigned sleeper, bool busy)
 			pthread_join(filler, NULL);
 		return 0;
 	}
-	for (i = 0; i < TRIES; i++) {
+	for (i = 0; i < tries; i++) {
 		while (atomic_load(&s.ready) != i + 1)
 			;
-		nap(200000);
+		spin(slept_ns);
 		pthread_mutex_lock(&s.lock);
 		atomic_store(&s.sent_ns, now_ns());
 		pthread_mutex_unlock(&s.lock);
@@ -183,7 +196,7 @@ static uint64_t remote_latency(unsigned waker, unsigned sleeper, bool busy)
 	atomic_store(&s.done, true);
 	if (busy)
 		pthread_join(filler, NULL);
-	return median(s.late, TRIES);
+	return median(s.late, tries);
 }
 
 static uint64_t timer_latency(unsigned cpu)
@@ -358,8 +371,10 @@ int sim_calibrate_live(struct sim_params *p, const struct sr_machine *m, struct 
 	set(p, known, SIM_IDLE_SWITCH, timer_latency(cpu[0]) / 2); /* the other half comes before the wake-up */
 	set(p, known, SIM_TICK_COST, tick_cost(cpu[0], p->v[SIM_TICK]));
 	if (n > 1) {
-		set(p, known, SIM_IDLE_EXIT, remote_latency(cpu[0], cpu[1], false));
-		set(p, known, SIM_IPI, remote_latency(cpu[0], cpu[1], true));
+		set(p, known, SIM_IDLE_EXIT, remote_latency(cpu[0], cpu[1], false, SIM_IDLE_LIGHT_NS / 2, TRIES));
+		set(p, known, SIM_IDLE_EXIT_DEEP,
+		    remote_latency(cpu[0], cpu[1], false, SIM_IDLE_DEEP_NS * 3 / 2, TRIES / 4));
+		set(p, known, SIM_IPI, remote_latency(cpu[0], cpu[1], true, SIM_IDLE_LIGHT_NS / 2, TRIES));
 		set(p, known, SIM_MIGRATE_SMT + sr_machine_level(m, cpu[0], cpu[1]) - SR_LEVEL_SMT,
 		    migration_cost(cpu[0], cpu[1]));
 		if (sr_machine_level(m, cpu[0], cpu[1]) <= SR_LEVEL_LLC && scans_for_idle(cpu) == 0)

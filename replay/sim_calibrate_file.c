@@ -19,6 +19,7 @@ struct wake {
 	int from;   /* cpu, -1: an interrupt on the cpu that it goes to */
 	int target; /* -1: not known yet */
 	bool idle, interrupt;
+	uint64_t idled_ns; /* its cpu, as it was woken */
 };
 
 struct calibration {
@@ -26,7 +27,8 @@ struct calibration {
 	struct wake *wake;
 	size_t n, cap;
 	int32_t current[SR_MAX_CPUS]; /* tid; -1: not known */
-	struct samples own, remote, busy;
+	uint64_t idle_since[SR_MAX_CPUS];
+	struct samples own, remote, deep, busy; /* remote: of a CPU that idled lightly */
 };
 
 static void add(struct samples *s, uint64_t ns)
@@ -84,8 +86,12 @@ static void switched_in(struct calibration *c, const struct sr_event *ev)
 	w->time_ns = 0;
 	if (w->target != ev->cpu)
 		return;
-	if (w->idle && !ev->u.sw.prev)
-		add(w->interrupt && w->from == ev->cpu ? &c->own : &c->remote, ns);
+	if (w->idle && !ev->u.sw.prev && w->interrupt && w->from == ev->cpu)
+		add(&c->own, ns);
+	else if (w->idle && !ev->u.sw.prev && w->idled_ns <= SIM_IDLE_LIGHT_NS)
+		add(&c->remote, ns);
+	else if (w->idle && !ev->u.sw.prev && w->idled_ns >= SIM_IDLE_DEEP_NS)
+		add(&c->deep, ns);
 	else if (!w->idle && ev->u.sw.prev && ev->u.sw.prev_state == SR_STATE_PREEMPTED && w->from != ev->cpu)
 		add(&c->busy, ns);
 }
@@ -100,6 +106,8 @@ static int on_event(struct calibration *c, const struct sr_event *ev)
 	case SR_EV_SWITCH:
 		if (ev->u.sw.next > 0)
 			switched_in(c, ev);
+		else
+			c->idle_since[ev->cpu] = ev->time_ns;
 		c->current[ev->cpu] = ev->u.sw.next;
 		return 0;
 	case SR_EV_WAKING:
@@ -116,6 +124,7 @@ static int on_event(struct calibration *c, const struct sr_event *ev)
 					    .interrupt = ev->flags & SR_EV_INTERRUPT || !ev->ctx };
 		w->target = ev->u.wake.target_cpu;
 		w->idle = c->current[w->target] == 0;
+		w->idled_ns = ev->time_ns - c->idle_since[w->target];
 		return 0;
 	default:
 		return 0;
@@ -149,8 +158,9 @@ int sim_calibrate_file(struct sim_params *p, struct srz_reader *r, struct sim_kn
 		c->current[i] = -1;
 	c->own.v = calloc(SAMPLES, sizeof(*c->own.v));
 	c->remote.v = calloc(SAMPLES, sizeof(*c->remote.v));
+	c->deep.v = calloc(SAMPLES, sizeof(*c->deep.v));
 	c->busy.v = calloc(SAMPLES, sizeof(*c->busy.v));
-	if (!c->own.v || !c->remote.v || !c->busy.v) {
+	if (!c->own.v || !c->remote.v || !c->deep.v || !c->busy.v) {
 		sr_fail(err, SR_ENVIRONMENT, "out of memory");
 		goto out;
 	}
@@ -164,6 +174,7 @@ int sim_calibrate_file(struct sim_params *p, struct srz_reader *r, struct sim_kn
 		goto out;
 	median_of(&c->own, p, known, SIM_IDLE_SWITCH);
 	median_of(&c->remote, p, known, SIM_IDLE_EXIT);
+	median_of(&c->deep, p, known, SIM_IDLE_EXIT_DEEP);
 	median_of(&c->busy, p, known, SIM_IPI);
 	wake_costs(p, r, known);
 	if (rate >= 24 && rate <= 10000) {
@@ -174,6 +185,7 @@ out:
 	sr_tidmap_release(&c->map);
 	free(c->own.v);
 	free(c->remote.v);
+	free(c->deep.v);
 	free(c->busy.v);
 	free(c->wake);
 	free(c);

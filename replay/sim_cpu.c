@@ -384,6 +384,20 @@ static bool preempts(struct sim *s, struct sim_cpu *c, const struct sim_task *t)
 	return t->class == SIM_FAIR ? sim_fair_preempts(s, c, t) : comes_before(t, curr);
 }
 
+/* The longer a CPU idles the deeper it sleeps: C-states, a host that runs something else. */
+static uint64_t idle_exit(const struct sim *s, const struct sim_cpu *c)
+{
+	int64_t light = (int64_t)s->par.v[SIM_IDLE_EXIT], deep = (int64_t)s->par.v[SIM_IDLE_EXIT_DEEP];
+	uint64_t idled = s->now - c->idle_since;
+
+	if (idled <= SIM_IDLE_LIGHT_NS)
+		return (uint64_t)light;
+	if (idled >= SIM_IDLE_DEEP_NS)
+		return (uint64_t)deep;
+	return (uint64_t)(light + (deep - light) * (int64_t)(idled - SIM_IDLE_LIGHT_NS) /
+					  (int64_t)(SIM_IDLE_DEEP_NS - SIM_IDLE_LIGHT_NS));
+}
+
 /* The CPU learns of it: at once where it did it itself, after an interrupt from another. */
 static void tell(struct sim *s, struct sim_cpu *c, const struct sim_task *t, int from)
 {
@@ -392,7 +406,7 @@ static void tell(struct sim *s, struct sim_cpu *c, const struct sim_task *t, int
 	if (c->held)
 		return;
 	if (c->curr == NOBODY)
-		sim_resched(s, c, s->par.v[own ? SIM_IDLE_SWITCH : SIM_IDLE_EXIT]);
+		sim_resched(s, c, own ? s->par.v[SIM_IDLE_SWITCH] : idle_exit(s, c));
 	else if (preempts(s, c, t))
 		sim_resched(s, c, own ? 0 : s->par.v[SIM_IPI]);
 }

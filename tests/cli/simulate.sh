@@ -80,6 +80,13 @@ t_status 1 "$SCHEDREC" simulate --calibrate $G/one-event.srz && t_one_line "$T/e
 t_status 4 "$SCHEDREC" simulate --calibrate $G/reject-magic.srz && t_one_line "$T/err"
 t_ok
 
+t_case "calibrating from what was simulated gives the parameters that it was simulated with"
+t_status 0 sim $LOAD --loop 3 --machine smt-2x2 --policy random -o "$T/known.srz" \
+	--param idle_exit=20us,idle_exit_deep=40us,idle_switch=3us,ipi=5us
+t_status 0 "$SCHEDREC" simulate --calibrate "$T/known.srz"
+t_equal 'ipi=5000,idle_exit=20000,idle_exit_deep=40000,idle_switch=3000' "$(cat "$T/out")"
+t_ok
+
 t_case "calibrating on this machine gives parameters that are taken"
 t_status 0 "$SCHEDREC" simulate --calibrate live -o "$T/live.par"
 t_status 0 sim $LOAD --param-file "$T/live.par" --param "$(cat "$T/out")" --machine smt-2x2
