@@ -72,7 +72,7 @@ static const struct sim_param_row rows[SIM_PARAMS] = {
 			    "kernel: who ran so lately is not pulled, and no CPU looks for work that idles shorter",
 			    KERNEL },
 	[SIM_IDLE_SCAN] = { "idle_scan", "CPUs", SR_MAX_CPUS, 0, SR_MAX_CPUS,
-			    "kernel: so many a wake-up tries for an idle one when the task's last and the waker's are busy",
+			    "kernel: so many a wake-up tries for an idle one, the task's last being busy",
 			    "no limit by SIS_UTIL" },
 };
 
