@@ -15,8 +15,12 @@ PLANTED = ("makespan_ns", "wakeup_latency_ns.mean", "wakeup_latency_ns.p50")
 
 
 def at_most(k, n, p):
-    """P(X <= k) of n tries with chance p."""
-    return sum(math.comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(k + 1))
+    """P(X <= k) of n tries with chance p, 0 < p < 1; by logarithms, for n may be thousands."""
+    ways = math.lgamma(n + 1)
+    log_p, log_q = math.log(p), math.log1p(-p)
+    return math.fsum(
+        math.exp(ways - math.lgamma(i + 1) - math.lgamma(n - i + 1) + i * log_p + (n - i) * log_q) for i in range(k + 1)
+    )
 
 
 def bisect(f):
