@@ -11,6 +11,7 @@
 # sudo make predict             what changes when programs run otherwise, beside what replays say
 # sudo make truth               replays under several policies beside simulations of them
 # sudo make aa                  identical and really different arms, live: false alarms, and what is found
+# sudo make sample              a corpus in whole beside samples of it, in nightly simulations
 # make determinism              the simulator's events from three builds (clang, gcc, sanitizers), beside each other
 # make install, uninstall       PREFIX (/usr/local), DESTDIR
 # make format, lint, clean      V=1 shows the commands
@@ -170,8 +171,8 @@ bench:
 	$(Q)$(AS_USER) $(MAKE) --no-print-directory $(PARALLEL) all $(BENCH)
 	$(Q)tests/bench/run.sh
 
-study predict aa truth:
-	$(Q)$(AS_USER) $(MAKE) --no-print-directory $(PARALLEL) all
+study predict aa truth sample:
+	$(Q)$(AS_USER) $(MAKE) --no-print-directory $(PARALLEL) all $(if $(filter sample,$@),$(B)/tests/bench/sample_bench)
 	$(Q)tests/bench/$@.sh
 
 determinism:
@@ -205,6 +206,6 @@ clean:
 
 FORCE:
 -include $(LIB_OBJ:.o=.d) $(CMD_OBJ:.o=.d) $(UNIT:%=%.d) $(BENCH:%=%.d) $(FUZZ:%=%.d) $(FUZZ_LIB:.o=.d)
-.PHONY: all unit fuzz docs install uninstall check demo bench study predict aa truth determinism format clean toolchain FORCE \
-	lint lint-format lint-cppcheck lint-tidy lint-scripts lint-man
+.PHONY: all unit fuzz docs install uninstall check demo bench study predict aa truth sample determinism format clean toolchain \
+	FORCE lint lint-format lint-cppcheck lint-tidy lint-scripts lint-man
 .DELETE_ON_ERROR:
