@@ -167,10 +167,9 @@ static void spin(uint64_t ns)
  * the waker's CPU does not. */
 static uint64_t remote_latency(unsigned waker, unsigned sleeper, bool busy, uint64_t slept_ns, unsigned tries)
 {
-	struct sleeper s = { .cpu = sleeper,
-			     .lock = PTHREAD_MUTEX_INITIALIZER,
-			     .cond = PTHREAD_COND_INITIALIZER,
-			     .tries = tries };
+	struct sleeper s = {
+		.cpu = sleeper, .lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER, .tries = tries
+	};
 	pthread_t id, filler;
 	uint64_t i;
 
@@ -252,7 +251,7 @@ static bool idled(const struct rpl_stat *before, const struct rpl_stat *after, u
 {
 	if (cpu >= before->n || cpu >= after->n || !before->v[cpu].known || !after->v[cpu].known)
 		return false;
-	return after->v[cpu].idle - before->v[cpu].idle > 4 * (after->v[cpu].busy - before->v[cpu].busy);
+	return after->v[cpu].idle - before->v[cpu].idle > after->v[cpu].busy - before->v[cpu].busy;
 }
 
 /* Does a wake-up try other CPUs? 1, 0; -1: not known, as the other one was not idle. */
@@ -284,7 +283,8 @@ static int scans_for_idle(const unsigned cpu[2])
 	}
 	pthread_join(id, NULL);
 	ok = ok && rpl_stat_read(&after);
-	i = ok && idled(&before, &after, cpu[1]) ? s.found > SCANS / 2 : -1;
+	/* Without a search balancing brings it there now and then: 2 to 16 % of such wakes. */
+	i = s.found > SCANS / 3 ? 1 : ok && idled(&before, &after, cpu[1]) ? 0 : -1;
 	rpl_stat_release(&before);
 	if (ok)
 		rpl_stat_release(&after);
@@ -349,6 +349,7 @@ int sim_calibrate_live(struct sim_params *p, const struct sr_machine *m, struct 
 	struct sr_wake_cost wake;
 	cpu_set_t old;
 	uint64_t sw;
+	int scans;
 
 	if (sched_getaffinity(0, sizeof(old), &old) < 0)
 		return sr_fail_errno(err, SR_ENVIRONMENT, "cannot read this process's CPUs");
@@ -377,8 +378,9 @@ int sim_calibrate_live(struct sim_params *p, const struct sr_machine *m, struct 
 		set(p, known, SIM_IPI, remote_latency(cpu[0], cpu[1], true, SIM_IDLE_LIGHT_NS / 2, TRIES));
 		set(p, known, SIM_MIGRATE_SMT + sr_machine_level(m, cpu[0], cpu[1]) - SR_LEVEL_SMT,
 		    migration_cost(cpu[0], cpu[1]));
-		if (sr_machine_level(m, cpu[0], cpu[1]) <= SR_LEVEL_LLC && scans_for_idle(cpu) == 0)
-			set(p, known, SIM_IDLE_SCAN, 0);
+		scans = sr_machine_level(m, cpu[0], cpu[1]) <= SR_LEVEL_LLC ? scans_for_idle(cpu) : -1;
+		if (scans >= 0)
+			set(p, known, SIM_IDLE_SCAN, scans ? sim_param_rows()[SIM_IDLE_SCAN].deflt : 0);
 	}
 	sched_setaffinity(0, sizeof(old), &old);
 	return 0;

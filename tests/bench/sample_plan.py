@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """sample_plan.py SEED TRACES LEAST CONTRIBUTORS: which parts of recordings become traces of sample.sh's corpus.
 
-Reads lines FILE DURATION_NS EVENTS; LEAST: events that a part should have. A recording of at most 2 s and 60,000 events is a trace as it is; the others of TRACES
-are parts of all recordings in turn: three in four one part (cut), the fourth two parts with a gap between them (merged).
-Prints lines CONTRIBUTOR KIND FILE [FROM_NS TO_NS]..., KIND real, cut or merged. Of the recordings half belong to the first
-contributor, a quarter to the second, and so on, as far as there are CONTRIBUTORS. The same SEED and lines give the same plan.
+Reads lines FILE DURATION_NS EVENTS; LEAST: events that a part should have. A recording of at most 2 s and 60,000 events is
+a trace as it is; the others of TRACES are parts of all recordings in turn: three in four one part (cut), the fourth two
+parts with a gap between them (merged). Prints lines CONTRIBUTOR KIND FILE [FROM_NS TO_NS]..., KIND real, cut or merged.
+Of the recordings half belong to the first contributor, a quarter to the second, and so on, as far as there are
+CONTRIBUTORS. The same SEED and lines give the same plan.
 """
 import math
 import random

@@ -69,6 +69,8 @@ step analyze schedrec analyze --json /out/load.srz
 step replay schedrec replay -q --json --policy "$POLICIES" -o /out/replay-%p.srz /out/load.srz
 step processes schedrec replay -q --json --processes -o /out/replay-processes.srz /out/tree.srz
 
+step calibrate schedrec simulate --calibrate live
+
 # Privilege: sudo's user is who the command runs as; and what a user without any gets.
 step dropped env SUDO_UID=1000 SUDO_GID=1000 schedrec record -q -o /tmp/dropped.srz -- \
 	sh -c 'id -u; id -g; grep -E "^(CapEff|CapPrm):" /proc/self/status'
