@@ -186,7 +186,7 @@ for tool in python3 sqlite3; do
 	have "$tool" || die 3 "needs $tool: run tests/deps test"
 done
 mkdir -p "$OUT" || exit 3
-rm -rf "${OUT:?}"/{corpus,home,traces,recordings,night,*.json,*.db*,*.seconds,*.txt}
+rm -rf "${OUT:?}"/{corpus,home,traces,recordings,night,runs,*.json,*.db*,*.seconds,*.txt}
 mkdir -p "$OUT"/{recordings,traces} || exit 3
 if [ -n "${SAMPLE_RECORDINGS:-}" ]; then
 	read -ra RECORDINGS <<<"${SAMPLE_RECORDINGS//$'\n'/ }"

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """sample_plan.py SEED TRACES LEAST CONTRIBUTORS: which parts of recordings become traces of sample.sh's corpus.
 
-Reads lines FILE DURATION_NS EVENTS; LEAST: events that a part should have. A recording of at most 2 s and 60,000 events is
-a trace as it is; the others of TRACES are parts of all recordings in turn: three in four one part (cut), the fourth two
+Reads lines FILE DURATION_NS EVENTS; LEAST: events that a part should have. A recording of at most 5 s and 100,000 events
+is a trace as it is; the others of TRACES are parts of all recordings in turn: three in four one part (cut), the fourth two
 parts with a gap between them (merged). Prints lines CONTRIBUTOR KIND FILE [FROM_NS TO_NS]..., KIND real, cut or merged.
 Of the recordings half belong to the first contributor, a quarter to the second, and so on, as far as there are
 CONTRIBUTORS. The same SEED and lines give the same plan.
@@ -12,14 +12,16 @@ import math
 import random
 import sys
 
-LONGEST_NS = 2_000_000_000
-MOST_EVENTS = 60_000
+LONGEST_NS = 5_000_000_000
+MOST_EVENTS = 100_000
+LONGEST_PART_NS = 1_000_000_000
+MOST_EVENTS_OF_PART = 30_000
 
 
-def part(draw, duration, events, share, events_min):
+def part(draw, duration, events, share, fewest):
     """A part of at most this share, its length drawn evenly by its logarithm."""
-    most = min(share * duration, LONGEST_NS / 2, duration * MOST_EVENTS / 2 / events)
-    least = min(most, max(most / 20, duration * events_min / events))
+    most = min(share * duration, LONGEST_PART_NS, duration * MOST_EVENTS_OF_PART / events)
+    least = min(most, max(most / 20, duration * fewest / events))
     length = least * (most / least) ** draw.random()
     start = draw.random() * (duration * share - length)
     return int(start), int(start + length)

@@ -250,6 +250,15 @@ def worst(found):
     return sorted(rows, key=lambda r: r["held"]["intervals"]["share"])
 
 
+def numbers(v):
+    """JSON has none that is infinite or not known."""
+    if isinstance(v, dict):
+        return {k: numbers(x) for k, x in v.items()}
+    if isinstance(v, (list, tuple)):
+        return [numbers(x) for x in v]
+    return None if isinstance(v, float) and not math.isfinite(v) else v
+
+
 def same_simulations(cells, name, night):
     """The same trace is simulated alike in any night, or the halves would tell nothing."""
     for key, known in shifts(night).items():
@@ -330,7 +339,8 @@ def report(directory):
     by_key = worst(found)
     print("  least often held by picks:                                          mean error, points")
     for r in by_key[:4]:
-        print(f"    {r['policy'][:9]:9} {r['metric'][:22]:22} {text(r['held']['intervals'])} {points(r['held']['mean_error']):>7}")
+        h = r["held"]
+        print(f"    {r['policy'][:9]:9} {r['metric'][:22]:22} {text(h['intervals'])} {points(h['mean_error']):>7}")
     print("  (in brackets: exact intervals of shares that take all as independent; halves of one corpus and")
     print("  metrics of one run are not, and say less)")
     failed = []
@@ -365,7 +375,7 @@ def report(directory):
         "failed": failed,
     }
     with open(os.path.join(directory, "result.json"), "w", encoding="utf-8") as f:
-        json.dump(result, f, indent=1)
+        json.dump(numbers(result), f, indent=1)
     for f in failed:
         print(f"FAILED: {f}")
     return 1 if failed else 0
@@ -374,8 +384,8 @@ def report(directory):
 def main():
     try:
         return report(os.path.abspath(sys.argv[1]))
-    except (Disagree, OSError, subprocess.CalledProcessError) as e:
-        print(f"sample: {e}", file=sys.stderr)
+    except (Disagree, KeyError, OSError, ValueError, subprocess.CalledProcessError) as e:
+        print(f"sample: {type(e).__name__}: {e}", file=sys.stderr)
         return 3
 
 
