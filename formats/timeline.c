@@ -43,13 +43,13 @@ struct tid_state {
 struct cpu_state {
 	int32_t cur;
 	uint32_t slot; /* cur's, when it is known */
+	int16_t prio;  /* cur's, as far as known */
+	bool known;    /* cur is established */
+	bool exiting;  /* cur's exit was seen */
+	bool stopper;  /* cur woke the stopper, here or elsewhere */
 	/* While it idles: the tasks put on its run queue since, any of which it may have switched to. */
-	struct idle_wake wake[WAKES_KEPT];
 	uint8_t wakes;
-	int16_t prio; /* cur's, as far as known */
-	bool known;   /* cur is established */
-	bool exiting; /* cur's exit was seen */
-	bool stopper; /* cur woke the stopper, here or elsewhere */
+	struct idle_wake wake[WAKES_KEPT];
 };
 
 struct sr_repair {
@@ -171,7 +171,8 @@ static const struct idle_wake *wake_of(const struct cpu_state *c, int32_t tid)
 }
 
 /* A switch from idle that is there: it tells how long those take that are not. */
-static void learn_delay(struct sr_repair *r, const struct cpu_state *c, const struct sr_event *ev)
+static __attribute__((noinline)) void learn_delay(struct sr_repair *r, const struct cpu_state *c,
+						  const struct sr_event *ev)
 {
 	const struct idle_wake *w = wake_of(c, ev->u.sw.next);
 	struct delays *d;
@@ -222,22 +223,19 @@ static void put_in(struct sr_repair *r, const struct sr_event *proof, unsigned c
 }
 
 /* The task has come to a cpu: no other's wakes tell of it any more. */
-static void forget_wake(struct sr_repair *r, int32_t tid, uint32_t slot, unsigned cpu)
+static __attribute__((noinline)) void forget_wake(struct sr_repair *r, int32_t tid, uint32_t slot, unsigned cpu)
 {
 	unsigned had = r->v[slot].woken;
-	struct cpu_state *c;
+	struct cpu_state *c = &r->cpu[had - 1];
 
-	if (!had)
-		return;
 	r->v[slot].woken = 0;
-	c = &r->cpu[had - 1];
 	for (unsigned i = 0; had - 1 != cpu && i < c->wakes; i++)
 		if (c->wake[i].tid == tid)
 			c->wake[i--] = c->wake[--c->wakes];
 }
 
 /* From now on tid is this cpu's task. */
-static void set_current(struct sr_repair *r, unsigned cpu, int32_t tid, uint32_t slot, int16_t prio)
+static inline void set_current(struct sr_repair *r, unsigned cpu, int32_t tid, uint32_t slot, int16_t prio)
 {
 	struct cpu_state *c = &r->cpu[cpu];
 
@@ -252,7 +250,8 @@ static void set_current(struct sr_repair *r, unsigned cpu, int32_t tid, uint32_t
 	c->wakes = 0;
 	if (!tid)
 		return;
-	forget_wake(r, tid, slot, cpu);
+	if (r->v[slot].woken)
+		forget_wake(r, tid, slot, cpu);
 	r->v[slot].on_cpu = (uint16_t)(cpu + 1);
 }
 
@@ -307,7 +306,8 @@ static int note_wake(struct sr_repair *r, const struct sr_event *ev)
 		return -1;
 	if (r->v[slot].on_cpu)
 		return 0;
-	forget_wake(r, tid, slot, cpu);
+	if (r->v[slot].woken)
+		forget_wake(r, tid, slot, cpu);
 	if (c->wakes < WAKES_KEPT)
 		c->wake[c->wakes++] = (struct idle_wake){ tid, ev->cpu == cpu, ev->time_ns };
 	r->v[slot].woken = (uint16_t)(cpu + 1);
@@ -329,7 +329,32 @@ static int note_switch(struct sr_repair *r, const struct sr_event *ev, struct sr
 	return n;
 }
 
-int sr_repair_push(struct sr_repair *r, const struct sr_event *ev, struct sr_event out[5], struct sr_error *err)
+/* Nearly all events: of a task whose cpu is as it was believed, and a switch to one that is on no other and was not woken for
+ * an idle one. True: that is it, and r has taken it in. */
+static inline bool take_plain(struct sr_repair *r, struct cpu_state *c, const struct sr_event *ev)
+{
+	const struct cpu_state *target;
+	uint32_t next;
+
+	if (r->filtered || !c->known || c->stopper)
+		return false;
+	if (ev->kind == SR_EV_SWITCH) {
+		next = c->cur == ev->u.sw.prev ? sr_tidmap_get(&r->slots, ev->u.sw.next) : 0;
+		if (!next || (r->v[next].on_cpu && r->v[next].on_cpu - 1 != ev->cpu) || r->v[next].woken || c->wakes)
+			return false;
+		set_current(r, ev->cpu, ev->u.sw.next, next, ev->u.sw.next_prio);
+		return true;
+	}
+	if (c->cur != ev->ctx || c->cur == 0 || (ev->kind != SR_EV_WAKEUP && ev->kind != SR_EV_WAKING) ||
+	    ev->u.wake.target_cpu >= SR_MAX_CPUS)
+		return false;
+	target = &r->cpu[ev->u.wake.target_cpu];
+	return ev->kind == SR_EV_WAKING ? ev->u.wake.prio != STOPPER_PRIO : !target->known || target->cur != 0;
+}
+
+/* Apart, so that what nearly all events need saves no registers for it. */
+static __attribute__((noinline)) int step(struct sr_repair *r, const struct sr_event *ev, struct sr_event out[5],
+					  struct sr_error *err)
 {
 	struct cpu_state *c = &r->cpu[ev->cpu % SR_MAX_CPUS];
 	bool moved = false;
@@ -372,6 +397,8 @@ int sr_repair_push(struct sr_repair *r, const struct sr_event *ev, struct sr_eve
 			goto no_memory;
 	}
 done:
+	if (!n && !moved)
+		return 0;
 	out[n] = *ev;
 	if (moved) {
 		out[n].u.sw.prev_state = SR_STATE_PREEMPTED;
@@ -380,6 +407,21 @@ done:
 	return n + 1;
 no_memory:
 	return sr_fail(err, SR_ENVIRONMENT, "out of memory");
+}
+
+int sr_repair_step(struct sr_repair *r, const struct sr_event *ev, struct sr_event out[5], struct sr_error *err)
+{
+	return ev->cpu < SR_MAX_CPUS && take_plain(r, &r->cpu[ev->cpu], ev) ? 0 : step(r, ev, out, err);
+}
+
+int sr_repair_push(struct sr_repair *r, const struct sr_event *ev, struct sr_event out[5], struct sr_error *err)
+{
+	int n = sr_repair_step(r, ev, out, err);
+
+	if (n)
+		return n;
+	out[0] = *ev;
+	return 1;
 }
 
 void sr_repair_expect(struct sr_repair *r, const struct sr_idle_delays *d)
@@ -410,7 +452,7 @@ int sr_idle_delays_read(struct srz_reader *r, unsigned filtered, struct sr_idle_
 		const struct sr_event *end = ev + got;
 
 		for (; ev < end && (n < LOOK_AT || repair->timed) && !needs_no_telling(repair); ev++, n++)
-			if (sr_repair_push(repair, ev, out, err) < 0) {
+			if (sr_repair_step(repair, ev, out, err) < 0) {
 				got = -1;
 				goto out;
 			}

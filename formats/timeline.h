@@ -62,6 +62,8 @@ void sr_repair_free(struct sr_repair *r);
 /* Takes the next event of the stream; out gets 1 to 5 events: repairs first, the event itself last.
  * Returns their number; -1 when memory runs out or the cpu is not below SR_MAX_CPUS. */
 int sr_repair_push(struct sr_repair *r, const struct sr_event *ev, struct sr_event out[5], struct sr_error *err);
+/* The same for who would rather not copy: 0 where out would only get the event as it is. */
+int sr_repair_step(struct sr_repair *r, const struct sr_event *ev, struct sr_event out[5], struct sr_error *err);
 
 /* How long after the last word of it a cpu leaves idle, median, ns; 0: not known. [1]: the idle cpu's own word. */
 struct sr_idle_delays {
