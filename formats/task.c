@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "formats/task.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -405,8 +406,47 @@ static int feed_name(struct sr_task_table *t, const struct sr_event *ev, unsigne
 	return 0;
 }
 
-int sr_task_table_feed(struct sr_task_table *t, const struct sr_event *ev, sr_name_fn name, void *arg,
-		       struct sr_error *err)
+/* The index of a task that has been seen and is alive; UINT32_MAX: it is not such a one. */
+static inline uint32_t alive(const struct sr_task_table *t, int32_t tid)
+{
+	uint32_t i = tid ? sr_tidmap_get(&t->map, tid) : 0;
+
+	return (i || !tid) && !(t->v[i].known_by & GONE) ? i : UINT32_MAX;
+}
+
+/* Nearly all events: of two tasks that are known and go on living. True: that is it, and t has taken it in. */
+static inline bool feed_plain(struct sr_task_table *t, const struct sr_event *ev)
+{
+	bool is_switch = ev->kind == SR_EV_SWITCH;
+	int16_t prio;
+	uint32_t a, b;
+
+	if (is_switch ? ev->flags & SR_EV_REPAIRED || ev->u.sw.prev_state == SR_STATE_DEAD ||
+				ev->u.sw.prev_state == SR_STATE_ZOMBIE :
+			ev->kind != SR_EV_WAKEUP && ev->kind != SR_EV_WAKING)
+		return false;
+	a = alive(t, is_switch ? ev->u.sw.prev : ev->ctx);
+	b = alive(t, is_switch ? ev->u.sw.next : ev->u.wake.tid);
+	if (a == UINT32_MAX || b == UINT32_MAX)
+		return false;
+	t->fed[0] = a;
+	t->fed[1] = b;
+	if (a) {
+		t->v[a].known_by |= BY_LIFE;
+		if (is_switch)
+			t->v[a].prio = ev->u.sw.prev_prio;
+	}
+	if (b) {
+		prio = is_switch ? ev->u.sw.next_prio : ev->u.wake.prio;
+		t->v[b].known_by |= BY_LIFE;
+		t->v[b].prio = prio;
+	}
+	return true;
+}
+
+/* Apart, so that what nearly all events need saves no registers for it. */
+static __attribute__((noinline)) int feed(struct sr_task_table *t, const struct sr_event *ev, sr_name_fn name,
+					  void *arg, struct sr_error *err)
 {
 	struct sr_task *task;
 
@@ -464,6 +504,12 @@ int sr_task_table_feed(struct sr_task_table *t, const struct sr_event *ev, sr_na
 	default:
 		return 0;
 	}
+}
+
+int sr_task_table_feed(struct sr_task_table *t, const struct sr_event *ev, sr_name_fn name, void *arg,
+		       struct sr_error *err)
+{
+	return feed_plain(t, ev) ? 0 : feed(t, ev, name, arg, err);
 }
 
 void sr_task_table_release(struct sr_task_table *t)

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#define FIRST_SLOTS 64
+#define FIRST_SLOTS 256
 
 static void insert(struct sr_tidmap *m, int32_t tid, uint32_t value)
 {
@@ -50,7 +50,7 @@ int sr_tidmap_put(struct sr_tidmap *m, int32_t tid, uint32_t value)
 			}
 		}
 	}
-	if ((!m->slots || (m->n + 1) * 2 > m->mask + 1) && grow(m))
+	if ((!m->slots || (m->n + 1) * 4 > m->mask + 1) && grow(m))
 		return -1;
 	insert(m, tid, value);
 	m->n++;

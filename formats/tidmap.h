@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A map from tid to a 32-bit number, small and fast: open addressing, linear probing, at most half full.
+ * A map from tid to a 32-bit number, small and fast: open addressing, linear probing, at most a quarter full.
  *
  * Any int32 may be a tid; the value 0 means "not there" and is never stored. A zeroed struct is an empty map; memory
  * grows with the number of tids in it. The hash is seeded for each map, so that a hostile file cannot choose tids
@@ -27,7 +27,11 @@ struct sr_tidmap {
 
 static inline size_t sr_tidmap_home(const struct sr_tidmap *m, int32_t tid)
 {
-	return (size_t)(((uint64_t)(uint32_t)tid + 1) * m->mult >> m->shift);
+	uint64_t h = ((uint64_t)(uint32_t)tid + 1) * m->mult;
+
+	/* One multiplication alone may put neighbours, as tids mostly are, next to each other. */
+	h ^= h >> 32;
+	return (size_t)(h * 0x9e3779b97f4a7c15u >> m->shift);
 }
 
 /* The value stored for tid, 0: none. */
