@@ -121,6 +121,9 @@ long srz_next_run(struct srz_reader *r, const struct sr_event **ev, struct sr_er
 /* For who reads all of a file, perhaps several times: from here on a second thread decodes what comes next (where there is
  * a second cpu), and the events of a small file (2 million) stay in memory once decoded. What is read is the same. */
 void srz_read_ahead(struct srz_reader *r);
+/* From here on the events are read a last time: what a small file has in memory of them goes as it is read, and nothing is
+ * added. Whoever reads again nevertheless gets the same, only later. */
+void srz_read_once(struct srz_reader *r);
 enum srz_stream srz_stream_of_last(const struct srz_reader *r); /* of the event that srz_next gave last */
 /* Back to the start, or to the first event at or after this time (by the index). */
 int srz_rewind(struct srz_reader *r, struct sr_error *err);

@@ -49,11 +49,10 @@ static int decode_chunk(struct srz_reader *r, const struct srz_chunk *c, struct 
 	if (c->events > d->cap) {
 		free(d->ev);
 		d->cap = 0;
-		d->ev = malloc(c->events * sizeof(*d->ev));
+		d->ev = srz_new_populated(c->events * sizeof(*d->ev));
 		if (!d->ev)
 			return sr_fail(err, SR_ENVIRONMENT, "out of memory");
 		d->cap = c->events;
-		srz_populate(d->ev, d->cap * sizeof(*d->ev));
 	}
 	bad = srz_chunk_decode(r->codec, p, len, c, d->ev, &d->n, &d->totals);
 	return bad ? srz_damaged(r, err, c->offset, s.id, bad) : 0;
@@ -216,6 +215,7 @@ void srz_read_ahead(struct srz_reader *r)
 
 	for (size_t i = 0; i < r->nchunks; i++)
 		events += r->chunk[i].events;
+	r->once = false;
 	if (!r->held && !r->cpus && events <= HOLD_EVENTS && r->nchunks <= HOLD_CHUNKS)
 		r->held = calloc(r->nchunks + 1, sizeof(*r->held));
 	if (r->ahead || r->nchunks < 2)
@@ -228,6 +228,11 @@ void srz_read_ahead(struct srz_reader *r)
 	pthread_cond_init(&a->done, NULL);
 	a->chunk = r->chunk;
 	r->ahead = a;
+}
+
+void srz_read_once(struct srz_reader *r)
+{
+	r->once = true;
 }
 
 void srz_release_held(struct srz_reader *r)

@@ -15,6 +15,19 @@ void srz_populate(void *p, size_t len)
 #endif
 }
 
+void *srz_new_populated(size_t len)
+{
+	const size_t huge = 2u << 20;
+	void *p = len >= huge ? aligned_alloc(huge, (len + huge - 1) / huge * huge) : malloc(len);
+
+#ifdef MADV_HUGEPAGE
+	if (p && len >= huge)
+		madvise(p, len / huge * huge, MADV_HUGEPAGE); /* without them: it fails */
+#endif
+	srz_populate(p, len);
+	return p;
+}
+
 bool srz_buf_reserve(struct srz_buf *b, size_t more)
 {
 	size_t cap = b->cap ? b->cap : 4096;

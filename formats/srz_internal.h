@@ -105,6 +105,9 @@ void srz_put_varint(struct srz_buf *b, uint64_t v);
 /* Memory that is about to be written as a whole: the kernel (from 5.14 on) gives it at once. A page fault for each page can
  * take longer than all that is done with the page, in a virtual machine ten times as long. */
 void srz_populate(void *p, size_t len);
+/* The same of new memory for free(): in huge pages where it is big and they are to be had, which are there much sooner.
+ * NULL: out of memory. */
+void *srz_new_populated(size_t len);
 
 /* Makes b empty, with room for len bytes, which are about to be written; false: out of memory. */
 bool srz_buf_empty(struct srz_buf *b, size_t len);
@@ -290,6 +293,7 @@ struct srz_reader {
 	uint64_t from_ns;                       /* srz_seek */
 	struct srz_ahead *ahead;                /* srz_read_ahead; NULL: nobody decodes ahead */
 	struct srz_decoded *held;               /* by chunk, those decoded so far; NULL: none is kept */
+	bool once;                              /* srz_read_once: what is held is taken, and nothing added */
 	struct sr_cpumask *cpus;                /* srz_select_cpus; NULL: all */
 	uint64_t cpu_bits;                      /* of them, as in srz_chunk */
 };

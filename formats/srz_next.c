@@ -44,13 +44,19 @@ static int load(struct srz_reader *r, unsigned stream, struct sr_error *err)
 	struct srz_cursor *cur = &r->cursor[stream];
 	const struct srz_chunk *c = &r->chunk[cur->next];
 	struct srz_loaded *l = &cur->slot[cur->slot[0].pos < cur->slot[0].n];
-	struct srz_decoded *d = r->held ? &r->held[cur->next] : &l->own;
+	struct srz_decoded *d = r->held && !r->once ? &r->held[cur->next] : &l->own;
+	bool held = r->held && r->held[cur->next].ev;
 
 	if (l->pos < l->n) /* cannot be: srz_open has checked the chunks' order */
 		return srz_damaged(r, err, c->offset, SRZ_SEC_EVENTS | SRZ_MUST, "overlaps more than one chunk");
 	l->n = l->pos = 0;
-	if ((!r->held || !d->ev) && srz_get_chunk(r, cur->next, d, err))
+	if (!held && srz_get_chunk(r, cur->next, d, err))
 		return -1;
+	if (held && r->once) {
+		free(d->ev);
+		*d = r->held[cur->next];
+		r->held[cur->next] = (struct srz_decoded){ 0 };
+	}
 	add_totals(&r->seen, &d->totals);
 	l->ev = d->ev;
 	l->n = d->n;

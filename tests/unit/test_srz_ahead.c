@@ -131,6 +131,39 @@ static void a_pass_that_was_left_changes_nothing(void **state)
 	srz_reader_free(r);
 }
 
+/* The last time through, held chunks go; once more, there they are all the same. */
+static void what_is_read_once_is_read_again(void **state)
+{
+	struct srz_reader *r = open_ahead();
+
+	assert_reads(r, 0, nall / 2);
+	srz_read_once(r);
+	for (unsigned pass = 0; pass < 2; pass++) {
+		ok(srz_rewind(r, &err));
+		assert_reads(r, 0, SIZE_MAX);
+		for (size_t i = 0; i < r->nchunks; i++)
+			assert_null(r->held[i].ev);
+	}
+	srz_read_ahead(r);
+	ok(srz_rewind(r, &err));
+	assert_reads(r, 0, SIZE_MAX);
+	assert_non_null(r->held[0].ev);
+	srz_reader_free(r);
+}
+
+static void new_memory_is_as_long_as_asked(void **state)
+{
+	static const size_t lens[] = { 1, 4096, (2u << 20) - 1, 2u << 20, (4u << 20) + 5 };
+
+	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+		uint8_t *p = srz_new_populated(lens[i]);
+
+		assert_non_null(p);
+		memset(p, 0x5a, lens[i]);
+		free(p);
+	}
+}
+
 static void without_held_chunks_the_same_is_read(void **state)
 {
 	struct srz_reader *r = open_ahead();
@@ -208,6 +241,8 @@ int main(void)
 		cmocka_unit_test(the_same_is_read),
 		cmocka_unit_test(a_pass_that_was_left_changes_nothing),
 		cmocka_unit_test(without_held_chunks_the_same_is_read),
+		cmocka_unit_test(what_is_read_once_is_read_again),
+		cmocka_unit_test(new_memory_is_as_long_as_asked),
 		cmocka_unit_test(cpus_may_be_selected_afterwards),
 		cmocka_unit_test(damage_is_told_in_its_place),
 	};
