@@ -219,7 +219,8 @@ enum ana_omit {
 	ANA_OMIT_METRICS = 1, /* ana_result.metrics and the histograms */
 	ANA_OMIT_LOAD = 2,    /* ana_cpu_row.all_ns, and of the metrics those of whole cpus */
 	ANA_OMIT_FELT = 4,    /* ana_task_row.frames */
-	ANA_OMIT_ALL = 7,
+	ANA_OMIT_REST = 8,    /* cpus and cpu_stats, and in rows sleeps, slices, stalls and migrations */
+	ANA_OMIT_ALL = 15,
 };
 
 /* A part of a recording, in ns since its first event; to_ns 0: to its end. Zeroed: all of it. */

@@ -325,8 +325,10 @@ static unsigned omitted(const struct analyze_options *o)
 	if (o->db || o->against.n || !strcmp(o->view, "summary"))
 		return 0;
 	if (!strcmp(o->view, "cpu"))
-		return ANA_OMIT_ALL & ~ANA_OMIT_LOAD;
-	return !strcmp(o->view, "tasks") ? ANA_OMIT_ALL & ~ANA_OMIT_FELT : ANA_OMIT_ALL;
+		return ANA_OMIT_METRICS | ANA_OMIT_FELT;
+	if (!strcmp(o->view, "tasks"))
+		return ANA_OMIT_METRICS | ANA_OMIT_LOAD;
+	return !strcmp(o->view, "stats") ? ANA_OMIT_ALL & ~ANA_OMIT_REST : ANA_OMIT_ALL;
 }
 
 /* The file's result; what comes slice by slice is printed, or put on the map. */

@@ -71,7 +71,7 @@ int ana_read(struct srz_reader *r, struct ana_pass_config *cfg, const struct ana
 {
 	struct sr_machine *machine = NULL;
 	struct sr_cost_count count = { 0 };
-	const struct sr_event *ev, *end;
+	const struct sr_event *ev;
 	struct ana_pass *p;
 	size_t len;
 	const char *xml = srz_get_section(r, SRZ_SEC_MACHINE, &len);
@@ -99,16 +99,13 @@ int ana_read(struct srz_reader *r, struct ana_pass_config *cfg, const struct ana
 		sr_machine_free(machine);
 		return -1;
 	}
+	srz_read_once(r);
 	p = ana_pass_new(cfg, err);
 	if (!p || srz_rewind(r, err) < 0)
 		goto out;
-	while (!ana_pass_is_over(p) && (got = srz_next_run(r, &ev, err)) > 0) {
-		for (end = ev + got; ev < end && !ana_pass_is_over(p); ev++) {
-			sr_cost_count_event(&count, ev);
-			if (ana_pass_feed(p, ev, err) < 0)
-				goto out;
-		}
-	}
+	while (!ana_pass_is_over(p) && (got = srz_next_run(r, &ev, err)) > 0)
+		if (ana_pass_feed_run(p, ev, (size_t)got, &count, err) < 0)
+			goto out;
 	if (got < 0 || ana_pass_finish(p, out, err) < 0)
 		goto out;
 	sr_cost_of(r, &count, &out->cost);

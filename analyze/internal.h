@@ -80,6 +80,9 @@ struct ana_pass_config {
 struct ana_pass;
 struct ana_pass *ana_pass_new(const struct ana_pass_config *cfg, struct sr_error *err);
 int ana_pass_feed(struct ana_pass *p, const struct sr_event *ev, struct sr_error *err);
+/* The next n, of which count gets to know, up to where the pass is over. */
+int ana_pass_feed_run(struct ana_pass *p, const struct sr_event *ev, size_t n, struct sr_cost_count *count,
+		      struct sr_error *err);
 int ana_pass_finish(struct ana_pass *p, struct ana_result *out, struct sr_error *err);
 void ana_pass_free(struct ana_pass *p);
 bool ana_pass_is_over(const struct ana_pass *p); /* no event to come can count */

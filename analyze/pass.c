@@ -15,6 +15,8 @@ struct ana_pass *ana_pass_new(const struct ana_pass_config *cfg, struct sr_error
 	if (!p)
 		goto no_memory;
 	p->cfg = *cfg;
+	p->brief = (cfg->omit & ANA_OMIT_ALL) == ANA_OMIT_ALL && !self(p) && !is_part(p) && !cfg->shown_cpus &&
+		   !cfg->pairs;
 	if (cfg->slice && !self(p))
 		p->kinds = cfg->slice_kinds ? cfg->slice_kinds : ANA_SLICE_RUN;
 	for (size_t i = 0; cfg->starts && i < cfg->starts->n; i++)
@@ -183,33 +185,61 @@ static void queue_on(struct ana_pass *p, struct subject *s, int cpu, uint64_t no
 	}
 }
 
-static int set_state(struct ana_pass *p, struct subject *s, enum state state, uint64_t now, struct sr_error *err)
+/* What is brief is compiled a second time, for a pass of which only that is wanted (pass_internal.h). */
+#define BRIEFLY static inline __attribute__((always_inline))
+
+BRIEFLY int set_state(struct ana_pass *p, struct subject *s, enum state state, uint64_t now, bool brief,
+		      struct sr_error *err)
 {
 	int by = (int)runnable(state) - (int)runnable(s->state);
 
-	if (s->state == WAITING && state != WAITING)
+	if (!brief && s->state == WAITING && state != WAITING)
 		unqueue(p, s, now);
 	s->state = state;
 	s->since_ns = now;
 	s->cut = false;
+	if (brief)
+		return 0;
 	return s->in_scope && by ? ana_pass_count_runnable(p, by, now, err) : 0;
 }
 
 /* The subject is found on a cpu, not switched to it: it has run there since from, at least. */
-static int found_running(struct ana_pass *p, struct subject *s, unsigned cpu, uint64_t from, struct sr_error *err)
+BRIEFLY int now_runs(struct ana_pass *p, struct subject *s, unsigned cpu, uint64_t from, bool brief,
+		     struct sr_error *err)
 {
-	if (set_state(p, s, RUNNING, from, err) < 0)
+	if (set_state(p, s, RUNNING, from, brief, err) < 0)
 		return -1;
 	s->cut = true;
 	s->estimated = false;
 	s->cpu = (int)cpu;
-	if (ana_pass_counts(p, s, s->cpu)) {
+	if (brief) {
+		s->ran |= s->in_scope;
+	} else if (ana_pass_counts(p, s, s->cpu)) {
 		s->ran = true;
 		if (!p->ran || from < p->first_run)
 			p->first_run = from;
 		p->ran = true;
 	}
 	return 0;
+}
+
+static int found_running(struct ana_pass *p, struct subject *s, unsigned cpu, uint64_t from, struct sr_error *err)
+{
+	return now_runs(p, s, cpu, from, false, err);
+}
+
+/* The time on the cpu up to now, into the sums. */
+BRIEFLY void account_run(struct ana_pass *p, struct subject *s, uint64_t now, bool brief)
+{
+	if (!brief)
+		ana_pass_account_run(p, s, now);
+	else if (s->in_scope)
+		s->row.cpu_ns += after(now, s->since_ns);
+}
+
+BRIEFLY bool shows_cpu(const struct ana_pass *p, int cpu, bool brief)
+{
+	return brief || ana_pass_shows_cpu(p, cpu);
 }
 
 /* s is behind its last work of an activation: it sleeps, or is no more. */
@@ -222,52 +252,53 @@ static void deactivate(struct subject *s, uint64_t now, bool dead)
 		ana_period_end(s);
 }
 
-static int leave(struct ana_pass *p, uint32_t n, const struct sr_event *ev, struct sr_error *err)
+BRIEFLY int leave(struct ana_pass *p, uint32_t n, const struct sr_event *ev, bool brief, struct sr_error *err)
 {
 	struct subject *s = &p->subjects[n];
 	uint64_t now = ev->time_ns;
 	uint8_t left = ev->u.sw.prev_state;
 	bool guessed = ev->flags & SR_EV_REPAIRED, dead = left == SR_STATE_DEAD || left == SR_STATE_ZOMBIE;
 
-	if (s->state != RUNNING || (!self(p) && s->cpu != ev->cpu)) {
+	if (s->state != RUNNING || ((brief || !self(p)) && s->cpu != ev->cpu)) {
 		/* Nothing told that it ran here. */
 		if (s->state == RUNNING)
-			ana_pass_account_run(p, s, now);
-		if (found_running(p, s, ev->cpu, now, err) < 0)
+			account_run(p, s, now, brief);
+		if (now_runs(p, s, ev->cpu, now, brief, err) < 0)
 			return -1;
 	}
-	ana_pass_account_run(p, s, now);
+	account_run(p, s, now, brief);
 	if (ana_pass_hand_out(p, s, now, left, s->cut || guessed, err) < 0)
 		return -1;
 	if (s->cut || guessed) {
 		censor(p, s, s->cpu);
 		s->active = false;
-		ana_period_cut(s);
-	} else {
+		if (!brief)
+			ana_period_cut(s);
+	} else if (!brief) {
 		ana_pass_count_slice(p, s, now);
 	}
-	if (dead || sr_state_sleeps(left))
+	if (!brief && (dead || sr_state_sleeps(left)))
 		deactivate(s, now, dead);
 	s->waking_ns = s->queued_ns = NOT_KNOWN;
 	s->losses = p->losses;
 	s->placed = -1;
 	if (dead)
-		return set_state(p, s, DEAD, now, err);
+		return set_state(p, s, DEAD, now, brief, err);
 	if (sr_state_sleeps(left)) {
-		s->row.voluntary += ana_pass_shows_cpu(p, s->cpu);
-		return set_state(p, s, SLEEPING, now, err);
+		s->row.voluntary += shows_cpu(p, s->cpu, brief);
+		return set_state(p, s, SLEEPING, now, brief, err);
 	}
 	if (ev->flags & SR_EV_MOVED) /* where it was decided to go when it did not run yet, as a new thread */
 		s->decided = s->decided_cause != SR_CAUSE_NONE;
 	else
-		s->row.involuntary += ana_pass_shows_cpu(p, s->cpu);
+		s->row.involuntary += shows_cpu(p, s->cpu, brief);
 	s->wait = guessed ? WAIT_GUESSED : WAIT_PREEMPT;
-	if (set_state(p, s, WAITING, now, err) < 0)
+	if (set_state(p, s, WAITING, now, brief, err) < 0)
 		return -1;
 	s->slept_ns = 0;
 	s->early_ns = NOT_KNOWN;
 	/* Of a switch that is not in the stream nobody knows whether the task slept. */
-	if (!guessed)
+	if (!brief && !guessed)
 		queue_on(p, s, s->cpu, now);
 	return 0;
 }
@@ -294,14 +325,14 @@ static void activate(struct subject *s, uint64_t now, bool known)
 }
 
 /* from_ns: NOT_KNOWN where its moment is not. */
-static int wake(struct ana_pass *p, struct subject *s, uint64_t from_ns, uint64_t now, const struct waker *w,
-		struct sr_error *err)
+BRIEFLY int wake(struct ana_pass *p, struct subject *s, uint64_t from_ns, uint64_t now, const struct waker *w,
+		 bool brief, struct sr_error *err)
 {
-	bool known = s->state == SLEEPING && !s->cut && s->losses == p->losses, shown = ana_pass_shows_cpu(p, s->cpu);
+	bool known = s->state == SLEEPING && !s->cut && s->losses == p->losses, shown = shows_cpu(p, s->cpu, brief);
 	uint64_t slept = after(now, s->since_ns);
 
 	s->slept_ns = known ? slept : NOT_KNOWN;
-	if (known && shown) {
+	if (!brief && known && shown) {
 		s->row.sleep_ns += slept;
 		if (s->in_scope)
 			ana_pass_note(p, HIST_SLEEP, slept);
@@ -309,15 +340,17 @@ static int wake(struct ana_pass *p, struct subject *s, uint64_t from_ns, uint64_
 	s->row.wakeups += shown;
 	s->wait = WAIT_WAKE;
 	s->early_ns = NOT_KNOWN;
-	if (!known || from_ns == NOT_KNOWN)
+	if (!brief && (!known || from_ns == NOT_KNOWN))
 		ana_period_cut(s);
 	s->losses = p->losses;
-	if (set_state(p, s, WAITING, now, err) < 0)
+	if (set_state(p, s, WAITING, now, brief, err) < 0)
 		return -1;
 	s->waking_ns = from_ns;
 	s->cut = from_ns == NOT_KNOWN;
 	s->waker = w->subject ? p->subjects[w->subject].row.index : 0;
 	s->waker_cpu = w->cpu;
+	if (brief)
+		return ana_pass_hand_out_wakeup(p, s, now, err);
 	if (w->cpu >= 0)
 		p->cpus[w->cpu].stats.wakeups++;
 	activate(s, from_ns, !s->cut);
@@ -336,13 +369,13 @@ static int it_slept(struct ana_pass *p, struct subject *s, struct sr_error *err)
 			s->row.involuntary--;
 		s->row.voluntary++;
 	}
-	if (set_state(p, s, SLEEPING, since, err) < 0)
+	if (set_state(p, s, SLEEPING, since, false, err) < 0)
 		return -1;
 	s->cut = true;
 	return 0;
 }
 
-static int on_waking(struct ana_pass *p, const struct sr_event *ev, struct sr_error *err)
+BRIEFLY int on_waking(struct ana_pass *p, const struct sr_event *ev, bool brief, struct sr_error *err)
 {
 	uint32_t n = subject_at(p, p->table.fed[1], err), waker = 0;
 	bool soft = sr_is_softirq(ev), hard = ev->flags & SR_EV_HARDIRQ;
@@ -374,21 +407,21 @@ static int on_waking(struct ana_pass *p, const struct sr_event *ev, struct sr_er
 		return 0;
 	case SLEEPING:
 	case UNKNOWN:
-		return wake(p, s, ev->time_ns, ev->time_ns, &(struct waker){ waker, ev->cpu, soft, hard }, err);
+		return wake(p, s, ev->time_ns, ev->time_ns, &(struct waker){ waker, ev->cpu, soft, hard }, brief, err);
 	default:
 		return 0;
 	}
 }
 
 /* The early wake was the one that ended this sleep: it was short, and the wait began with the switch-out. */
-static int wake_by_early(struct ana_pass *p, struct subject *s, struct sr_error *err)
+static int wake_by_early(struct ana_pass *p, struct subject *s, bool brief, struct sr_error *err)
 {
 	struct waker w = { s->early_waker, s->early_cpu, s->early_soft, s->early_hard };
 
-	return wake(p, s, s->since_ns, s->since_ns, &w, err);
+	return wake(p, s, s->since_ns, s->since_ns, &w, brief, err);
 }
 
-static int on_wakeup(struct ana_pass *p, const struct sr_event *ev, struct sr_error *err)
+BRIEFLY int on_wakeup(struct ana_pass *p, const struct sr_event *ev, bool brief, struct sr_error *err)
 {
 	uint32_t n = subject_at(p, p->table.fed[1], err);
 	struct subject *s;
@@ -403,13 +436,14 @@ static int on_wakeup(struct ana_pass *p, const struct sr_event *ev, struct sr_er
 			return 0;
 		s->wait = WAIT_NEW;
 		s->losses = p->losses;
-		if (set_state(p, s, WAITING, ev->time_ns, err) < 0)
+		if (set_state(p, s, WAITING, ev->time_ns, brief, err) < 0)
 			return -1;
 		activate(s, ev->time_ns, true);
 		s->waker = 0;
 		s->placed = ev->u.wake.target_cpu;
 		p->cpus[ev->cpu].stats.fresh++;
-		queue_on(p, s, s->placed, ev->time_ns);
+		if (!brief)
+			queue_on(p, s, s->placed, ev->time_ns);
 		return 0;
 	}
 	p->saw_wakeup = true;
@@ -420,19 +454,21 @@ static int on_wakeup(struct ana_pass *p, const struct sr_event *ev, struct sr_er
 		return 0;
 	}
 	if (s->state == SLEEPING && s->early_ns != NOT_KNOWN) {
-		if (wake_by_early(p, s, err) < 0)
+		if (wake_by_early(p, s, brief, err) < 0)
 			return -1;
 	} else if (s->state == SLEEPING || s->state == UNKNOWN) {
 		/* Its sched_waking is not in the file; in a source that has none, the wakeup is all that is known. */
 		struct waker unknown = { .cpu = p->saw_waking ? -1 : ev->cpu, .hard = ev->flags & SR_EV_HARDIRQ };
 
-		if (wake(p, s, p->saw_waking ? NOT_KNOWN : ev->time_ns, ev->time_ns, &unknown, err) < 0)
+		if (wake(p, s, p->saw_waking ? NOT_KNOWN : ev->time_ns, ev->time_ns, &unknown, brief, err) < 0)
 			return -1;
 	}
 	if (s->state != WAITING || s->wait != WAIT_WAKE || s->queued_ns != NOT_KNOWN)
 		return 0;
 	s->queued_ns = ev->time_ns;
 	s->placed = ev->u.wake.target_cpu;
+	if (brief)
+		return 0;
 	queue_on(p, s, s->placed, ev->time_ns);
 	return ana_stats_wakeup(p, s, err);
 }
@@ -444,7 +480,7 @@ static bool is_timed(const struct sr_event *ev)
 }
 
 /* A wait on a run queue ends with a switch-in. */
-static void waited(struct ana_pass *p, struct subject *s, const struct sr_event *ev)
+BRIEFLY void waited(struct ana_pass *p, struct subject *s, const struct sr_event *ev, bool brief)
 {
 	uint64_t now = ev->time_ns, from = s->since_ns, stalled;
 	bool known = !s->cut && s->losses == p->losses && is_timed(ev);
@@ -453,7 +489,8 @@ static void waited(struct ana_pass *p, struct subject *s, const struct sr_event 
 	if (s->wait == WAIT_GUESSED || !known) {
 		censor(p, s, ev->cpu);
 		s->active = false;
-		ana_period_cut(s);
+		if (!brief)
+			ana_period_cut(s);
 		return;
 	}
 	if (s->wait == WAIT_WAKE && s->queued_ns != NOT_KNOWN)
@@ -461,6 +498,10 @@ static void waited(struct ana_pass *p, struct subject *s, const struct sr_event 
 	s->delay_ns = after(now, from);
 	if (s->wait == WAIT_WAKE)
 		s->latency_ns = after(now, s->waking_ns);
+	if (brief) {
+		ana_pass_count_wait(p, s, ev->cpu, now);
+		return;
+	}
 	stalled = s->wait == WAIT_WAKE ? s->latency_ns : s->delay_ns;
 	s->stalled_ns += stalled;
 	ana_period_waited(s, stalled);
@@ -468,27 +509,28 @@ static void waited(struct ana_pass *p, struct subject *s, const struct sr_event 
 	ana_pass_count_wait(p, s, ev->cpu, now);
 }
 
-static int enter(struct ana_pass *p, uint32_t n, const struct sr_event *ev, struct sr_error *err)
+BRIEFLY int enter(struct ana_pass *p, uint32_t n, const struct sr_event *ev, bool brief, struct sr_error *err)
 {
 	struct subject *s = &p->subjects[n];
 	uint64_t now = ev->time_ns;
 
-	if (s->state == SLEEPING && s->early_ns != NOT_KNOWN && wake_by_early(p, s, err) < 0)
+	if (s->state == SLEEPING && s->early_ns != NOT_KNOWN && wake_by_early(p, s, brief, err) < 0)
 		return -1;
 	if (s->state == WAITING) {
-		waited(p, s, ev);
+		waited(p, s, ev, brief);
 	} else {
 		if (s->state == RUNNING)
-			ana_pass_account_run(p, s, now);
+			account_run(p, s, now, brief);
 		/* How it came here is not in the file. */
 		s->slept_ns = s->delay_ns = s->latency_ns = NOT_KNOWN;
 		s->active = false;
-		ana_period_cut(s);
+		if (!brief)
+			ana_period_cut(s);
 		censor(p, s, ev->cpu);
 	}
 	s->from_cpu = s->cpu;
 	s->prio = ev->flags & SR_EV_REPAIRED ? 0 : ev->u.sw.next_prio;
-	if (s->in_scope && !self(p)) {
+	if (!brief && s->in_scope && !self(p)) {
 		if (s->cpu >= 0 && s->cpu != ev->cpu)
 			ana_pass_count_migration(p, s, (unsigned)s->cpu, ev->cpu);
 		else if (s->cpu < 0 && s->home >= 0 && s->home != ev->cpu && ana_pass_shows_cpu(p, ev->cpu))
@@ -497,7 +539,7 @@ static int enter(struct ana_pass *p, uint32_t n, const struct sr_event *ev, stru
 	}
 	s->decided = false;
 	s->early_ns = NOT_KNOWN;
-	if (found_running(p, s, ev->cpu, now, err) < 0)
+	if (now_runs(p, s, ev->cpu, now, brief, err) < 0)
 		return -1;
 	s->cut = !is_timed(ev);
 	s->estimated = ev->flags & SR_EV_REPAIRED;
@@ -514,23 +556,26 @@ static void queue_is_empty(struct ana_pass *p, unsigned cpu, uint64_t now)
 			unqueue(p, &p->subjects[i], now);
 }
 
-static int on_switch(struct ana_pass *p, const struct sr_event *ev, struct sr_error *err)
+BRIEFLY int on_switch(struct ana_pass *p, const struct sr_event *ev, bool brief, struct sr_error *err)
 {
 	uint32_t prev = subject_at(p, p->table.fed[0], err), next = subject_at(p, p->table.fed[1], err);
 	struct pass_cpu *c = &p->cpus[ev->cpu];
 
 	if (prev == UINT32_MAX || next == UINT32_MAX)
 		return -1;
-	ana_stats_switch(p, ev);
+	if (!brief)
+		ana_stats_switch(p, ev);
 	if (!prev && ana_pass_hand_out_idle(p, ev->cpu, ev->time_ns, ev->flags & SR_EV_REPAIRED, err) < 0)
 		return -1;
 	c->idle_since = next ? NOT_KNOWN : ev->time_ns;
 	c->idle_cut = ev->flags & SR_EV_REPAIRED;
-	if (prev && leave(p, prev, ev, err) < 0)
+	if (prev && leave(p, prev, ev, brief, err) < 0)
 		return -1;
-	if (next && enter(p, next, ev, err) < 0)
+	if (next && enter(p, next, ev, brief, err) < 0)
 		return -1;
 	c->current = next;
+	if (brief)
+		return 0;
 	if (p->load)
 		ana_load_run(p->load, ev->cpu, next != 0, ev->time_ns);
 	if (!next && !(ev->flags & SR_EV_REPAIRED))
@@ -549,7 +594,7 @@ static int on_fork(struct ana_pass *p, const struct sr_event *ev, struct sr_erro
 	if (n == 0 || s->state != UNKNOWN)
 		return 0;
 	s->home = ev->cpu;
-	return set_state(p, s, NEW, ev->time_ns, err);
+	return set_state(p, s, NEW, ev->time_ns, false, err);
 }
 
 static int on_migrate(struct ana_pass *p, const struct sr_event *ev, struct sr_error *err)
@@ -698,7 +743,7 @@ static int on_self_exit(struct ana_pass *p, const struct sr_event *ev, struct sr
 		ana_pass_account_run(p, &p->subjects[n], ev->time_ns);
 	if (n)
 		deactivate(&p->subjects[n], ev->time_ns, true);
-	return n ? set_state(p, &p->subjects[n], DEAD, ev->time_ns, err) : 0;
+	return n ? set_state(p, &p->subjects[n], DEAD, ev->time_ns, false, err) : 0;
 }
 
 static int begin(struct ana_pass *p, uint64_t now, struct sr_error *err)
@@ -711,21 +756,38 @@ static int begin(struct ana_pass *p, uint64_t now, struct sr_error *err)
 	return p->load ? 0 : -1;
 }
 
-static int handle(struct ana_pass *p, const struct sr_event *ev, struct sr_error *err)
+/* The event kinds that are not most of a stream. */
+static __attribute__((noinline)) int on_other(struct ana_pass *p, const struct sr_event *ev, struct sr_error *err)
+{
+	switch ((enum sr_event_kind)ev->kind) {
+	case SR_EV_FORK:
+		return on_fork(p, ev, err);
+	case SR_EV_MIGRATE:
+		return on_migrate(p, ev, err);
+	case SR_EV_EXIT:
+		return self(p) ? on_self_exit(p, ev, err) : 0;
+	default:
+		return 0;
+	}
+}
+
+BRIEFLY int handle(struct ana_pass *p, const struct sr_event *ev, bool brief, struct sr_error *err)
 {
 	struct pass_cpu *c;
-	int ret = 0;
+	int ret;
 
 	if (sr_task_table_feed(&p->table, ev, p->cfg.name, p->cfg.name_arg, err) < 0)
 		return -1;
-	if (p->cfg.from_ns && !p->part_open && ev->time_ns >= p->cfg.from_ns)
+	if (!brief && p->cfg.from_ns && !p->part_open && ev->time_ns >= p->cfg.from_ns)
 		ana_pass_open_part(p, p->cfg.from_ns);
-	if (ev->kind == SR_EV_DECISION)
-		return on_decision(p, ev, err);
-	if (ev->kind == SR_EV_BIND)
-		return on_bind(p, ev, err);
-	if (ev->kind == SR_EV_COMM || sr_event_is_power(ev->kind))
-		return 0;
+	if (ev->kind > SR_EV_WAKEUP_NEW) {
+		if (ev->kind == SR_EV_DECISION)
+			return on_decision(p, ev, err);
+		if (ev->kind == SR_EV_BIND)
+			return on_bind(p, ev, err);
+		if (ev->kind == SR_EV_COMM || sr_event_is_power(ev->kind))
+			return 0;
+	}
 	if (!p->begun && begin(p, ev->time_ns, err) < 0)
 		return -1;
 	if (ev->time_ns > p->last_ns)
@@ -736,53 +798,59 @@ static int handle(struct ana_pass *p, const struct sr_event *ev, struct sr_error
 	if (ev->kind == SR_EV_LOST) {
 		on_lost(p, ev);
 		c->known = true; /* what ran here before is not known */
-	} else if (self(p) ? self_running(p, ev, err) < 0 : !c->known && first_on_cpu(p, c, ev, err) < 0) {
+	} else if (!brief && self(p) ? self_running(p, ev, err) < 0 : !c->known && first_on_cpu(p, c, ev, err) < 0) {
 		return -1;
 	}
-	switch ((enum sr_event_kind)ev->kind) {
-	case SR_EV_SWITCH:
-		ret = on_switch(p, ev, err);
-		break;
-	case SR_EV_WAKING:
-		ret = on_waking(p, ev, err);
-		break;
-	case SR_EV_WAKEUP:
-	case SR_EV_WAKEUP_NEW:
-		ret = on_wakeup(p, ev, err);
-		break;
-	case SR_EV_FORK:
-		ret = on_fork(p, ev, err);
-		break;
-	case SR_EV_MIGRATE:
-		ret = on_migrate(p, ev, err);
-		break;
-	case SR_EV_EXIT:
-		ret = self(p) ? on_self_exit(p, ev, err) : 0;
-		break;
-	default:
-		break;
-	}
+	if (ev->kind == SR_EV_SWITCH)
+		ret = on_switch(p, ev, brief, err);
+	else if (ev->kind == SR_EV_WAKING)
+		ret = on_waking(p, ev, brief, err);
+	else if (ev->kind == SR_EV_WAKEUP || ev->kind == SR_EV_WAKEUP_NEW)
+		ret = on_wakeup(p, ev, brief, err);
+	else
+		ret = on_other(p, ev, err);
 	p->cpus[ev->cpu].last_ns = ev->time_ns;
 	return ret;
 }
 
-int ana_pass_feed(struct ana_pass *p, const struct sr_event *ev, struct sr_error *err)
+BRIEFLY int feed(struct ana_pass *p, const struct sr_event *ev, bool brief, struct sr_error *err)
 {
 	struct sr_event out[5];
 	int n;
 
+	if (ev->cpu >= SR_MAX_CPUS)
+		return sr_fail(err, SR_DAMAGED, "an event of cpu %u (at most %d)", ev->cpu, SR_MAX_CPUS - 1);
+	/* Engine events have no cpu's order, and a replay's own have next 0 at every block: nothing to repair. */
+	n = !brief && self(p) ? 0 : sr_repair_step(p->repair, ev, out, err);
+	for (int i = 0; i < n || i == 0; i++)
+		if (n < 0 || handle(p, n ? &out[i] : ev, brief, err) < 0)
+			return -1;
+	return 0;
+}
+
+int ana_pass_feed_run(struct ana_pass *p, const struct sr_event *ev, size_t n, struct sr_cost_count *count,
+		      struct sr_error *err)
+{
+	const struct sr_event *end = ev + n;
+
+	for (; p->brief && ev < end; ev++) {
+		sr_cost_count_event(count, ev);
+		if (feed(p, ev, true, err) < 0)
+			return -1;
+	}
+	for (; ev < end && !p->part_over; ev++) {
+		sr_cost_count_event(count, ev);
+		if (ana_pass_feed(p, ev, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int ana_pass_feed(struct ana_pass *p, const struct sr_event *ev, struct sr_error *err)
+{
 	if (p->cfg.to_ns && ev->time_ns >= p->cfg.to_ns) {
 		p->part_over = true;
 		return 0;
 	}
-	if (ev->cpu >= SR_MAX_CPUS)
-		return sr_fail(err, SR_DAMAGED, "an event of cpu %u (at most %d)", ev->cpu, SR_MAX_CPUS - 1);
-	/* Engine events have no cpu's order, and a replay's own have next 0 at every block: nothing to repair. */
-	if (self(p))
-		return handle(p, ev, err);
-	n = sr_repair_push(p->repair, ev, out, err);
-	for (int i = 0; i < n; i++)
-		if (handle(p, &out[i], err) < 0)
-			return -1;
-	return n < 0 ? -1 : 0;
+	return feed(p, ev, false, err);
 }

@@ -255,7 +255,7 @@ int ana_pass_finish(struct ana_pass *p, struct ana_result *out, struct sr_error 
 		goto fail;
 	if (p->load && ana_load_finish(p->load, p->last_ns, out, err) < 0)
 		goto fail;
-	if (make_cpu_rows(p, out, err) < 0 || ana_stats_rows(p, out, err) < 0)
+	if (!(p->cfg.omit & ANA_OMIT_REST) && (make_cpu_rows(p, out, err) < 0 || ana_stats_rows(p, out, err) < 0))
 		goto fail;
 	give(&out->wakeup_latency, &p->hist[HIST_LATENCY]);
 	give(&out->sleep, &p->hist[HIST_SLEEP]);

@@ -73,6 +73,7 @@ struct pass_cpu {
 struct ana_pass {
 	struct ana_pass_config cfg;
 	unsigned kinds; /* of slices that are handed out */
+	bool brief;     /* ANA_OMIT_ALL, of whole timelines on all cpus: nothing else is worked out */
 	struct sr_repair *repair;
 	struct sr_task_table table;
 	struct subject *subjects; /* [0]: the idle task, never counted */
