@@ -125,8 +125,14 @@ int timehist_slice(void *arg, const struct ana_slice *s, struct sr_error *err); 
 struct timehist {
 	struct table *table;
 	uint64_t first_ns;
+	/* rows on their way out (cmd_analyze_rows.c) */
+	char *rows;
+	size_t n;
 };
 void timehist_begin(struct timehist *h);
+bool timehist_row(struct timehist *h, const struct ana_slice *s, const char *event); /* false: not so simple a one */
+void timehist_flush(struct timehist *h);
+const char *timehist_left(const struct ana_slice *s); /* of a run */
 void timehist_end(struct timehist *h);
 
 struct map; /* of what ran on each cpu, in equal steps of time */

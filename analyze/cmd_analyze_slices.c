@@ -8,8 +8,6 @@
 #define STEPS 88         /* of the map: with the cpu's number the line is 96 columns */
 #define LEAST_SHARE 0.05 /* a step in which less ran is shown as idle */
 
-static const char state_letters[] = "RRSDTtXZPI?";
-
 void timehist_begin(struct timehist *h)
 {
 	static const struct table_column columns[] = {
@@ -51,15 +49,19 @@ static const char *event_name(unsigned kind)
 	}
 }
 
-int timehist_slice(void *arg, const struct ana_slice *s, struct sr_error *err)
+const char *timehist_left(const struct ana_slice *s)
 {
-	const struct timehist *h = arg;
-	char left[3] = { state_letters[s->left < SR_STATES ? s->left : SR_STATE_OTHER], '\0', '\0' };
+	static const char letters[SR_STATES][3] = { "R", "R+", "S", "D", "T", "t", "X", "Z", "P", "I", "?" };
+
+	return letters[s->left < SR_STATES ? s->left : SR_STATE_OTHER];
+}
+
+static void table_slice(const struct timehist *h, const struct ana_slice *s)
+{
+	const char *left = timehist_left(s);
 	uint64_t at = s->start_ns > h->first_ns ? s->start_ns - h->first_ns : 0;
 	bool run = s->kind == ANA_SLICE_RUN, idle = s->kind == ANA_SLICE_IDLE;
 
-	if (s->left == SR_STATE_PREEMPTED)
-		left[1] = '+';
 	table_row(h->table,
 		  (struct table_cell[]){
 			  cell_number((double)at), cell_number(s->cpu), cell_text(event_name(s->kind)),
@@ -71,6 +73,16 @@ int timehist_slice(void *arg, const struct ana_slice *s, struct sr_error *err)
 			  cell_text(run ? left : event_name(s->kind)), cell_if(s->from_cpu >= 0, s->from_cpu),
 			  cell_if(s->from_cpu >= 0 && s->from_cpu != (int)s->cpu, s->from_cpu),
 			  cell_if(s->other_tid != 0, s->other_tid), cell_text(s->other_comm), cell_number(s->cut) });
+}
+
+int timehist_slice(void *arg, const struct ana_slice *s, struct sr_error *err)
+{
+	struct timehist *h = arg;
+
+	if (!timehist_row(h, s, event_name(s->kind))) {
+		timehist_flush(h);
+		table_slice(h, s);
+	}
 	if (ferror_unlocked(stdout))
 		return sr_fail_errno(err, SR_ENVIRONMENT, "cannot write to standard output");
 	return 0;
@@ -78,6 +90,8 @@ int timehist_slice(void *arg, const struct ana_slice *s, struct sr_error *err)
 
 void timehist_end(struct timehist *h)
 {
+	timehist_flush(h);
+	free(h->rows);
 	table_end(h->table);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "analyze/cmd_analyze.h"
+#include "analyze/cmd_analyze_digits.h"
 
 #include <math.h>
 #include <string.h>
@@ -70,48 +71,9 @@ static struct text text_of(const char *text)
 	return (struct text){ text, strlen(text) };
 }
 
-/* The digits of v in front of end; where they begin. */
-static char *digits(char *end, uint64_t v)
-{
-	static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
-				    "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
-				    "8081828384858687888990919293949596979899";
-
-	for (; v >= 100; v /= 100)
-		end = memcpy(end - 2, pairs + v % 100 * 2, 2);
-	if (v >= 10)
-		return memcpy(end - 2, pairs + v * 2, 2);
-	*--end = (char)('0' + v);
-	return end;
-}
-
-/* As many as there are places, and a point in front of them. */
-static char *decimals(char *end, uint64_t v, unsigned places)
-{
-	for (; places; places--, v /= 10)
-		*--end = (char)('0' + v % 10);
-	*--end = '.';
-	return end;
-}
-
 static bool is_whole(double v)
 {
 	return v >= 0 && v < 1e15 && v == (double)(uint64_t)v;
-}
-
-/* Three digits of v / scale; NULL: rounded up they are more. */
-static inline char *scaled(char *end, uint64_t v, uint64_t scale)
-{
-	if (v < scale * 10) {
-		v = (v + scale / 200) / (scale / 100);
-		return v < 1000 ? digits(decimals(end, v % 100, 2), v / 100) : NULL;
-	}
-	if (v < scale * 100) {
-		v = (v + scale / 20) / (scale / 10);
-		return v < 1000 ? digits(decimals(end, v % 10, 1), v / 10) : NULL;
-	}
-	v = (v + scale / 2) / scale;
-	return v < 1000 ? digits(end, v) : NULL;
 }
 
 /* These write from the end of the buffer, one behind it, which cppcheck does not see to be its end. */
@@ -120,17 +82,8 @@ static inline char *scaled(char *end, uint64_t v, uint64_t scale)
 static struct text format_time(char buf[MOST], double ns)
 {
 	/* cppcheck-suppress ctuPointerArith */
-	char *end = buf + MOST, *at = NULL;
-	uint64_t v = is_whole(ns) ? (uint64_t)ns : UINT64_MAX;
+	char *end = buf + MOST, *at = is_whole(ns) ? time_digits(end, (uint64_t)ns) : NULL;
 
-	if (v < 1000)
-		at = digits(memcpy(end - 3, " ns", 3), v);
-	else if (v < 1000000)
-		at = scaled(memcpy(end - 3, " us", 3), v, 1000);
-	else if (v < 1000000000)
-		at = scaled(memcpy(end - 3, " ms", 3), v, 1000000);
-	else if (v < 999500000000)
-		at = scaled(memcpy(end - 2, " s", 2), v, 1000000000);
 	return at ? (struct text){ at, (size_t)(end - at) } : text_of(sr_format_time(buf, MOST, ns));
 }
 
@@ -138,14 +91,12 @@ static struct text format_at(char buf[MOST], double ns)
 {
 	/* cppcheck-suppress ctuPointerArith */
 	char *end = buf + MOST, *at;
-	uint64_t us;
 
 	if (!is_whole(ns)) {
 		snprintf(buf, MOST, "%.6f", ns / 1e9);
 		return text_of(buf);
 	}
-	us = ((uint64_t)ns + 500) / 1000;
-	at = digits(decimals(end, us % 1000000, 6), us / 1000000);
+	at = at_digits(end, (uint64_t)ns);
 	return (struct text){ at, (size_t)(end - at) };
 }
 
