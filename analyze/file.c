@@ -72,7 +72,8 @@ int ana_read(struct srz_reader *r, struct ana_pass_config *cfg, const struct ana
 	struct sr_machine *machine = NULL;
 	struct sr_cost_count count = { 0 };
 	const struct sr_event *ev;
-	struct ana_pass *p;
+	struct sr_repair_log log = { 0 };
+	struct ana_pass *p = NULL;
 	size_t len;
 	const char *xml = srz_get_section(r, SRZ_SEC_MACHINE, &len);
 	int ret = -1;
@@ -95,10 +96,9 @@ int ana_read(struct srz_reader *r, struct ana_pass_config *cfg, const struct ana
 	cfg->name_arg = r;
 	if (window)
 		set_window(r, window, cfg);
-	if (cfg->source == ANA_SOURCE_KERNEL && sr_idle_delays_read(r, !cfg->whole_system, &cfg->idle, err) < 0) {
-		sr_machine_free(machine);
-		return -1;
-	}
+	if (cfg->source == ANA_SOURCE_KERNEL && sr_idle_delays_read(r, !cfg->whole_system, &cfg->idle, &log, err) < 0)
+		goto out;
+	cfg->log = log.whole ? &log : NULL;
 	srz_read_once(r);
 	p = ana_pass_new(cfg, err);
 	if (!p || srz_rewind(r, err) < 0)
@@ -117,6 +117,7 @@ out:
 		*pass = p;
 	else
 		ana_pass_free(p);
+	sr_repair_log_release(&log);
 	sr_machine_free(machine);
 	return ret;
 }

@@ -61,6 +61,7 @@ struct ana_pass_config {
 	bool whole_system;                   /* every task of the machine is in the stream */
 	unsigned cpus;                       /* the machine's, where there is no machine description */
 	struct sr_idle_delays idle;          /* of the recording, where it has repaired switches from idle */
+	const struct sr_repair_log *log;     /* of this very stream, whole: it need not be repaired; NULL: it must */
 	const struct sr_task_starts *starts; /* NULL: none. The three are borrowed until ana_pass_free. */
 	const struct sr_machine *machine;    /* NULL: not known */
 	const uint8_t *members; /* in place of scope: nonzero for each task index that counts; NULL: by scope */

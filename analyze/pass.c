@@ -32,6 +32,7 @@ struct ana_pass *ana_pass_new(const struct ana_pass_config *cfg, struct sr_error
 		goto fail;
 	p->nsubjects = 1;
 	sr_repair_expect(p->repair, &cfg->idle);
+	p->next_nth = cfg->log && cfg->log->n ? cfg->log->v[0].nth : UINT64_MAX;
 	return p;
 no_memory:
 	ana_no_memory(err);
@@ -813,6 +814,30 @@ BRIEFLY int handle(struct ana_pass *p, const struct sr_event *ev, bool brief, st
 	return ret;
 }
 
+/* In the place of an event: what was put in, and the event itself. */
+static __attribute__((noinline)) int feed_several(struct ana_pass *p, const struct sr_event *ev, int n,
+						  struct sr_error *err)
+{
+	if (n > 0)
+		p->repaired += (uint64_t)n - 1;
+	for (int i = 0; i < n; i++)
+		if (handle(p, &ev[i], p->brief, err) < 0)
+			return -1;
+	return n < 0 ? -1 : 0;
+}
+
+static __attribute__((noinline)) int feed_logged(struct ana_pass *p, struct sr_error *err)
+{
+	const struct sr_repair_log *log = p->cfg.log;
+	struct sr_event ev[5];
+	int n = 0;
+
+	while (n < 5 && p->log_at < log->n && log->v[p->log_at].nth == p->next_nth)
+		ev[n++] = log->v[p->log_at++].ev;
+	p->next_nth = p->log_at < log->n ? log->v[p->log_at].nth : UINT64_MAX;
+	return feed_several(p, ev, n, err);
+}
+
 BRIEFLY int feed(struct ana_pass *p, const struct sr_event *ev, bool brief, struct sr_error *err)
 {
 	struct sr_event out[5];
@@ -820,12 +845,16 @@ BRIEFLY int feed(struct ana_pass *p, const struct sr_event *ev, bool brief, stru
 
 	if (ev->cpu >= SR_MAX_CPUS)
 		return sr_fail(err, SR_DAMAGED, "an event of cpu %u (at most %d)", ev->cpu, SR_MAX_CPUS - 1);
-	/* Engine events have no cpu's order, and a replay's own have next 0 at every block: nothing to repair. */
-	n = !brief && self(p) ? 0 : sr_repair_step(p->repair, ev, out, err);
-	for (int i = 0; i < n || i == 0; i++)
-		if (n < 0 || handle(p, n ? &out[i] : ev, brief, err) < 0)
-			return -1;
-	return 0;
+	if (p->cfg.log) {
+		if (p->nth++ == p->next_nth)
+			return feed_logged(p, err);
+	} else if (brief || !self(p)) {
+		/* Engine events have no cpu's order, and a replay's own have next 0 at every block: nothing to repair. */
+		n = sr_repair_step(p->repair, ev, out, err);
+		if (n)
+			return feed_several(p, out, n, err);
+	}
+	return handle(p, ev, brief, err);
 }
 
 int ana_pass_feed_run(struct ana_pass *p, const struct sr_event *ev, size_t n, struct sr_cost_count *count,

@@ -247,7 +247,7 @@ int ana_pass_finish(struct ana_pass *p, struct ana_result *out, struct sr_error 
 	out->first_ns = p->first_ns;
 	out->last_ns = p->last_ns;
 	out->lost = p->lost;
-	out->repaired = sr_repair_count(p->repair) - p->repaired_before;
+	out->repaired = p->repaired - p->repaired_before;
 	out->censored = p->censored;
 	out->whole_system = p->begun && whole_system(p);
 	out->self = self(p);

@@ -75,6 +75,9 @@ struct ana_pass {
 	unsigned kinds; /* of slices that are handed out */
 	bool brief;     /* ANA_OMIT_ALL, of whole timelines on all cpus: nothing else is worked out */
 	struct sr_repair *repair;
+	uint64_t nth, next_nth; /* with cfg.log: the next event; the next that the log has */
+	size_t log_at;
+	uint64_t repaired; /* switches put in so far */
 	struct sr_task_table table;
 	struct subject *subjects; /* [0]: the idle task, never counted */
 	size_t nsubjects, subjects_cap;

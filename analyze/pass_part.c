@@ -39,7 +39,7 @@ void ana_pass_open_part(struct ana_pass *p, uint64_t now)
 	memset(p->by_cause, 0, sizeof(p->by_cause));
 	p->migrations = p->balancer_ns = p->lost = p->censored = 0;
 	p->saw_decision = false;
-	p->repaired_before = sr_repair_count(p->repair);
+	p->repaired_before = p->repaired;
 	ana_pairs_release(&p->pairs);
 	ana_pairs_release(&p->soft_pairs);
 	if (p->runnable_ns)

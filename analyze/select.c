@@ -86,7 +86,7 @@ int ana_select_tasks(struct srz_reader *r, const struct ana_request *q, bool who
 	for (size_t i = 0; i < s.table.n; i++)
 		if (judge(&s, i, err) < 0)
 			goto out;
-	if (!own && sr_idle_delays_read(r, !whole_system, &idle, err) < 0)
+	if (!own && sr_idle_delays_read(r, !whole_system, &idle, NULL, err) < 0)
 		goto out;
 	sr_repair_expect(repair, &idle);
 	if (srz_rewind(r, err) < 0 || read_all(&s, r, repair, own, err) < 0)

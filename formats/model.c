@@ -192,7 +192,7 @@ struct sr_model *sr_model_build(struct srz_reader *r, const struct sr_model_opti
 	b.m->start_ns = b.m->end_ns = b.from;
 	b.m->cpus = info->cpus;
 	b.repair = sr_repair_new(!b.whole_system, srz_get_tasks(r), err);
-	if (!b.repair || sr_idle_delays_read(r, !b.whole_system, &idle, err) < 0 ||
+	if (!b.repair || sr_idle_delays_read(r, !b.whole_system, &idle, NULL, err) < 0 ||
 	    copy_starts(&b.m->starts, srz_get_tasks(r), err) < 0 || sr_attrs_get(r, &b.m->attrs, err) < 0 ||
 	    sr_task_table_init(&b.table, &b.m->starts, err) < 0 || sr_build_places_start(&b) < 0)
 		goto out;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "formats/task.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,18 +148,6 @@ void sr_task_starts_release(struct sr_task_starts *s)
 	memset(s, 0, sizeof(*s));
 }
 
-/*
- * sr_task.known_by: what has told of an incarnation, to tell the news of a fork apart from a reused tid.
- * task_newtask comes just before or (in other sources) after the fork itself, and a name may come before both.
- */
-enum {
-	BY_NAME = 1, /* COMM, BIND or DECISION only name a tid */
-	BY_FORK = 2,
-	BY_NEWTASK = 4,
-	BY_LIFE = 8, /* it ran, was woken, or was there at the start */
-	GONE = 16,   /* it has left its cpu for the last time: what comes now under its tid is another task */
-};
-
 /* A new incarnation becomes the owner of tid. NULL: out of memory. */
 static struct sr_task *new_task(struct sr_task_table *t, int32_t tid, uint64_t born_ns, unsigned known_by,
 				struct sr_error *err)
@@ -191,7 +178,7 @@ static inline struct sr_task *touch(struct sr_task_table *t, int32_t tid, uint64
 	if (tid == 0)
 		return &t->v[0];
 	i = sr_tidmap_get(&t->map, tid);
-	if (i == 0 || (t->v[i].known_by & GONE))
+	if (i == 0 || (t->v[i].known_by & SR_GONE))
 		return new_task(t, tid, now_ns, known_by, err);
 	t->v[i].known_by |= (uint8_t)known_by;
 	return &t->v[i];
@@ -210,7 +197,7 @@ size_t sr_task_of(struct sr_task_table *t, int32_t tid)
 	if (tid == 0)
 		return 0;
 	i = sr_tidmap_get(&t->map, tid);
-	if (i == 0 && !new_task(t, tid, 0, BY_NAME, &err))
+	if (i == 0 && !new_task(t, tid, 0, SR_BY_NAME, &err))
 		return SIZE_MAX;
 	return i ? i : t->n - 1;
 }
@@ -242,14 +229,14 @@ int sr_task_table_init(struct sr_task_table *t, const struct sr_task_starts *sta
 	if (!starts)
 		starts = &none;
 	memset(t, 0, sizeof(*t));
-	task = new_task(t, 0, 0, BY_LIFE, err);
+	task = new_task(t, 0, 0, SR_BY_LIFE, err);
 	if (!task)
 		goto fail;
 	memcpy(task->comm, "swapper", sizeof("swapper"));
 	for (size_t i = 0; i < starts->n; i++) {
 		const struct sr_task_start *s = &starts->v[i];
 
-		task = new_task(t, s->tid, 0, BY_LIFE, err);
+		task = new_task(t, s->tid, 0, SR_BY_LIFE, err);
 		if (!task)
 			goto fail;
 		task->tgid = s->tgid;
@@ -307,7 +294,7 @@ static void set_clone_flags(struct sr_task_table *t, struct sr_task *task, uint6
 static struct sr_task *feed_birth(struct sr_task_table *t, int32_t parent, int32_t child, unsigned by, uint64_t now_ns,
 				  struct sr_error *err)
 {
-	struct sr_task *task = touch(t, parent, now_ns, BY_LIFE, err);
+	struct sr_task *task = touch(t, parent, now_ns, SR_BY_LIFE, err);
 	const struct sr_task *p;
 	uint32_t pi, ci;
 
@@ -315,10 +302,10 @@ static struct sr_task *feed_birth(struct sr_task_table *t, int32_t parent, int32
 		return task;
 	pi = (uint32_t)(task - t->v);
 	ci = sr_tidmap_get(&t->map, child);
-	if (ci && ci != pi && !(t->v[ci].known_by & (by | BY_LIFE | GONE))) {
+	if (ci && ci != pi && !(t->v[ci].known_by & (by | SR_BY_LIFE | SR_GONE))) {
 		task = &t->v[ci];
 		task->known_by |= (uint8_t)by;
-		if (by == BY_NEWTASK && (task->known_by & BY_FORK))
+		if (by == SR_BY_NEWTASK && (task->known_by & SR_BY_FORK))
 			return task; /* the fork knows the parent better than the context does */
 	} else {
 		task = new_task(t, child, now_ns, by, err);
@@ -340,7 +327,7 @@ static int feed_exec(struct sr_task_table *t, const struct sr_event *ev, sr_name
 		     struct sr_error *err)
 {
 	int32_t tid = ev->u.exec.tid, old = ev->u.exec.old_tid;
-	struct sr_task *task = touch(t, old ? old : tid, ev->time_ns, BY_LIFE, err);
+	struct sr_task *task = touch(t, old ? old : tid, ev->time_ns, SR_BY_LIFE, err);
 
 	if (!task)
 		return -1;
@@ -369,7 +356,7 @@ static int feed_exec(struct sr_task_table *t, const struct sr_event *ev, sr_name
 
 static int feed_switch(struct sr_task_table *t, const struct sr_event *ev, struct sr_error *err)
 {
-	struct sr_task *task = touch(t, ev->u.sw.prev, ev->time_ns, BY_LIFE, err);
+	struct sr_task *task = touch(t, ev->u.sw.prev, ev->time_ns, SR_BY_LIFE, err);
 
 	if (!task)
 		return -1;
@@ -378,12 +365,12 @@ static int feed_switch(struct sr_task_table *t, const struct sr_event *ev, struc
 		if (!(ev->flags & SR_EV_REPAIRED))
 			task->prio = ev->u.sw.prev_prio;
 		if (ev->u.sw.prev_state == SR_STATE_DEAD || ev->u.sw.prev_state == SR_STATE_ZOMBIE) {
-			task->known_by |= GONE;
+			task->known_by |= SR_GONE;
 			if (!task->died_ns)
 				task->died_ns = ev->time_ns;
 		}
 	}
-	task = touch(t, ev->u.sw.next, ev->time_ns, BY_LIFE, err);
+	task = touch(t, ev->u.sw.next, ev->time_ns, SR_BY_LIFE, err);
 	if (!task)
 		return -1;
 	t->fed[1] = index_of(t, task);
@@ -406,47 +393,8 @@ static int feed_name(struct sr_task_table *t, const struct sr_event *ev, unsigne
 	return 0;
 }
 
-/* The index of a task that has been seen and is alive; UINT32_MAX: it is not such a one. */
-static inline uint32_t alive(const struct sr_task_table *t, int32_t tid)
-{
-	uint32_t i = tid ? sr_tidmap_get(&t->map, tid) : 0;
-
-	return (i || !tid) && !(t->v[i].known_by & GONE) ? i : UINT32_MAX;
-}
-
-/* Nearly all events: of two tasks that are known and go on living. True: that is it, and t has taken it in. */
-static inline bool feed_plain(struct sr_task_table *t, const struct sr_event *ev)
-{
-	bool is_switch = ev->kind == SR_EV_SWITCH;
-	int16_t prio;
-	uint32_t a, b;
-
-	if (is_switch ? ev->flags & SR_EV_REPAIRED || ev->u.sw.prev_state == SR_STATE_DEAD ||
-				ev->u.sw.prev_state == SR_STATE_ZOMBIE :
-			ev->kind != SR_EV_WAKEUP && ev->kind != SR_EV_WAKING)
-		return false;
-	a = alive(t, is_switch ? ev->u.sw.prev : ev->ctx);
-	b = alive(t, is_switch ? ev->u.sw.next : ev->u.wake.tid);
-	if (a == UINT32_MAX || b == UINT32_MAX)
-		return false;
-	t->fed[0] = a;
-	t->fed[1] = b;
-	if (a) {
-		t->v[a].known_by |= BY_LIFE;
-		if (is_switch)
-			t->v[a].prio = ev->u.sw.prev_prio;
-	}
-	if (b) {
-		prio = is_switch ? ev->u.sw.next_prio : ev->u.wake.prio;
-		t->v[b].known_by |= BY_LIFE;
-		t->v[b].prio = prio;
-	}
-	return true;
-}
-
-/* Apart, so that what nearly all events need saves no registers for it. */
-static __attribute__((noinline)) int feed(struct sr_task_table *t, const struct sr_event *ev, sr_name_fn name,
-					  void *arg, struct sr_error *err)
+int sr_task_table_feed_any(struct sr_task_table *t, const struct sr_event *ev, sr_name_fn name, void *arg,
+			   struct sr_error *err)
 {
 	struct sr_task *task;
 
@@ -454,11 +402,11 @@ static __attribute__((noinline)) int feed(struct sr_task_table *t, const struct 
 	case SR_EV_SWITCH:
 		return feed_switch(t, ev, err);
 	case SR_EV_COMM:
-		return feed_name(t, ev, BY_NAME, name, arg, err);
+		return feed_name(t, ev, SR_BY_NAME, name, arg, err);
 	case SR_EV_BIND:
-		return touch(t, ev->u.bind.tid, ev->time_ns, BY_NAME, err) ? 0 : -1;
+		return touch(t, ev->u.bind.tid, ev->time_ns, SR_BY_NAME, err) ? 0 : -1;
 	case SR_EV_DECISION:
-		return touch(t, ev->u.decision.tid, ev->time_ns, BY_NAME, err) ? 0 : -1;
+		return touch(t, ev->u.decision.tid, ev->time_ns, SR_BY_NAME, err) ? 0 : -1;
 	case SR_EV_LOST:
 	case SR_EV_FREQUENCY:
 	case SR_EV_IDLE:
@@ -467,7 +415,7 @@ static __attribute__((noinline)) int feed(struct sr_task_table *t, const struct 
 	default:
 		break;
 	}
-	task = touch(t, ev->ctx, ev->time_ns, BY_LIFE, err);
+	task = touch(t, ev->ctx, ev->time_ns, SR_BY_LIFE, err);
 	if (!task)
 		return -1;
 	t->fed[0] = index_of(t, task);
@@ -475,7 +423,7 @@ static __attribute__((noinline)) int feed(struct sr_task_table *t, const struct 
 	case SR_EV_WAKING:
 	case SR_EV_WAKEUP:
 	case SR_EV_WAKEUP_NEW:
-		task = touch(t, ev->u.wake.tid, ev->time_ns, BY_LIFE, err);
+		task = touch(t, ev->u.wake.tid, ev->time_ns, SR_BY_LIFE, err);
 		if (!task)
 			return -1;
 		t->fed[1] = index_of(t, task);
@@ -483,33 +431,27 @@ static __attribute__((noinline)) int feed(struct sr_task_table *t, const struct 
 			task->prio = ev->u.wake.prio;
 		return 0;
 	case SR_EV_MIGRATE:
-		return touch(t, ev->u.migrate.tid, ev->time_ns, BY_LIFE, err) ? 0 : -1;
+		return touch(t, ev->u.migrate.tid, ev->time_ns, SR_BY_LIFE, err) ? 0 : -1;
 	case SR_EV_FORK:
-		return feed_birth(t, ev->u.fork.parent, ev->u.fork.child, BY_FORK, ev->time_ns, err) ? 0 : -1;
+		return feed_birth(t, ev->u.fork.parent, ev->u.fork.child, SR_BY_FORK, ev->time_ns, err) ? 0 : -1;
 	case SR_EV_NEWTASK:
-		task = feed_birth(t, ev->ctx, ev->u.newtask.tid, BY_NEWTASK, ev->time_ns, err);
+		task = feed_birth(t, ev->ctx, ev->u.newtask.tid, SR_BY_NEWTASK, ev->time_ns, err);
 		if (task && ev->u.newtask.tid != 0)
 			set_clone_flags(t, task, ev->u.newtask.clone_flags);
 		return task ? 0 : -1;
 	case SR_EV_EXEC:
 		return feed_exec(t, ev, name, arg, err);
 	case SR_EV_EXIT:
-		task = touch(t, ev->u.exit.tid, ev->time_ns, BY_LIFE, err);
+		task = touch(t, ev->u.exit.tid, ev->time_ns, SR_BY_LIFE, err);
 		if (task && task != t->v && !task->died_ns)
 			task->died_ns = ev->time_ns;
 		return task ? 0 : -1;
 	case SR_EV_RENAME:
 		t->renames = 1;
-		return feed_name(t, ev, BY_LIFE, name, arg, err);
+		return feed_name(t, ev, SR_BY_LIFE, name, arg, err);
 	default:
 		return 0;
 	}
-}
-
-int sr_task_table_feed(struct sr_task_table *t, const struct sr_event *ev, sr_name_fn name, void *arg,
-		       struct sr_error *err)
-{
-	return feed_plain(t, ev) ? 0 : feed(t, ev, name, arg, err);
 }
 
 void sr_task_table_release(struct sr_task_table *t)

@@ -6,6 +6,7 @@
 #ifndef SCHEDREC_FORMATS_TASK_H
 #define SCHEDREC_FORMATS_TASK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -100,11 +101,75 @@ struct sr_task_table {
 int sr_task_table_init(struct sr_task_table *t, const struct sr_task_starts *starts, struct sr_error *err);
 /* Events put in by sr_repair may be fed too. name: looks up a name index of the file the event came from (see srz_name_at); may be NULL. */
 typedef const char *(*sr_name_fn)(void *arg, uint32_t name);
-int sr_task_table_feed(struct sr_task_table *t, const struct sr_event *ev, sr_name_fn name, void *arg,
-		       struct sr_error *err);
+static inline int sr_task_table_feed(struct sr_task_table *t, const struct sr_event *ev, sr_name_fn name, void *arg,
+				     struct sr_error *err);
 /* Index of the task that owns this tid now; a tid not seen before gets an entry. 0 for tid 0.
  * SIZE_MAX when memory ran out. */
 size_t sr_task_of(struct sr_task_table *t, int32_t tid);
 void sr_task_table_release(struct sr_task_table *t);
+
+/* ---- task.c's own, but for speed ---- */
+
+/*
+ * sr_task.known_by: what has told of an incarnation, to tell the news of a fork apart from a reused tid.
+ * task_newtask comes just before or (in other sources) after the fork itself, and a name may come before both.
+ */
+enum {
+	SR_BY_NAME = 1, /* COMM, BIND or DECISION only name a tid */
+	SR_BY_FORK = 2,
+	SR_BY_NEWTASK = 4,
+	SR_BY_LIFE = 8, /* it ran, was woken, or was there at the start */
+	SR_GONE = 16,   /* it has left its cpu for the last time: what comes now under its tid is another task */
+};
+
+int sr_task_table_feed_any(struct sr_task_table *t, const struct sr_event *ev, sr_name_fn name, void *arg,
+			   struct sr_error *err);
+
+/* The index of a task that has been seen and is alive; UINT32_MAX: it is not such a one. */
+static inline uint32_t sr_task_alive(const struct sr_task_table *t, int32_t tid)
+{
+	uint32_t i = tid ? sr_tidmap_get(&t->map, tid) : 0;
+
+	return (i || !tid) && !(t->v[i].known_by & SR_GONE) ? i : UINT32_MAX;
+}
+
+/* Nearly all events: of two tasks that are known and go on living. True: that is it, and t has taken it in. */
+static inline bool sr_task_table_feed_plain(struct sr_task_table *t, const struct sr_event *ev)
+{
+	uint32_t a, b;
+
+	if (ev->kind == SR_EV_SWITCH) {
+		if (ev->flags & SR_EV_REPAIRED || ev->u.sw.prev_state == SR_STATE_DEAD ||
+		    ev->u.sw.prev_state == SR_STATE_ZOMBIE)
+			return false;
+		a = sr_task_alive(t, ev->u.sw.prev);
+		b = sr_task_alive(t, ev->u.sw.next);
+	} else if (ev->kind == SR_EV_WAKEUP || ev->kind == SR_EV_WAKING) {
+		a = sr_task_alive(t, ev->ctx);
+		b = sr_task_alive(t, ev->u.wake.tid);
+	} else {
+		return false;
+	}
+	if (a == UINT32_MAX || b == UINT32_MAX)
+		return false;
+	t->fed[0] = a;
+	t->fed[1] = b;
+	if (a) {
+		t->v[a].known_by |= SR_BY_LIFE;
+		if (ev->kind == SR_EV_SWITCH)
+			t->v[a].prio = ev->u.sw.prev_prio;
+	}
+	if (b) {
+		t->v[b].known_by |= SR_BY_LIFE;
+		t->v[b].prio = ev->kind == SR_EV_SWITCH ? ev->u.sw.next_prio : ev->u.wake.prio;
+	}
+	return true;
+}
+
+static inline int sr_task_table_feed(struct sr_task_table *t, const struct sr_event *ev, sr_name_fn name, void *arg,
+				     struct sr_error *err)
+{
+	return sr_task_table_feed_plain(t, ev) ? 0 : sr_task_table_feed_any(t, ev, name, arg, err);
+}
 
 #endif

@@ -17,6 +17,11 @@
 #define ENOUGH 5
 #define LOOK_AT 65536
 
+#define LOG_MOST (1u << 18)
+/* In a log, until the delays are known: flags of a switch that they put forward. */
+#define GUESSED 64
+#define GUESSED_HERE 128
+
 /* How long after the last word of it a cpu leaves idle. */
 struct delays {
 	uint32_t bin[BINS]; /* of BIN_NS; the last has all that were longer */
@@ -58,6 +63,7 @@ struct sr_repair {
 	struct sr_tidmap slots; /* tid -> index into v; an event looks up each of its tids once */
 	struct tid_state *v;    /* [0] is nobody's */
 	uint32_t n, cap;
+	bool logged;
 	bool unlearnt;           /* a missing switch was timed by what nothing had told yet */
 	struct delays delays[2]; /* by idle_wake.here */
 	struct cpu_state cpu[SR_MAX_CPUS];
@@ -217,6 +223,8 @@ static void put_in(struct sr_repair *r, const struct sr_event *proof, unsigned c
 			  .next_prio = next_prio,
 			  .prev_state = c->exiting ? SR_STATE_DEAD : SR_STATE_PREEMPTED },
 	};
+	if (r->logged && w && r->delays[w->here].n < ENOUGH)
+		out->flags |= w->here ? GUESSED_HERE : GUESSED;
 	if (c->exiting)
 		r->v[c->slot].marks &= (uint8_t)~INSIDE;
 	r->count++;
@@ -437,30 +445,88 @@ static bool needs_no_telling(const struct sr_repair *r)
 	return !r->unlearnt && r->delays[0].n >= ENOUGH && r->delays[1].n >= ENOUGH;
 }
 
-int sr_idle_delays_read(struct srz_reader *r, unsigned filtered, struct sr_idle_delays *d, struct sr_error *err)
+void sr_repair_log_release(struct sr_repair_log *log)
+{
+	free(log->v);
+	*log = (struct sr_repair_log){ 0 };
+}
+
+/* Where there is no room, log says nothing from then on. */
+static void note(struct sr_repair *r, struct sr_repair_log *log, uint64_t nth, const struct sr_event *ev, int n)
+{
+	size_t cap = log->cap ? log->cap * 2 : 64;
+	void *v = log->v;
+
+	if (log->n + (size_t)n > log->cap) {
+		v = cap <= LOG_MOST ? realloc(log->v, cap * sizeof(*log->v)) : NULL;
+		if (!v) {
+			sr_repair_log_release(log);
+			r->logged = false;
+			return;
+		}
+		log->v = v;
+		log->cap = cap;
+	}
+	for (int i = 0; i < n; i++)
+		log->v[log->n++] = (struct sr_repair_note){ nth, ev[i] };
+}
+
+/* The delays are known: what was put in now gets the time that it gets from who expects them. */
+static void time_guessed(struct sr_repair_log *log, const struct sr_idle_delays *d)
+{
+	uint64_t proof_ns = 0;
+
+	for (size_t i = log->n; i--;) {
+		struct sr_event *ev = &log->v[i].ev;
+
+		if (i + 1 == log->n || log->v[i + 1].nth != log->v[i].nth)
+			proof_ns = ev->time_ns;
+		if (!(ev->flags & (GUESSED | GUESSED_HERE)))
+			continue;
+		ev->time_ns += d->ns[!!(ev->flags & GUESSED_HERE)];
+		if (ev->time_ns > proof_ns)
+			ev->time_ns = proof_ns;
+		ev->flags &= (uint8_t) ~(GUESSED | GUESSED_HERE);
+	}
+}
+
+int sr_idle_delays_read(struct srz_reader *r, unsigned filtered, struct sr_idle_delays *d, struct sr_repair_log *log,
+			struct sr_error *err)
 {
 	struct sr_repair *repair = sr_repair_new(filtered, srz_get_tasks(r), err);
-	const struct sr_event *ev;
+	const struct sr_event *ev, *end;
 	struct sr_event out[5];
 	uint64_t n = 0;
 	long got = -1;
+	int put;
 
 	*d = (struct sr_idle_delays){ 0 };
 	if (!repair || srz_rewind(r, err) < 0)
 		goto out;
+	repair->logged = log != NULL;
 	while (!needs_no_telling(repair) && (n < LOOK_AT || repair->timed) && (got = srz_next_run(r, &ev, err)) > 0) {
-		const struct sr_event *end = ev + got;
-
-		for (; ev < end && (n < LOOK_AT || repair->timed) && !needs_no_telling(repair); ev++, n++)
-			if (sr_repair_step(repair, ev, out, err) < 0) {
+		for (end = ev + got; ev < end && (n < LOOK_AT || repair->timed); ev++, n++) {
+			if (ev->cpu < SR_MAX_CPUS && take_plain(repair, &repair->cpu[ev->cpu], ev))
+				continue;
+			if (needs_no_telling(repair))
+				break;
+			put = step(repair, ev, out, err);
+			if (put < 0) {
 				got = -1;
 				goto out;
 			}
+			if (put && repair->logged)
+				note(repair, log, n, out, put);
+		}
+	}
+	for (unsigned i = 0; i < 2; i++)
+		d->ns[i] = repair->delays[i].median_ns;
+	if (repair->logged && got == 0) {
+		log->whole = true;
+		time_guessed(log, d);
 	}
 	if (got >= 0)
 		got = srz_rewind(r, err);
-	for (unsigned i = 0; i < 2; i++)
-		d->ns[i] = repair->delays[i].median_ns;
 out:
 	sr_repair_free(repair);
 	return got < 0 ? -1 : 0;

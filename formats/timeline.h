@@ -45,6 +45,7 @@
 #ifndef SCHEDREC_FORMATS_TIMELINE_H
 #define SCHEDREC_FORMATS_TIMELINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -70,10 +71,22 @@ struct sr_idle_delays {
 	uint64_t ns[2];
 };
 
+/* What sr_repair does to a stream: for who passes it again, and need not repair it again. A zeroed struct is an empty one. */
+struct sr_repair_log {
+	struct sr_repair_note {
+		uint64_t nth;       /* number of the stream's event, from 0 */
+		struct sr_event ev; /* one of those that come in its place: repairs, the event itself last */
+	} * v;
+	size_t n, cap;
+	bool whole; /* nothing else is repaired in the stream; else the log says nothing */
+};
+void sr_repair_log_release(struct sr_repair_log *log);
+
 /* Reads a stream for its delays, where they are needed: as far as the 65,536th event, and on to the end when a switch
  * from idle was missing till then; no further than where a stream has taught its readers both before it needed any.
- * Leaves the reader rewound. */
-int sr_idle_delays_read(struct srz_reader *r, unsigned filtered, struct sr_idle_delays *d, struct sr_error *err);
+ * Leaves the reader rewound. log (NULL: not wanted) becomes whole where the end was reached. */
+int sr_idle_delays_read(struct srz_reader *r, unsigned filtered, struct sr_idle_delays *d, struct sr_repair_log *log,
+			struct sr_error *err);
 void sr_repair_expect(struct sr_repair *r, const struct sr_idle_delays *d); /* until it has learnt its own */
 
 uint64_t sr_repair_count(const struct sr_repair *r); /* switches put in so far */

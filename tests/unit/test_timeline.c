@@ -526,10 +526,40 @@ static void delays_that_were_told_hold_until_enough_are_learnt(void **state)
 	sr_repair_free(r);
 }
 
+/* The log of a stream and a repair that is told the delays give the same. */
+static void assert_log_repairs(struct srz_reader *r, const struct sr_idle_delays *d, const struct sr_repair_log *log)
+{
+	struct sr_error err;
+	struct sr_repair *repair = sr_repair_new(0, NULL, &err);
+	struct sr_event ev, given[5];
+	uint64_t nth = 0;
+	size_t at = 0;
+
+	assert_non_null(repair);
+	sr_repair_expect(repair, d);
+	for (; srz_next(r, &ev, &err) == 1; nth++) {
+		int n = sr_repair_push(repair, &ev, given, &err);
+
+		if (at == log->n || log->v[at].nth != nth) {
+			assert_int_equal(n, 1);
+			assert_memory_equal(&given[0], &ev, sizeof(ev));
+			continue;
+		}
+		for (int i = 0; i < n; i++) {
+			assert_true(at < log->n);
+			assert_int_equal(log->v[at].nth, nth);
+			assert_memory_equal(&given[i], &log->v[at++].ev, sizeof(ev));
+		}
+	}
+	assert_int_equal(at, log->n);
+	sr_repair_free(repair);
+}
+
 /* A file in which cpu 1 writes no switch from idle, and cpu 0 does only at the end. */
 static void a_file_is_read_for_its_delays_to_the_end_where_switches_are_missing(void **state)
 {
 	char path[] = "/tmp/schedrec-delays-XXXXXX";
+	struct sr_repair_log log = { 0 };
 	struct sr_idle_delays got;
 	struct sr_error err;
 	int fd = mkstemp(path);
@@ -559,7 +589,13 @@ static void a_file_is_read_for_its_delays_to_the_end_where_switches_are_missing(
 		assert_int_equal(srz_close(w, &err), 0);
 		r = srz_open(path, &err);
 		assert_non_null(r);
-		assert_int_equal(sr_idle_delays_read(r, 0, &got, &err), 0);
+		assert_int_equal(sr_idle_delays_read(r, 0, &got, &log, &err), 0);
+		assert_int_equal(log.whole, missing);
+		assert_int_equal(log.n > 100000, missing);
+		if (log.whole)
+			assert_log_repairs(r, &got, &log);
+		sr_repair_log_release(&log);
+		assert_int_equal(sr_idle_delays_read(r, 0, &got, NULL, &err), 0);
 		assert_int_equal(got.ns[0], 0);
 		assert_in_range(got.ns[1], 3900, 4100);
 		srz_reader_free(r);
