@@ -104,6 +104,7 @@ struct share {
 struct map_cpu {
 	bool seen;
 	unsigned step;
+	uint64_t from_ns, until_ns; /* of the step, once something ran there */
 	struct share *shares;
 	size_t n, cap;
 	struct {
@@ -197,6 +198,9 @@ int map_slice(void *arg, const struct ana_slice *s, struct sr_error *err)
 		if (!c)
 			return sr_fail(err, SR_ENVIRONMENT, "out of memory");
 	}
+	/* Nearly all lie in the step that is being filled. */
+	if (at >= c->from_ns && end <= c->until_ns)
+		return at < end ? add_share(c, s->index, end - at, err) : 0;
 	while (at < end) {
 		uint64_t step = at / m->step_ns, until = (step + 1) * m->step_ns;
 
@@ -206,6 +210,8 @@ int map_slice(void *arg, const struct ana_slice *s, struct sr_error *err)
 			close_step(c);
 			c->step = (unsigned)step;
 		}
+		c->from_ns = at - at % m->step_ns;
+		c->until_ns = until;
 		if (until > end)
 			until = end;
 		if (add_share(c, s->index, until - at, err) < 0)

@@ -480,6 +480,37 @@ static bool is_timed(const struct sr_event *ev)
 	return !(ev->flags & SR_EV_REPAIRED) || ev->flags & SR_EV_TIMED;
 }
 
+/* What the end of a wait says of the task that waited. */
+BRIEFLY void count_wait(struct ana_pass *p, struct subject *s, int cpu, uint64_t now, bool brief)
+{
+	struct ana_task_row *row = &s->row;
+
+	if (!shows_cpu(p, cpu, brief))
+		return;
+	row->wait_ns += s->delay_ns;
+	row->waits++;
+	if (s->delay_ns >= row->max_wait_ns) {
+		row->max_wait_ns = s->delay_ns;
+		row->max_wait_at = now;
+	}
+	if (!s->in_scope)
+		return;
+	if (!brief)
+		ana_pass_note(p, HIST_DELAY, s->delay_ns);
+	if (!brief && s->wait == WAIT_PREEMPT)
+		ana_pass_note(p, HIST_PREEMPT, s->delay_ns);
+	if (s->wait != WAIT_WAKE)
+		return;
+	if (!brief)
+		ana_pass_note(p, HIST_LATENCY, s->latency_ns);
+	row->latency_ns += s->latency_ns;
+	row->latencies++;
+	if (s->latency_ns >= row->max_latency_ns) {
+		row->max_latency_ns = s->latency_ns;
+		row->max_latency_at = now;
+	}
+}
+
 /* A wait on a run queue ends with a switch-in. */
 BRIEFLY void waited(struct ana_pass *p, struct subject *s, const struct sr_event *ev, bool brief)
 {
@@ -500,14 +531,14 @@ BRIEFLY void waited(struct ana_pass *p, struct subject *s, const struct sr_event
 	if (s->wait == WAIT_WAKE)
 		s->latency_ns = after(now, s->waking_ns);
 	if (brief) {
-		ana_pass_count_wait(p, s, ev->cpu, now);
+		count_wait(p, s, ev->cpu, now, brief);
 		return;
 	}
 	stalled = s->wait == WAIT_WAKE ? s->latency_ns : s->delay_ns;
 	s->stalled_ns += stalled;
 	ana_period_waited(s, stalled);
 	p->cpus[ev->cpu].stats.delay_ns += s->delay_ns;
-	ana_pass_count_wait(p, s, ev->cpu, now);
+	count_wait(p, s, ev->cpu, now, brief);
 }
 
 BRIEFLY int enter(struct ana_pass *p, uint32_t n, const struct sr_event *ev, bool brief, struct sr_error *err)

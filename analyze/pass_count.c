@@ -69,32 +69,3 @@ void ana_pass_count_migration(struct ana_pass *p, struct subject *s, unsigned fr
 						SR_CAUSE_WAKE :
 						SR_CAUSE_KERNEL);
 }
-
-/* What the end of a wait says of the task that waited. */
-void ana_pass_count_wait(struct ana_pass *p, struct subject *s, int cpu, uint64_t now)
-{
-	struct ana_task_row *row = &s->row;
-
-	if (!ana_pass_shows_cpu(p, cpu))
-		return;
-	row->wait_ns += s->delay_ns;
-	row->waits++;
-	if (s->delay_ns >= row->max_wait_ns) {
-		row->max_wait_ns = s->delay_ns;
-		row->max_wait_at = now;
-	}
-	if (!s->in_scope)
-		return;
-	ana_pass_note(p, HIST_DELAY, s->delay_ns);
-	if (s->wait == WAIT_PREEMPT)
-		ana_pass_note(p, HIST_PREEMPT, s->delay_ns);
-	if (s->wait != WAIT_WAKE)
-		return;
-	ana_pass_note(p, HIST_LATENCY, s->latency_ns);
-	row->latency_ns += s->latency_ns;
-	row->latencies++;
-	if (s->latency_ns >= row->max_latency_ns) {
-		row->max_latency_ns = s->latency_ns;
-		row->max_latency_at = now;
-	}
-}

@@ -159,7 +159,6 @@ static inline struct pass_cpu *ana_pass_cpu(struct ana_pass *p, unsigned cpu, st
 void ana_pass_account_run(struct ana_pass *p, struct subject *s, uint64_t now);
 void ana_pass_stall(struct subject *s, uint64_t ns);
 void ana_pass_count_slice(struct ana_pass *p, struct subject *s, uint64_t now);
-void ana_pass_count_wait(struct ana_pass *p, struct subject *s, int cpu, uint64_t now);
 void ana_pass_count_cause(struct ana_pass *p, unsigned cause);
 void ana_pass_count_migration(struct ana_pass *p, struct subject *s, unsigned from, unsigned to);
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A map from tid to a 32-bit number, small and fast: open addressing, linear probing, at most a quarter full.
+ * A map from tid to a 32-bit number, small and fast: pages of numbers, by tid, for all that Linux gives (up to 4 million);
+ * for other numbers, which only a strange file has, open addressing, linear probing, at most half full.
  *
  * Any int32 may be a tid; the value 0 means "not there" and is never stored. A zeroed struct is an empty map; memory
- * grows with the number of tids in it. The hash is seeded for each map, so that a hostile file cannot choose tids
- * that collide. One thread at a time.
+ * grows with the number of tids in it, to 16 MB and what the strange ones need. Their hash is seeded for each map, so that
+ * a hostile file cannot choose tids that collide. One thread at a time.
  */
 #ifndef SCHEDREC_FORMATS_TIDMAP_H
 #define SCHEDREC_FORMATS_TIDMAP_H
@@ -17,31 +18,31 @@ struct sr_tid_slot {
 	uint32_t value;
 };
 
+#define SR_TIDMAP_TIDS (1u << 22)
+#define SR_TIDMAP_PAGE 1024u
+
 struct sr_tidmap {
+	size_t n;        /* tids in it */
+	uint32_t **page; /* SR_TIDMAP_TIDS / SR_TIDMAP_PAGE of them, NULL: no tid of it is there */
+	/* the others' */
 	struct sr_tid_slot *slots;
 	size_t mask;   /* slots - 1, a power of two less one */
-	size_t n;      /* tids in it */
+	size_t used;   /* of them */
 	uint64_t mult; /* odd, random */
 	unsigned shift;
 };
 
-static inline size_t sr_tidmap_home(const struct sr_tidmap *m, int32_t tid)
-{
-	uint64_t h = ((uint64_t)(uint32_t)tid + 1) * m->mult;
-
-	/* One multiplication alone may put neighbours, as tids mostly are, next to each other. */
-	h ^= h >> 32;
-	return (size_t)(h * 0x9e3779b97f4a7c15u >> m->shift);
-}
+uint32_t sr_tidmap_get_other(const struct sr_tidmap *m, int32_t tid);
 
 /* The value stored for tid, 0: none. */
 static inline uint32_t sr_tidmap_get(const struct sr_tidmap *m, int32_t tid)
 {
-	if (!m->slots)
-		return 0;
-	for (size_t i = sr_tidmap_home(m, tid);; i = (i + 1) & m->mask)
-		if (m->slots[i].value == 0 || m->slots[i].tid == tid)
-			return m->slots[i].value;
+	const uint32_t *page;
+
+	if ((uint32_t)tid >= SR_TIDMAP_TIDS)
+		return sr_tidmap_get_other(m, tid);
+	page = m->page ? m->page[(uint32_t)tid / SR_TIDMAP_PAGE] : NULL;
+	return page ? page[(uint32_t)tid % SR_TIDMAP_PAGE] : 0;
 }
 
 /* Stores or replaces; value is not 0. -1: out of memory, and the map is as it was. */

@@ -339,7 +339,8 @@ static int note_switch(struct sr_repair *r, const struct sr_event *ev, struct sr
 
 /* Nearly all events: of a task whose cpu is as it was believed, and a switch to one that is on no other and was not woken for
  * an idle one. True: that is it, and r has taken it in. */
-static inline bool take_plain(struct sr_repair *r, struct cpu_state *c, const struct sr_event *ev)
+static inline __attribute__((always_inline)) bool take_plain(struct sr_repair *r, struct cpu_state *c,
+							     const struct sr_event *ev)
 {
 	const struct cpu_state *target;
 	uint32_t next;

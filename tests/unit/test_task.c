@@ -356,34 +356,40 @@ static void wrong_cpu_lists_are_refused(void **state)
 	}
 }
 
-/* The map against an array, with tids that crowd and are taken out again. */
+/* The map against an array, with tids that crowd and are taken out again: such as Linux gives, others, and both. */
 static void the_map_agrees_with_an_array(void **state)
 {
 	enum { TIDS = 3000 };
+	static const int steps[] = { 1, 4001, 65536 };
 	static uint32_t want[TIDS];
-	struct sr_tidmap m = { 0 };
-	size_t n = 0;
 
 	srand(7);
-	for (int i = 0; i < 300000; i++) {
-		int k = rand() % TIDS;
-		int32_t tid = (k - TIDS / 2) * 65536;
+	for (size_t s = 0; s < sizeof(steps) / sizeof(steps[0]); s++) {
+		struct sr_tidmap m = { 0 };
+		size_t n = 0;
 
-		if (rand() % 2) {
-			n += want[k] == 0;
-			want[k] = (uint32_t)rand() + 1;
-			assert_int_equal(sr_tidmap_put(&m, tid, want[k]), 0);
-		} else {
-			n -= want[k] != 0;
-			want[k] = 0;
-			sr_tidmap_del(&m, tid);
+		memset(want, 0, sizeof(want));
+		for (int i = 0; i < 200000; i++) {
+			int k = rand() % TIDS;
+			int32_t tid = (k - TIDS / 2) * steps[s];
+
+			if (rand() % 2) {
+				n += want[k] == 0;
+				want[k] = (uint32_t)rand() + 1;
+				assert_int_equal(sr_tidmap_put(&m, tid, want[k]), 0);
+			} else {
+				n -= want[k] != 0;
+				want[k] = 0;
+				sr_tidmap_del(&m, tid);
+			}
+			k = rand() % TIDS;
+			assert_int_equal(sr_tidmap_get(&m, (k - TIDS / 2) * steps[s]), want[k]);
+			assert_int_equal(m.n, n);
 		}
-		k = rand() % TIDS;
-		assert_int_equal(sr_tidmap_get(&m, (k - TIDS / 2) * 65536), want[k]);
-		assert_int_equal(m.n, n);
+		sr_tidmap_release(&m);
+		assert_int_equal(sr_tidmap_get(&m, 5), 0);
+		assert_int_equal(sr_tidmap_get(&m, -5), 0);
 	}
-	sr_tidmap_release(&m);
-	assert_int_equal(sr_tidmap_get(&m, 5), 0);
 }
 
 int main(void)
