@@ -128,9 +128,11 @@ struct timehist {
 	/* rows on their way out (cmd_analyze_rows.c) */
 	char *rows;
 	size_t n;
+	size_t file; /* length of the file's name; 0: it is too long, or to be quoted */
 };
 void timehist_begin(struct timehist *h);
 bool timehist_row(struct timehist *h, const struct ana_slice *s, const char *event); /* false: not so simple a one */
+void timehist_prepare(struct timehist *h);
 void timehist_flush(struct timehist *h);
 const char *timehist_left(const struct ana_slice *s); /* of a run */
 void timehist_end(struct timehist *h);

@@ -10,13 +10,20 @@
 #include <stdlib.h>
 
 #define ROOM (16u << 10)
-#define ROW_MOST 1024
+#define ROW_MOST 2048
 
 void timehist_flush(struct timehist *h)
 {
 	if (h->n)
 		fwrite_unlocked(h->rows, 1, h->n, stdout);
 	h->n = 0;
+}
+
+void timehist_prepare(struct timehist *h)
+{
+	h->file = strlen(h->table->file);
+	if (h->file > ROW_MOST / 2 || strpbrk(h->table->file, ",\"\r\n"))
+		h->file = 0;
 }
 
 /* Where the next row begins; NULL: there is no memory. */
@@ -146,18 +153,13 @@ static bool csv_row(struct timehist *h, const struct ana_slice *s, uint64_t at, 
 	const uint64_t most = 1000000000000000;
 	bool run = s->kind == ANA_SLICE_RUN, from = s->from_cpu >= 0;
 	const char *left = run ? timehist_left(s) : "";
-	const char *file = h->table->file;
-	char *row = next_row(h), *to = row;
+	char *row = next_row(h), *to;
 
-	if (!row || at >= most || s->tid < 0 || s->prio < 0 || s->other_tid < 0 ||
+	if (!row || !h->file || at >= most || s->tid < 0 || s->prio < 0 || s->other_tid < 0 ||
 	    (s->slept_ns != UINT64_MAX && s->slept_ns >= most) || (s->delay_ns != UINT64_MAX && s->delay_ns >= most) ||
 	    (s->latency_ns != UINT64_MAX && s->latency_ns >= most) || (ran && s->end_ns - s->start_ns >= most))
 		return false;
-	for (; *file && *file != ',' && *file != '"' && *file != '\r' && *file != '\n' && to < row + ROW_MOST / 2;
-	     file++)
-		*to++ = *file;
-	if (*file)
-		return false;
+	to = (char *)memcpy(row, h->table->file, h->file) + h->file;
 	to = add_number(to, true, at);
 	to = add_number(to, true, s->cpu);
 	to = add_text(to, event);

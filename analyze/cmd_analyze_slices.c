@@ -32,6 +32,7 @@ void timehist_begin(struct timehist *h)
 
 	h->table->columns = columns;
 	h->table->ncolumns = sizeof(columns) / sizeof(columns[0]);
+	timehist_prepare(h);
 	table_begin(h->table, "slices");
 }
 
