@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 
+/* Of what is on its way out. */
 #define ROOM (16u << 10)
 #define ROW_MOST 2048
 
@@ -36,7 +37,7 @@ static char *next_row(struct timehist *h)
 	return h->rows ? h->rows + h->n : NULL;
 }
 
-/* ---- text: each column ends at a fixed place of a row of blanks ---- */
+/* ---- text: each column has its place in a row of blanks; numbers end there, TASK and LEFT begin there ---- */
 
 enum {
 	AT = 12,
@@ -137,11 +138,13 @@ static inline char *add_number(char *to, bool known, uint64_t v)
 	return to + n;
 }
 
-/* NULL: it must be quoted, or is too long. */
+/* NULL: it must be quoted, or is too long; or to is NULL. */
 static inline char *add_text(char *to, const char *text)
 {
 	const char *end = text + 64;
 
+	if (!to)
+		return NULL;
 	*to++ = ',';
 	for (; *text && *text != ',' && *text != '"' && *text != '\r' && *text != '\n' && text < end; text++)
 		*to++ = *text;

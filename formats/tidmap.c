@@ -41,7 +41,10 @@ static int grow(struct sr_tidmap *m)
 		if (m->slots[i].value)
 			insert(&bigger, m->slots[i].tid, m->slots[i].value);
 	free(m->slots);
-	*m = bigger;
+	m->slots = bigger.slots;
+	m->mask = bigger.mask;
+	m->mult = bigger.mult;
+	m->shift = bigger.shift;
 	return 0;
 }
 

@@ -63,9 +63,9 @@ struct sr_repair {
 	struct sr_tidmap slots; /* tid -> index into v; an event looks up each of its tids once */
 	struct tid_state *v;    /* [0] is nobody's */
 	uint32_t n, cap;
-	bool logged;
-	bool unlearnt;           /* a missing switch was timed by what nothing had told yet */
-	struct delays delays[2]; /* by idle_wake.here */
+	bool unlearnt;             /* a missing switch was timed by what nothing had told yet */
+	struct delays delays[2];   /* by idle_wake.here */
+	struct sr_repair_log *log; /* of what is put in; NULL: none is kept */
 	struct cpu_state cpu[SR_MAX_CPUS];
 };
 
@@ -223,7 +223,7 @@ static void put_in(struct sr_repair *r, const struct sr_event *proof, unsigned c
 			  .next_prio = next_prio,
 			  .prev_state = c->exiting ? SR_STATE_DEAD : SR_STATE_PREEMPTED },
 	};
-	if (r->logged && w && r->delays[w->here].n < ENOUGH)
+	if (r->log && w && r->delays[w->here].n < ENOUGH)
 		out->flags |= w->here ? GUESSED_HERE : GUESSED;
 	if (c->exiting)
 		r->v[c->slot].marks &= (uint8_t)~INSIDE;
@@ -452,17 +452,18 @@ void sr_repair_log_release(struct sr_repair_log *log)
 	*log = (struct sr_repair_log){ 0 };
 }
 
-/* Where there is no room, log says nothing from then on. */
-static void note(struct sr_repair *r, struct sr_repair_log *log, uint64_t nth, const struct sr_event *ev, int n)
+/* Where there is no room, the log says nothing from then on. */
+static void note(struct sr_repair *r, uint64_t nth, const struct sr_event *ev, int n)
 {
+	struct sr_repair_log *log = r->log;
 	size_t cap = log->cap ? log->cap * 2 : 64;
-	void *v = log->v;
+	void *v;
 
 	if (log->n + (size_t)n > log->cap) {
 		v = cap <= LOG_MOST ? realloc(log->v, cap * sizeof(*log->v)) : NULL;
 		if (!v) {
 			sr_repair_log_release(log);
-			r->logged = false;
+			r->log = NULL;
 			return;
 		}
 		log->v = v;
@@ -504,7 +505,7 @@ int sr_idle_delays_read(struct srz_reader *r, unsigned filtered, struct sr_idle_
 	*d = (struct sr_idle_delays){ 0 };
 	if (!repair || srz_rewind(r, err) < 0)
 		goto out;
-	repair->logged = log != NULL;
+	repair->log = log;
 	while (!needs_no_telling(repair) && (n < LOOK_AT || repair->timed) && (got = srz_next_run(r, &ev, err)) > 0) {
 		for (end = ev + got; ev < end && (n < LOOK_AT || repair->timed); ev++, n++) {
 			if (ev->cpu < SR_MAX_CPUS && take_plain(repair, &repair->cpu[ev->cpu], ev))
@@ -516,15 +517,15 @@ int sr_idle_delays_read(struct srz_reader *r, unsigned filtered, struct sr_idle_
 				got = -1;
 				goto out;
 			}
-			if (put && repair->logged)
-				note(repair, log, n, out, put);
+			if (put && repair->log)
+				note(repair, n, out, put);
 		}
 	}
 	for (unsigned i = 0; i < 2; i++)
 		d->ns[i] = repair->delays[i].median_ns;
-	if (repair->logged && got == 0) {
-		log->whole = true;
-		time_guessed(log, d);
+	if (repair->log && got == 0) {
+		repair->log->whole = true;
+		time_guessed(repair->log, d);
 	}
 	if (got >= 0)
 		got = srz_rewind(r, err);
