@@ -252,6 +252,14 @@ struct sr_model_options {
 /* Builds and checks. SR_DAMAGED: the file is; SR_ANSWER_NO: there is nothing to replay in it. */
 struct sr_model *sr_model_build(struct srz_reader *r, const struct sr_model_options *o, struct sr_error *err);
 
+/* A burst with one wake is at least as long as the wake took: what the shortest tenth of such bursts lasted at most, ns, by
+ * SR_WAIT_REMOTE of the wait that it ended; 0: there are fewer than 50. What a recorder measured in a bad moment may be
+ * more than that. -1: out of memory. */
+struct sr_wake_bound {
+	uint64_t local_ns, remote_ns;
+};
+int sr_model_wake_bound(const struct sr_model *m, struct sr_wake_bound *bound, struct sr_error *err);
+
 /* Recorded CPU -> CPU, -1: none. */
 struct sr_cpu_map {
 	int16_t to[SR_MAX_CPUS];

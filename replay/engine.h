@@ -76,6 +76,7 @@ enum {
 struct rpl_costs {
 	double loops_per_ns;        /* of the work loop, at the median of short tries */
 	struct sr_wake_cost wake;   /* of this machine */
+	struct sr_wake_cost then;   /* of the recording's, as far as its bursts can hold it */
 	uint64_t create_ns, end_ns; /* of threads: CPU time in who makes one, and in who ends */
 	uint64_t fork_ns, exit_ns;  /* of processes: the same */
 	uint64_t queue_ns;          /* from before a futex call to where the sleeper has left its CPU, about */

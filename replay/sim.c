@@ -167,9 +167,10 @@ static int set_up_groups(struct sim *s)
 }
 
 /* What a recording's bursts hold of its own scheduling, which the simulation does itself. */
-static void set_up_costs(struct sim *s)
+static int set_up_costs(struct sim *s, struct sr_error *err)
 {
 	const struct sr_model *m = s->m;
+	struct sr_wake_bound bound;
 	uint64_t sw = s->par.v[SIM_SWITCH_VOLUNTARY], all = m->counts.preempted * s->par.v[SIM_SWITCH_INVOLUNTARY];
 
 	if (m->run_ns / 1000000)
@@ -182,6 +183,15 @@ static void set_up_costs(struct sim *s)
 		s->wake_then[0] = sim_after(s->cfg.recorded_wake_local_ns, sw);
 		s->wake_then[1] = sim_after(s->cfg.recorded_wake_remote_ns, sw);
 	}
+	if (sr_model_wake_bound(m, &bound, err) < 0)
+		return -1;
+	if (bound.local_ns && s->wake_then[0] > sim_after(bound.local_ns, sw))
+		s->wake_then[0] = sim_after(bound.local_ns, sw);
+	if (bound.remote_ns && s->wake_then[1] > sim_after(bound.remote_ns, sw))
+		s->wake_then[1] = sim_after(bound.remote_ns, sw);
+	/* Bursts that were shorter than that get no work, and what is left is not kept for ever. */
+	s->ahead_most = (int64_t)((8 * s->wake_then[1] + 8 * sw) << WORK_SHIFT);
+	return 0;
 }
 
 /* As the kernel scales it: by 1 + log2 of the CPUs, of which at most 8 count. */
@@ -208,6 +218,7 @@ struct sim *sim_prepare(const struct sr_model *m, const struct sim_config *cfg, 
 	s->cfg = *cfg;
 	s->par = *cfg->params;
 	s->now = SIM_START_NS;
+	s->idle_prng = cfg->seed ^ 0x69646c65u; /* not the generator of ties */
 	if (m->end_ns - m->start_ns > MAX_SPAN_NS) {
 		sr_fail(err, SR_USAGE, "the recording spans more than %llu days: simulate a part (--from, --to)",
 			(unsigned long long)(MAX_SPAN_NS / 86400000000000));
@@ -221,7 +232,8 @@ struct sim *sim_prepare(const struct sr_model *m, const struct sim_config *cfg, 
 		no_memory(m, err);
 		goto fail;
 	}
-	set_up_costs(s);
+	if (set_up_costs(s, err) < 0)
+		goto fail;
 	if (sim_policy_start(s, err) < 0)
 		goto fail;
 	s->counts.tasks = m->ntasks;

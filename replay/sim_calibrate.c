@@ -164,8 +164,10 @@ static void spin(uint64_t ns)
 }
 
 /* busy: of a CPU that has something to do, but nothing that the sleeper has to wait for. The sleeper sleeps for slept_ns,
- * the waker's CPU does not. */
-static uint64_t remote_latency(unsigned waker, unsigned sleeper, bool busy, uint64_t slept_ns, unsigned tries)
+ * the waker's CPU does not. *spread (unless NULL): the half of them in the middle lies within so many per cent, which of
+ * an even spread is how far they reach to either side. */
+static uint64_t remote_latency(unsigned waker, unsigned sleeper, bool busy, uint64_t slept_ns, unsigned tries,
+			       uint64_t *spread)
 {
 	struct sleeper s = {
 		.cpu = sleeper, .lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER, .tries = tries
@@ -195,7 +197,10 @@ static uint64_t remote_latency(unsigned waker, unsigned sleeper, bool busy, uint
 	atomic_store(&s.done, true);
 	if (busy)
 		pthread_join(filler, NULL);
-	return median(s.late, tries);
+	i = median(s.late, tries);
+	if (spread)
+		*spread = i ? 100 * (s.late[tries * 3 / 4] - s.late[tries / 4]) / i : 0;
+	return i;
 }
 
 static uint64_t timer_latency(unsigned cpu)
@@ -348,7 +353,7 @@ int sim_calibrate_live(struct sim_params *p, const struct sr_machine *m, struct 
 	unsigned cpu[2] = { 0 }, n = 0, i;
 	struct sr_wake_cost wake;
 	cpu_set_t old;
-	uint64_t sw;
+	uint64_t sw, spread = 0;
 	int scans;
 
 	if (sched_getaffinity(0, sizeof(old), &old) < 0)
@@ -372,10 +377,12 @@ int sim_calibrate_live(struct sim_params *p, const struct sr_machine *m, struct 
 	set(p, known, SIM_IDLE_SWITCH, timer_latency(cpu[0]) / 2); /* the other half comes before the wake-up */
 	set(p, known, SIM_TICK_COST, tick_cost(cpu[0], p->v[SIM_TICK]));
 	if (n > 1) {
-		set(p, known, SIM_IDLE_EXIT, remote_latency(cpu[0], cpu[1], false, SIM_IDLE_LIGHT_NS / 2, TRIES));
+		set(p, known, SIM_IDLE_EXIT,
+		    remote_latency(cpu[0], cpu[1], false, SIM_IDLE_LIGHT_NS / 2, TRIES, &spread));
 		set(p, known, SIM_IDLE_EXIT_DEEP,
-		    remote_latency(cpu[0], cpu[1], false, SIM_IDLE_DEEP_NS * 3 / 2, TRIES / 4));
-		set(p, known, SIM_IPI, remote_latency(cpu[0], cpu[1], true, SIM_IDLE_LIGHT_NS / 2, TRIES));
+		    remote_latency(cpu[0], cpu[1], false, SIM_IDLE_DEEP_NS * 3 / 2, TRIES / 4, NULL));
+		set(p, known, SIM_IDLE_EXIT_SPREAD, spread);
+		set(p, known, SIM_IPI, remote_latency(cpu[0], cpu[1], true, SIM_IDLE_LIGHT_NS / 2, TRIES, NULL));
 		set(p, known, SIM_MIGRATE_SMT + sr_machine_level(m, cpu[0], cpu[1]) - SR_LEVEL_SMT,
 		    migration_cost(cpu[0], cpu[1]));
 		scans = sr_machine_level(m, cpu[0], cpu[1]) <= SR_LEVEL_LLC ? scans_for_idle(cpu) : -1;

@@ -174,6 +174,14 @@ int sim_calibrate_file(struct sim_params *p, struct srz_reader *r, struct sim_kn
 		goto out;
 	median_of(&c->own, p, known, SIM_IDLE_SWITCH);
 	median_of(&c->remote, p, known, SIM_IDLE_EXIT);
+	if (known->v[SIM_IDLE_EXIT]) {
+		const uint32_t *v = c->remote.v;
+		uint64_t middle = v[c->remote.n * 3 / 4] - v[c->remote.n / 4],
+			 spread = 100 * middle / p->v[SIM_IDLE_EXIT];
+
+		p->v[SIM_IDLE_EXIT_SPREAD] = spread < 100 ? spread : 100;
+		known->v[SIM_IDLE_EXIT_SPREAD] = true;
+	}
 	median_of(&c->deep, p, known, SIM_IDLE_EXIT_DEEP);
 	median_of(&c->busy, p, known, SIM_IPI);
 	wake_costs(p, r, known);

@@ -385,17 +385,19 @@ static bool preempts(struct sim *s, struct sim_cpu *c, const struct sim_task *t)
 }
 
 /* The longer a CPU idles the deeper it sleeps: C-states, a host that runs something else. */
-static uint64_t idle_exit(const struct sim *s, const struct sim_cpu *c)
+static uint64_t idle_exit(struct sim *s, const struct sim_cpu *c)
 {
-	int64_t light = (int64_t)s->par.v[SIM_IDLE_EXIT], deep = (int64_t)s->par.v[SIM_IDLE_EXIT_DEEP];
-	uint64_t idled = s->now - c->idle_since;
+	int64_t light = (int64_t)s->par.v[SIM_IDLE_EXIT], deep = (int64_t)s->par.v[SIM_IDLE_EXIT_DEEP], ns = light;
+	uint64_t idled = s->now - c->idle_since, spread = s->par.v[SIM_IDLE_EXIT_SPREAD] * 1000;
 
-	if (idled <= SIM_IDLE_LIGHT_NS)
-		return (uint64_t)light;
 	if (idled >= SIM_IDLE_DEEP_NS)
-		return (uint64_t)deep;
-	return (uint64_t)(light + (deep - light) * (int64_t)(idled - SIM_IDLE_LIGHT_NS) /
-					  (int64_t)(SIM_IDLE_DEEP_NS - SIM_IDLE_LIGHT_NS));
+		ns = deep;
+	else if (idled > SIM_IDLE_LIGHT_NS)
+		ns += (deep - light) * (int64_t)(idled - SIM_IDLE_LIGHT_NS) /
+		      (int64_t)(SIM_IDLE_DEEP_NS - SIM_IDLE_LIGHT_NS);
+	if (spread)
+		ns += ns * ((int64_t)(sim_random(&s->idle_prng) % (2 * spread + 1)) - (int64_t)spread) / 100000;
+	return (uint64_t)ns;
 }
 
 /* The CPU learns of it: at once where it did it itself, after an interrupt from another. */

@@ -26,16 +26,6 @@ int sim_heap_init(struct sim *s, size_t ids, uint64_t seed)
 	return 0;
 }
 
-/* splitmix64, of which the upper half is used. */
-static uint32_t next_tie(struct sim_heap *h)
-{
-	uint64_t z = h->prng += 0x9e3779b97f4a7c15u;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-	return (uint32_t)((z ^ z >> 31) >> 32);
-}
-
 static bool before(struct sim_node a, struct sim_node b)
 {
 	return ((unsigned __int128)a.time << 64 | a.tie_id) < ((unsigned __int128)b.time << 64 | b.tie_id);
@@ -110,7 +100,7 @@ void sim_heap_set(struct sim_heap *h, uint32_t id, uint64_t time)
 	}
 	if (i && h->at[i - 1].time == time)
 		return;
-	v.tie_id = (uint64_t)next_tie(h) << 32 | id;
+	v.tie_id = (uint64_t)sim_random(&h->prng) << 32 | id;
 	if (i) {
 		put_at(h, i - 1, v);
 	} else if (h->hole) {

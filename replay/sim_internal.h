@@ -89,7 +89,8 @@ struct sim_task {
 	int64_t vruntime, deadline, min_vruntime, vlag, protect; /* protect: deadline at which it was picked */
 	uint64_t slice;                                          /* ns that it asked for; 0: the base slice */
 	/* running */
-	int64_t owed;    /* work still to do; negative: paid ahead */
+	int64_t owed;    /* work still to do */
+	int64_t ahead;   /* of the work to come, what the recording's own wakes and switches were */
 	uint64_t cpu_ns; /* spent */
 	uint64_t last_ran_ns, last_queued_ns;
 	struct sim_util util;
@@ -213,6 +214,8 @@ struct sim {
 	uint32_t *name_id;      /* of the model's names in the sink; UINT32_MAX: not asked yet */
 	uint64_t preempted_ppm; /* of all bursts, what recorded preemptions cost */
 	uint64_t wake_then[2];  /* what a recorded wake cost its waker: local, remote */
+	int64_t ahead_most;     /* of sim_task.ahead */
+	uint64_t idle_prng;     /* of idle exits */
 	uint32_t *llc_idle;     /* idle CPUs of each last-level cache */
 	bool kernel;            /* placement and balancing are the kernel's */
 	struct sim_kernel *k;
@@ -230,6 +233,16 @@ struct sim {
 	struct sr_error *err;
 	bool failed;
 };
+
+/* splitmix64 (Steele, Lea, Flood 2014), of which the upper half is used. */
+static inline uint32_t sim_random(uint64_t *state)
+{
+	uint64_t z = *state += 0x9e3779b97f4a7c15u;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+	return (uint32_t)((z ^ z >> 31) >> 32);
+}
 
 static inline uint64_t sim_after(uint64_t a, uint64_t b)
 {

@@ -26,6 +26,8 @@ static const struct sim_param_row rows[SIM_PARAMS] = {
 			    GUESS },
 	[SIM_IDLE_EXIT_DEEP] = { "idle_exit_deep", "ns", 2500, 1, 10 * MS,
 				 "the same after 1 ms and more, when it sleeps deeper; straight in between", GUESS },
+	[SIM_IDLE_EXIT_SPREAD] = { "idle_exit_spread", "%", 0, 0, 100,
+				   "both vary: evenly, by up to so much less or more, as the seed decides", GUESS },
 	[SIM_IDLE_SWITCH] = { "idle_switch", "ns", 1200, 1, 10 * MS,
 			      "the same, after an interrupt (a timer) of its own", GUESS },
 	[SIM_MIGRATE_SMT] = { "migrate_smt", "ns", 0, 0, 100 * MS,

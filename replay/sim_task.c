@@ -157,6 +157,14 @@ void sim_release_wait(struct sim *s, struct sim_task *by, uint32_t task, uint64_
 		sim_loop_released(s, by, t, (uint32_t)wait);
 }
 
+/* Less work to come: the recording has it in its bursts, and the simulation charges its own. */
+static void take_out(const struct sim *s, struct sim_task *t, uint64_t ns)
+{
+	t->ahead += (int64_t)(ns << WORK_SHIFT);
+	if (t->ahead > s->ahead_most)
+		t->ahead = s->ahead_most;
+}
+
 /* A recorded wake cost its task what it did where its target was; what it costs here comes on top where it is made. */
 void sim_wake_op(struct sim *s, struct sim_task *t, const struct sr_op *op)
 {
@@ -168,7 +176,7 @@ void sim_wake_op(struct sim *s, struct sim_task *t, const struct sr_op *op)
 		return;
 	}
 	remote = op->value < target->p->nwaits && target->words[op->value] & W_REMOTE;
-	t->owed -= (int64_t)(s->wake_then[remote] << WORK_SHIFT);
+	take_out(s, t, s->wake_then[remote]);
 	s->counts.wakes++;
 	sim_release_wait(s, t, op->arg, op->value);
 }
@@ -184,7 +192,7 @@ void sim_settle_wake(struct sim *s, struct sim_task *t, const struct sr_op *op, 
 		return;
 	}
 	if (op)
-		t->owed -= (int64_t)(s->par.v[SIM_SWITCH_VOLUNTARY] << WORK_SHIFT);
+		take_out(s, t, s->par.v[SIM_SWITCH_VOLUNTARY]);
 	if (!op || op->kind != SR_OP_WAIT)
 		return;
 	s->counts.waits_slept += slept;
@@ -255,9 +263,13 @@ static void fork_task(struct sim *s, struct sim_task *t, const struct sr_op *op)
 static void run(struct sim *s, struct sim_task *t, const struct sr_op *op)
 {
 	uint64_t ns = op->value < MAX_WORK_NS ? op->value : MAX_WORK_NS, cut = ns / 1000000 * s->preempted_ppm;
+	int64_t work, ahead;
 
 	cut += ns % 1000000 * s->preempted_ppm / 1000000;
-	t->owed += (int64_t)((ns - cut) << WORK_SHIFT);
+	work = (int64_t)((ns - cut) << WORK_SHIFT);
+	ahead = work < t->ahead ? work : t->ahead;
+	t->ahead -= ahead;
+	t->owed += work - ahead;
 	if (t->owed > INT64_MAX / 4)
 		t->owed = INT64_MAX / 4;
 }

@@ -18,6 +18,8 @@
 #include <sched.h>
 #include <stdlib.h>
 
+#include <math.h>
+
 #include "replay/engine_internal.h"
 
 /* Longer than two looks at the clock ever take on an undisturbed CPU. */
@@ -121,14 +123,17 @@ static bool was_remote(struct rthread *t)
 void rpl_settle_wake(struct rthread *t, const struct sr_op *wait, bool slept)
 {
 	const struct rpl_run *run = t->run;
-	const struct sr_wake_cost *cost = run->cfg.recorded_wake.local_ns > 0 ? &run->cfg.recorded_wake :
-										&run->costs.wake;
+	const struct sr_wake_cost *cost = &run->costs.then;
 	double then = 0, now = 0;
 
 	if (wait)
 		then = wait->flags & SR_WAIT_REMOTE ? cost->remote_ns : cost->local_ns;
 	if (run->cfg.work == RPL_WORK_INSTRUCTIONS) {
-		t->owed_loops -= then * run->costs.loops_per_ns;
+		/* Where bursts were shorter than that, what is left is not kept for ever. */
+		double least = -8 * cost->remote_ns * run->costs.loops_per_ns;
+
+		if (t->owed_loops > least)
+			t->owed_loops = fmax(t->owed_loops - then * run->costs.loops_per_ns, least);
 		return;
 	}
 	if (slept)

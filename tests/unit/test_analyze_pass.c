@@ -16,6 +16,7 @@ enum { S = SR_STATE_SLEEPING, R = SR_STATE_RUNNING, P = SR_STATE_PREEMPTED, X = 
 static struct sr_error err;
 static struct ana_pass *pass;
 static struct ana_result res;
+static bool in_runs; /* events go in as a file's do */
 
 static void begin_with(struct ana_pass_config cfg)
 {
@@ -30,7 +31,12 @@ static void begin(void)
 
 static void feed(struct sr_event ev)
 {
-	assert_int_equal(ana_pass_feed(pass, &ev, &err), 0);
+	struct sr_cost_count count = { 0 };
+
+	if (in_runs)
+		assert_int_equal(ana_pass_feed_run(pass, &ev, 1, &count, &err), 0);
+	else
+		assert_int_equal(ana_pass_feed(pass, &ev, &err), 0);
 }
 
 static void sw(uint64_t at, unsigned cpu, int32_t prev, unsigned state, int32_t next)
@@ -773,6 +779,131 @@ static void test_runnable_tasks_over_time(void **state)
 	assert_int_equal(ns[2], 15 + 30);
 }
 
+#define BRIEF_SLICES 4096
+
+struct told {
+	struct ana_slice slice[BRIEF_SLICES];
+	size_t n;
+};
+
+static int tell(void *arg, const struct ana_slice *s, struct sr_error *e)
+{
+	struct told *t = arg;
+
+	if (t->n < BRIEF_SLICES) {
+		t->slice[t->n] = *s;
+		t->slice[t->n].comm = t->slice[t->n].other_comm = NULL;
+		t->n++;
+	}
+	return 0;
+}
+
+static uint32_t draw_state;
+
+static uint32_t draw(uint32_t below)
+{
+	draw_state = draw_state * 1664525 + 1013904223;
+	return (draw_state >> 8) % below;
+}
+
+/* Events of three cpus and eight tasks that are mostly as they can be, with losses, gaps and wakes of tasks that run. */
+static void feed_any(unsigned n)
+{
+	int32_t current[3] = { 0 };
+	uint64_t at = 1000;
+
+	for (unsigned i = 0; i < n; i++) {
+		unsigned cpu = draw(3);
+		int32_t tid = 11 + (int32_t)draw(8), next = draw(4) ? tid : 0;
+		static const unsigned states[] = { S, S, S, P, P, R, X };
+
+		at += draw(100);
+		if (draw(20) == 0)
+			current[cpu] = 0; /* what came before is missing */
+		switch (draw(12)) {
+		case 0:
+			waking(at, cpu, current[cpu], tid);
+			break;
+		case 1:
+			wake_kind(SR_EV_WAKING, at, cpu, current[cpu], tid, SR_EV_HARDIRQ, draw(3));
+			break;
+		case 2:
+		case 3:
+			waking(at, cpu, current[cpu], tid);
+			wakeup(at + 1, cpu, current[cpu], tid, draw(3));
+			break;
+		case 4:
+			if (draw(8) == 0)
+				lost(at, cpu, draw(5));
+			break;
+		case 5:
+			if (draw(4) == 0)
+				forked(at, cpu, current[cpu], tid, draw(3));
+			break;
+		default:
+			if (next != current[cpu])
+				sw(at, cpu, current[cpu], states[draw(7)], next);
+			current[cpu] = next;
+		}
+	}
+}
+
+/* The pass of which only slices and waits are wanted is compiled apart. */
+static void test_a_brief_pass_says_the_same(void **state)
+{
+	static struct told told[2];
+	struct ana_result full = { 0 };
+
+	for (unsigned seed = 1; seed <= 200; seed++) {
+		for (unsigned brief = 0; brief < 2; brief++) {
+			told[brief].n = 0;
+			begin_with((struct ana_pass_config){ .scope = ANA_ALL,
+							     .whole_system = true,
+							     .cpus = 3,
+							     .omit = brief ? ANA_OMIT_ALL : 0,
+							     .slice = tell,
+							     .slice_arg = &told[brief],
+							     .slice_kinds = 15 });
+			draw_state = seed;
+			in_runs = brief;
+			feed_any(300);
+			in_runs = false;
+			finish();
+			ana_pass_free(pass);
+			pass = NULL;
+			if (!brief) {
+				full = res;
+				res = (struct ana_result){ 0 };
+			}
+		}
+		assert_int_equal(told[0].n, told[1].n);
+		assert_memory_equal(told[0].slice, told[1].slice, told[0].n * sizeof(*told[0].slice));
+		assert_int_equal(full.ntasks, res.ntasks);
+		assert_int_equal(full.lost, res.lost);
+		assert_int_equal(full.repaired, res.repaired);
+		assert_int_equal(full.censored, res.censored);
+		for (size_t i = 0; i < res.ntasks; i++) {
+			const struct ana_task_row *a = &full.tasks[i], *b = &res.tasks[i];
+
+			assert_int_equal(a->tid, b->tid);
+			assert_int_equal(a->cpu_ns, b->cpu_ns);
+			assert_int_equal(a->wait_ns, b->wait_ns);
+			assert_int_equal(a->wakeups, b->wakeups);
+			assert_int_equal(a->voluntary, b->voluntary);
+			assert_int_equal(a->involuntary, b->involuntary);
+			assert_int_equal(a->latency_ns, b->latency_ns);
+			assert_int_equal(a->latencies, b->latencies);
+			assert_int_equal(a->max_latency_ns, b->max_latency_ns);
+			assert_int_equal(a->max_latency_at, b->max_latency_at);
+			assert_int_equal(a->waits, b->waits);
+			assert_int_equal(a->max_wait_ns, b->max_wait_ns);
+			assert_int_equal(a->max_wait_at, b->max_wait_at);
+		}
+		ana_result_release(&full);
+		ana_result_release(&res);
+	}
+}
+
 static void begin_part(uint64_t from, uint64_t to)
 {
 	begin_with((struct ana_pass_config){
@@ -979,6 +1110,7 @@ int main(void)
 		T(test_a_running_task_is_not_new),
 		T(test_a_task_bound_to_two_cpus_overloads_for_these),
 		T(test_runnable_tasks_over_time),
+		T(test_a_brief_pass_says_the_same),
 		T(test_sleeps_are_known_from_block_to_wake),
 		T(test_a_part_counts_what_is_in_it),
 		T(test_what_a_part_cuts_is_no_interval),

@@ -461,6 +461,44 @@ static void switches_and_wakes_cost_what_is_not_in_the_recording(void **state)
 	free_model(&m);
 }
 
+/* Bursts of 5 us, each with a wake that cost 20 us by the recorder's word: it cannot have, and later work stays. */
+static void no_recorded_wake_cost_more_than_its_burst(void **state)
+{
+	struct sr_model m = { 0 };
+	struct sim_config cfg = config();
+	struct sr_wake_bound bound;
+	struct sr_error err;
+	unsigned i;
+
+	add_task(&m, NONE);
+	add_task(&m, NONE);
+	for (i = 0; i < 2000; i++) {
+		add_op(&m, 0, SR_OP_RUN, 0, 5000 + i % 2);
+		add_wake(&m, 0, 1);
+		m.tasks[1].ops[m.tasks[1].nops - 1].flags = SR_WAIT_REMOTE;
+		add_op(&m, 1, SR_OP_RUN, 0, 7000);
+		add_wake(&m, 1, 0);
+	}
+	add_op(&m, 0, SR_OP_RUN, 0, 100 * MS);
+	add_op(&m, 0, SR_OP_END, 0, 0)->flags = 1;
+	add_op(&m, 1, SR_OP_END, 0, 0)->flags = 1;
+	assert_int_equal(sr_model_wake_bound(&m, &bound, &err), 0);
+	assert_int_equal(bound.remote_ns, 5000);
+	assert_int_equal(bound.local_ns, 7000);
+	cfg.recorded_wake_local_ns = 1000;
+	cfg.recorded_wake_remote_ns = 20000;
+	sim_run(&m, "pu:1", "kernel", &cfg);
+	assert_near(sim_seen.ran_ns[0], 100 * MS, 5);
+	assert_near(sim_seen.ran_ns[1], 2000 * (7000 - 1000), 5);
+	free_model(&m);
+	/* Too few to tell. */
+	memset(&m, 0, sizeof(m));
+	add_hog(&m, MS, 0);
+	assert_int_equal(sr_model_wake_bound(&m, &bound, &err), 0);
+	assert_int_equal(bound.remote_ns + bound.local_ns, 0);
+	free_model(&m);
+}
+
 /* Task 1 last ran on CPU 1, where a hog is now; its waker's CPU is busy too, CPU 2 is not. */
 static void woken_task_tries_as_many_cpus_as_the_parameter_says(void **state)
 {
@@ -596,6 +634,7 @@ int main(void)
 		cmocka_unit_test(ticks_leave_time_for_work),
 		cmocka_unit_test(who_is_moved_became_runnable_no_later),
 		cmocka_unit_test(switches_and_wakes_cost_what_is_not_in_the_recording),
+		cmocka_unit_test(no_recorded_wake_cost_more_than_its_burst),
 		cmocka_unit_test(woken_task_tries_as_many_cpus_as_the_parameter_says),
 		cmocka_unit_test(affine_wake_goes_by_load_over_time),
 		cmocka_unit_test(five_thousand_tasks_on_one_cpu_are_no_square),
