@@ -5,7 +5,7 @@
 #include "formats/model.h"
 
 #define LEAST_BURSTS 50u
-#define MOST_BURSTS (1u << 20)
+#define MOST_BURSTS (1u << 18)
 
 struct lengths {
 	uint64_t *v;
