@@ -24,9 +24,15 @@ t_need_tracefs && switcher && t_status 0 "$SCHEDREC" record -q -o "$T/x.srz" -- 
 t_ok
 
 t_case "each task's switches are those that the kernel counted (system, small buffers)"
-t_need_tracefs && switcher && t_status 0 "$SCHEDREC" record -q -a --buffer-size 1M -o "$T/x.srz" -- "$T/switcher" 4 4000 &&
-	sort -n "$T/out" >"$T/want" && t_equal 0 "$(t_info "$T/x.srz" lost)" && t_status 0 "$SCHEDREC" dump "$T/x.srz" &&
-	counted "$T/out" >"$T/got" && t_equal "$(cat "$T/want")" "$(cat "$T/got")"
+# They hold what comes in some 50 ms: a host that takes a CPU away for longer loses events (2 of 100 recordings).
+small_buffers() {
+	for _ in 1 2 3; do
+		t_status 0 "$SCHEDREC" record -q -a --buffer-size 1M -o "$T/x.srz" -- "$T/switcher" 4 4000 || return
+		[ "$(t_info "$T/x.srz" lost)" != 0 ] || break
+	done
+}
+t_need_tracefs && switcher && small_buffers && sort -n "$T/out" >"$T/want" && t_equal 0 "$(t_info "$T/x.srz" lost)" &&
+	t_status 0 "$SCHEDREC" dump "$T/x.srz" && counted "$T/out" >"$T/got" && t_equal "$(cat "$T/want")" "$(cat "$T/got")"
 t_ok
 
 t_case "events are in the order of time, and on a cpu never go back"
