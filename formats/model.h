@@ -61,6 +61,7 @@
 #include "formats/error.h"
 #include "formats/srz.h"
 #include "formats/task.h"
+#include "formats/wakecost.h"
 
 enum sr_op_kind {
 	SR_OP_NOP = 0,
@@ -259,6 +260,7 @@ struct sr_wake_bound {
 	uint64_t local_ns, remote_ns;
 };
 int sr_model_wake_bound(const struct sr_model *m, struct sr_wake_bound *bound, struct sr_error *err);
+void sr_wake_bound_apply(const struct sr_wake_bound *bound, struct sr_wake_cost *cost); /* lowers it to that */
 
 /* Recorded CPU -> CPU, -1: none. */
 struct sr_cpu_map {

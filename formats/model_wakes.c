@@ -9,7 +9,7 @@
 
 struct lengths {
 	uint64_t *v;
-	size_t n, cap;
+	size_t n, most;
 };
 
 static int u64_cmp(const void *a, const void *b)
@@ -17,23 +17,6 @@ static int u64_cmp(const void *a, const void *b)
 	const uint64_t *x = a, *y = b;
 
 	return *x < *y ? -1 : *x > *y;
-}
-
-static int add(struct lengths *l, uint64_t ns)
-{
-	if (l->n == MOST_BURSTS)
-		return 0;
-	if (l->n == l->cap) {
-		size_t cap = l->cap ? l->cap * 2 : 1024;
-		uint64_t *bigger = reallocarray(l->v, cap, sizeof(*bigger));
-
-		if (!bigger)
-			return -1;
-		l->v = bigger;
-		l->cap = cap;
-	}
-	l->v[l->n++] = ns;
-	return 0;
 }
 
 /* The shortest tenth is below; 0: there are too few. */
@@ -46,7 +29,7 @@ static uint64_t tenth(struct lengths *l)
 }
 
 /* remote: of each task's waits, where first[task] is, whether it ended remotely. */
-static int look_at(const struct sr_model *m, const size_t *first, const bool *remote, struct lengths out[2])
+static void look_at(const struct sr_model *m, const size_t *first, const bool *remote, struct lengths out[2])
 {
 	for (size_t i = 0; i < m->ntasks; i++) {
 		const struct sr_program *p = &m->tasks[i];
@@ -63,44 +46,56 @@ static int look_at(const struct sr_model *m, const size_t *first, const bool *re
 				wakes++;
 				far = op->value < m->tasks[op->arg].nwaits && remote[first[op->arg] + op->value];
 			} else if (sr_op_rests(op)) {
-				if (wakes == 1 && add(&out[far], ns) < 0)
-					return -1;
+				if (wakes == 1 && out[far].n < out[far].most)
+					out[far].v[out[far].n++] = ns;
 				wakes = 0;
 				ns = 0;
 			}
 		}
 	}
-	return 0;
 }
 
 int sr_model_wake_bound(const struct sr_model *m, struct sr_wake_bound *bound, struct sr_error *err)
 {
-	size_t *first = calloc(m->ntasks + 1, sizeof(*first));
+	size_t *first = calloc(m->ntasks + 1, sizeof(*first)), most;
 	struct lengths len[2] = { 0 };
 	bool *remote = NULL;
 	int ret = -1;
 
 	*bound = (struct sr_wake_bound){ 0 };
-	for (size_t i = 0; first && i < m->ntasks; i++)
+	if (!first)
+		goto out;
+	for (size_t i = 0; i < m->ntasks; i++)
 		first[i + 1] = first[i] + m->tasks[i].nwaits;
-	if (first)
-		remote = calloc(first[m->ntasks] + 1, sizeof(*remote));
-	for (size_t i = 0; remote && i < m->ntasks; i++)
+	/* Each burst ends in a wait. */
+	most = first[m->ntasks] < MOST_BURSTS ? first[m->ntasks] : MOST_BURSTS;
+	remote = calloc(first[m->ntasks] + 1, sizeof(*remote));
+	for (unsigned far = 0; far < 2; far++)
+		len[far] = (struct lengths){ .v = calloc(most + 1, sizeof(*len[far].v)), .most = most };
+	if (!remote || !len[0].v || !len[1].v)
+		goto out;
+	for (size_t i = 0; i < m->ntasks; i++)
 		for (size_t k = 0; k < m->tasks[i].nops; k++) {
 			const struct sr_op *op = &m->tasks[i].ops[k];
 
 			if (op->kind == SR_OP_WAIT && op->arg < m->tasks[i].nwaits)
 				remote[first[i] + op->arg] = op->flags & SR_WAIT_REMOTE;
 		}
-	if (remote)
-		ret = look_at(m, first, remote, len);
-	if (ret < 0)
-		sr_fail(err, SR_ENVIRONMENT, "out of memory");
-	else
-		*bound = (struct sr_wake_bound){ tenth(&len[0]), tenth(&len[1]) };
+	look_at(m, first, remote, len);
+	*bound = (struct sr_wake_bound){ tenth(&len[0]), tenth(&len[1]) };
+	ret = 0;
+out:
 	free(len[0].v);
 	free(len[1].v);
 	free(remote);
 	free(first);
-	return ret;
+	return ret < 0 ? sr_fail(err, SR_ENVIRONMENT, "out of memory") : 0;
+}
+
+void sr_wake_bound_apply(const struct sr_wake_bound *bound, struct sr_wake_cost *cost)
+{
+	if (bound->local_ns && cost->local_ns > (double)bound->local_ns)
+		cost->local_ns = (double)bound->local_ns;
+	if (bound->remote_ns && cost->remote_ns > (double)bound->remote_ns)
+		cost->remote_ns = (double)bound->remote_ns;
 }

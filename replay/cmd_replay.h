@@ -129,6 +129,7 @@ struct replay_job {
 	char temp_dir[64];
 	char series_id[33]; /* what the runs have in common in the database */
 	struct sr_wake_cost recorded_wake;
+	struct sr_wake_bound wake_bound;
 	uint64_t tracepoint_ns;
 	struct utsname uts;
 	volatile int stop;

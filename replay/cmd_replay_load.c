@@ -278,6 +278,8 @@ int replay_load(struct replay_job *j, struct sr_error *err)
 		return sr_fail(err, SR_USAGE, "--to must be later than --from");
 	if (load_all(j, err) < 0)
 		return -1;
+	if (sr_model_wake_bound(j->model, &j->wake_bound, err) < 0)
+		return -1;
 	load_wake_cost(j);
 	j->trace_name = together(j, false);
 	j->sha256 = together(j, true);

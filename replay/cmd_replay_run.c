@@ -327,6 +327,7 @@ int replay_once(struct replay_job *j, const struct replay_arm *arm, size_t round
 		.policy = arm->policy,
 		.policy_options = arm->options,
 		.recorded_wake = j->recorded_wake,
+		.wake_bound = j->wake_bound,
 		.machine = j->machine,
 		.cpus = arm->use_cpus ? &arm->cpus : NULL,
 		.keep_affinity = replay_keeps_affinity(j, arm),

@@ -62,6 +62,7 @@ int simulate_once(struct replay_job *j, const struct replay_arm *arm, size_t rou
 		.policy_options = arm->options,
 		.recorded_wake_local_ns = (uint64_t)j->recorded_wake.local_ns,
 		.recorded_wake_remote_ns = (uint64_t)j->recorded_wake.remote_ns,
+		.wake_bound = j->wake_bound,
 		.machine = j->machine,
 		.cpus = arm->use_cpus ? &arm->cpus : NULL,
 		.keep_affinity = replay_keeps_affinity(j, arm),

@@ -232,21 +232,6 @@ static int create_first(struct rpl_run *run, struct sr_error *err)
 	}
 }
 
-static int set_up_wake_cost(struct rpl_run *run, struct sr_error *err)
-{
-	struct sr_wake_cost then = run->cfg.recorded_wake.local_ns > 0 ? run->cfg.recorded_wake : run->costs.wake;
-	struct sr_wake_bound bound;
-
-	if (sr_model_wake_bound(run->m, &bound, err) < 0)
-		return -1;
-	if (bound.local_ns && then.local_ns > (double)bound.local_ns)
-		then.local_ns = (double)bound.local_ns;
-	if (bound.remote_ns && then.remote_ns > (double)bound.remote_ns)
-		then.remote_ns = (double)bound.remote_ns;
-	run->costs.then = then;
-	return 0;
-}
-
 struct rpl_run *rpl_prepare(const struct sr_model *m, const struct rpl_config *cfg, struct sr_error *err)
 {
 	struct rpl_arena arena = { .shared = cfg->processes };
@@ -265,8 +250,8 @@ struct rpl_run *rpl_prepare(const struct sr_model *m, const struct rpl_config *c
 	if (check_limits(m, err) < 0 || set_up_cpus(run, err) < 0)
 		goto fail;
 	rpl_calibrate(run);
-	if (set_up_wake_cost(run, err) < 0)
-		goto fail;
+	run->costs.then = cfg->recorded_wake.local_ns > 0 ? cfg->recorded_wake : run->costs.wake;
+	sr_wake_bound_apply(&cfg->wake_bound, &run->costs.then);
 	rpl_exec_start(run);
 	if (cfg->processes && rpl_leash_start(run) < 0) {
 		sr_fail_errno(err, SR_ENVIRONMENT, "cannot make a pipe");

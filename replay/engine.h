@@ -48,6 +48,7 @@ struct rpl_config {
 	const struct rpl_policy *policy;
 	const char *policy_options;        /* NULL: none */
 	struct sr_wake_cost recorded_wake; /* on the recording's machine; 0: take this one's */
+	struct sr_wake_bound wake_bound;   /* of the model; zeroed: none */
 	const struct sr_machine *machine;
 	const struct sr_cpumask *cpus; /* CPUs to use; NULL: all that this process may */
 	bool keep_affinity;            /* the recorded masks apply: same machine, same CPUs */

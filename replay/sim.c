@@ -167,31 +167,24 @@ static int set_up_groups(struct sim *s)
 }
 
 /* What a recording's bursts hold of its own scheduling, which the simulation does itself. */
-static int set_up_costs(struct sim *s, struct sr_error *err)
+static void set_up_costs(struct sim *s)
 {
 	const struct sr_model *m = s->m;
-	struct sr_wake_bound bound;
+	struct sr_wake_cost then = { (double)s->cfg.recorded_wake_local_ns, (double)s->cfg.recorded_wake_remote_ns };
 	uint64_t sw = s->par.v[SIM_SWITCH_VOLUNTARY], all = m->counts.preempted * s->par.v[SIM_SWITCH_INVOLUNTARY];
 
 	if (m->run_ns / 1000000)
 		s->preempted_ppm = all / (m->run_ns / 1000000);
 	if (s->preempted_ppm > 100000)
 		s->preempted_ppm = 100000;
-	s->wake_then[0] = s->par.v[SIM_WAKE_LOCAL];
-	s->wake_then[1] = s->par.v[SIM_WAKE_REMOTE];
-	if (s->cfg.recorded_wake_local_ns) {
-		s->wake_then[0] = sim_after(s->cfg.recorded_wake_local_ns, sw);
-		s->wake_then[1] = sim_after(s->cfg.recorded_wake_remote_ns, sw);
-	}
-	if (sr_model_wake_bound(m, &bound, err) < 0)
-		return -1;
-	if (bound.local_ns && s->wake_then[0] > sim_after(bound.local_ns, sw))
-		s->wake_then[0] = sim_after(bound.local_ns, sw);
-	if (bound.remote_ns && s->wake_then[1] > sim_after(bound.remote_ns, sw))
-		s->wake_then[1] = sim_after(bound.remote_ns, sw);
+	if (!then.local_ns)
+		then = (struct sr_wake_cost){ (double)(s->par.v[SIM_WAKE_LOCAL] + sw),
+					      (double)(s->par.v[SIM_WAKE_REMOTE] + sw) };
+	sr_wake_bound_apply(&s->cfg.wake_bound, &then);
+	s->wake_then[0] = sim_after((uint64_t)then.local_ns, sw);
+	s->wake_then[1] = sim_after((uint64_t)then.remote_ns, sw);
 	/* Bursts that were shorter than that get no work, and what is left is not kept for ever. */
 	s->ahead_most = (int64_t)((8 * s->wake_then[1] + 8 * sw) << WORK_SHIFT);
-	return 0;
 }
 
 /* As the kernel scales it: by 1 + log2 of the CPUs, of which at most 8 count. */
@@ -232,8 +225,7 @@ struct sim *sim_prepare(const struct sr_model *m, const struct sim_config *cfg, 
 		no_memory(m, err);
 		goto fail;
 	}
-	if (set_up_costs(s, err) < 0)
-		goto fail;
+	set_up_costs(s);
 	if (sim_policy_start(s, err) < 0)
 		goto fail;
 	s->counts.tasks = m->ntasks;

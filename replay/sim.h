@@ -105,6 +105,7 @@ struct sim_config {
 	const struct rpl_policy *policy;
 	const char *policy_options;                               /* NULL: none */
 	uint64_t recorded_wake_local_ns, recorded_wake_remote_ns; /* struct sr_wake_cost; 0: as simulated */
+	struct sr_wake_bound wake_bound;                          /* of the model; zeroed: none */
 	const struct sr_machine *machine;
 	const struct sr_cpumask *cpus; /* CPUs to use; NULL: all that are online */
 	bool keep_affinity;            /* the recorded masks apply */

@@ -42,23 +42,19 @@ static uint64_t median(uint64_t *v, size_t n)
 	return v[n / 2];
 }
 
-static void pin(unsigned cpu)
+static void run_on(const unsigned *cpu, unsigned n)
 {
-	cpu_set_t one;
+	cpu_set_t set;
 
-	CPU_ZERO(&one);
-	CPU_SET(cpu, &one);
-	sched_setaffinity(0, sizeof(one), &one);
+	CPU_ZERO(&set);
+	while (n)
+		CPU_SET(cpu[--n], &set);
+	sched_setaffinity(0, sizeof(set), &set);
 }
 
-static void free_to(const unsigned cpu[2])
+static void pin(unsigned cpu)
 {
-	cpu_set_t both;
-
-	CPU_ZERO(&both);
-	CPU_SET(cpu[0], &both);
-	CPU_SET(cpu[1], &both);
-	sched_setaffinity(0, sizeof(both), &both);
+	run_on(&cpu, 1);
 }
 
 static void set(struct sim_params *p, struct sim_known *known, enum sim_param which, uint64_t ns)
@@ -173,7 +169,7 @@ static uint64_t remote_latency(unsigned waker, unsigned sleeper, bool busy, uint
 		.cpu = sleeper, .lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER, .tries = tries
 	};
 	pthread_t id, filler;
-	uint64_t i;
+	uint64_t i, middle;
 
 	pin(waker);
 	if (busy && pthread_create(&filler, NULL, filler_main, &s))
@@ -197,10 +193,10 @@ static uint64_t remote_latency(unsigned waker, unsigned sleeper, bool busy, uint
 	atomic_store(&s.done, true);
 	if (busy)
 		pthread_join(filler, NULL);
-	i = median(s.late, tries);
+	middle = median(s.late, tries);
 	if (spread)
-		*spread = i ? 100 * (s.late[tries * 3 / 4] - s.late[tries / 4]) / i : 0;
-	return i;
+		*spread = middle ? 100 * (s.late[tries * 3 / 4] - s.late[tries / 4]) / middle : 0;
+	return middle;
 }
 
 static uint64_t timer_latency(unsigned cpu)
@@ -239,7 +235,7 @@ static void *scan_main(void *arg)
 
 	for (i = 0; i < SCANS; i++) {
 		pin(s->cpu[0]);
-		free_to(s->cpu);
+		run_on(s->cpu, 2);
 		pthread_mutex_lock(&s->lock);
 		s->asleep = true;
 		pthread_cond_broadcast(&s->cond);

@@ -100,6 +100,8 @@ static inline void sim_run_as(const struct sr_model *m, struct sim_config *cfg)
 
 	memset(&sim_seen, 0, sizeof(sim_seen));
 	cfg->sink = cfg->sink ? cfg->sink : &sim_sink;
+	if (sr_model_wake_bound(m, &cfg->wake_bound, &err) < 0)
+		fail_msg("%s", err.text);
 	s = sim_prepare(m, cfg, &err);
 	if (!s || sim_execute(s, &err) < 0)
 		fail_msg("%s", err.text);

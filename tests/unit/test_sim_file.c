@@ -125,6 +125,8 @@ static void write_file(const char *path, const char *policy, char sha[SR_SHA256_
 	build(&m);
 	cfg.machine = mach;
 	cfg.policy = rpl_policy_find(policy, &cfg.policy_options, &err);
+	if (sr_model_wake_bound(&m, &cfg.wake_bound, &err) < 0)
+		fail_msg("%s", err.text);
 	s = w && mach && cfg.policy ? sim_prepare(&m, &cfg, &err) : NULL;
 	if (!s || sim_task_starts(s, &starts, &err) < 0 || srz_put_tasks(w, &starts, &err) < 0 ||
 	    sim_execute(s, &err) < 0 || srz_put_meta(w, "scope", "system", &err) < 0 ||
