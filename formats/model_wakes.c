@@ -29,6 +29,17 @@ static uint64_t tenth(struct lengths *l)
 }
 
 /* remote: of each task's waits, where first[task] is, whether it ended remotely. */
+static void note_remote(const struct sr_model *m, const size_t *first, bool *remote)
+{
+	for (size_t i = 0; i < m->ntasks; i++)
+		for (size_t k = 0; k < m->tasks[i].nops; k++) {
+			const struct sr_op *op = &m->tasks[i].ops[k];
+
+			if (op->kind == SR_OP_WAIT && op->arg < m->tasks[i].nwaits)
+				remote[first[i] + op->arg] = op->flags & SR_WAIT_REMOTE;
+		}
+}
+
 static void look_at(const struct sr_model *m, const size_t *first, const bool *remote, struct lengths out[2])
 {
 	for (size_t i = 0; i < m->ntasks; i++) {
@@ -57,39 +68,35 @@ static void look_at(const struct sr_model *m, const size_t *first, const bool *r
 
 int sr_model_wake_bound(const struct sr_model *m, struct sr_wake_bound *bound, struct sr_error *err)
 {
-	size_t *first = calloc(m->ntasks + 1, sizeof(*first)), most;
-	struct lengths len[2] = { 0 };
+	size_t *first = calloc(m->ntasks + 1, sizeof(*first)), most = 0;
+	uint64_t *near = NULL, *far = NULL;
 	bool *remote = NULL;
-	int ret = -1;
+	int ret = 0;
 
 	*bound = (struct sr_wake_bound){ 0 };
-	if (!first)
-		goto out;
-	for (size_t i = 0; i < m->ntasks; i++)
+	for (size_t i = 0; first && i < m->ntasks; i++)
 		first[i + 1] = first[i] + m->tasks[i].nwaits;
-	/* Each burst ends in a wait. */
-	most = first[m->ntasks] < MOST_BURSTS ? first[m->ntasks] : MOST_BURSTS;
-	remote = calloc(first[m->ntasks] + 1, sizeof(*remote));
-	for (unsigned far = 0; far < 2; far++)
-		len[far] = (struct lengths){ .v = calloc(most + 1, sizeof(*len[far].v)), .most = most };
-	if (!remote || !len[0].v || !len[1].v)
-		goto out;
-	for (size_t i = 0; i < m->ntasks; i++)
-		for (size_t k = 0; k < m->tasks[i].nops; k++) {
-			const struct sr_op *op = &m->tasks[i].ops[k];
+	if (first) {
+		/* Each burst ends in a wait. */
+		most = first[m->ntasks] < MOST_BURSTS ? first[m->ntasks] : MOST_BURSTS;
+		remote = calloc(first[m->ntasks] + 1, sizeof(*remote));
+		near = calloc(most + 1, sizeof(*near));
+		far = calloc(most + 1, sizeof(*far));
+	}
+	if (remote && near && far) {
+		struct lengths len[2] = { { near, 0, most }, { far, 0, most } };
 
-			if (op->kind == SR_OP_WAIT && op->arg < m->tasks[i].nwaits)
-				remote[first[i] + op->arg] = op->flags & SR_WAIT_REMOTE;
-		}
-	look_at(m, first, remote, len);
-	*bound = (struct sr_wake_bound){ tenth(&len[0]), tenth(&len[1]) };
-	ret = 0;
-out:
-	free(len[0].v);
-	free(len[1].v);
+		note_remote(m, first, remote);
+		look_at(m, first, remote, len);
+		*bound = (struct sr_wake_bound){ tenth(&len[0]), tenth(&len[1]) };
+	} else {
+		ret = sr_fail(err, SR_ENVIRONMENT, "out of memory");
+	}
+	free(near);
+	free(far);
 	free(remote);
 	free(first);
-	return ret < 0 ? sr_fail(err, SR_ENVIRONMENT, "out of memory") : 0;
+	return ret;
 }
 
 void sr_wake_bound_apply(const struct sr_wake_bound *bound, struct sr_wake_cost *cost)

@@ -466,6 +466,7 @@ static void no_recorded_wake_cost_more_than_its_burst(void **state)
 {
 	struct sr_model m = { 0 };
 	struct sim_config cfg = config();
+	struct sr_wake_cost cost = { 1000, 20000 };
 	struct sr_wake_bound bound;
 	struct sr_error err;
 	unsigned i;
@@ -485,6 +486,8 @@ static void no_recorded_wake_cost_more_than_its_burst(void **state)
 	assert_int_equal(sr_model_wake_bound(&m, &bound, &err), 0);
 	assert_int_equal(bound.remote_ns, 5000);
 	assert_int_equal(bound.local_ns, 7000);
+	sr_wake_bound_apply(&bound, &cost);
+	assert_true(cost.local_ns == 1000 && cost.remote_ns == 5000);
 	cfg.recorded_wake_local_ns = 1000;
 	cfg.recorded_wake_remote_ns = 20000;
 	sim_run(&m, "pu:1", "kernel", &cfg);
