@@ -39,7 +39,9 @@
 # t_need CMD...         skips the case unless these programs are installed
 # t_need_root, t_need_tracefs     the same for privilege and tracefs
 # t_timing              what the script measures a busy machine can spoil: tests/run.sh gives it a second try, and says so.
-#                       Under sanitizers, which slow schedrec down, it is a reason to skip: what counts is how it ended.
+#                       In that try real/held.c watches the machine: where its host kept the CPUs from it for 1% of a
+#                       case's time, what fails is skipped with that figure. Under sanitizers, which slow schedrec down,
+#                       a measure that fails is skipped too: what counts is how it ended.
 # t_done                the last line of each script
 # Each check (t_need too) is true or false, so that a case can go on or not: `t_need sqlite3 && t_status 0 ... && ...`.
 #
@@ -52,7 +54,7 @@ unset SUDO_UID SUDO_GID SUDO_USER SUDO_COMMAND
 
 T_NAME=$(basename "$0" .sh)
 T_PASSED=0 T_FAILED=0 T_SKIPPED=0
-T_CASE='' T_VERDICT=none T_DONE=no T_SLOW=''
+T_CASE='' T_VERDICT=none T_DONE=no T_SLOW='' T_WITNESS='' T_HELD='0 0'
 T_LIMIT=${T_LIMIT:-60}
 
 T=$(mktemp -d "${TMPDIR:-/tmp}/schedrec-test.XXXXXX") || exit 3
@@ -75,6 +77,7 @@ t_at_exit() {
 		T_FAILED=$((T_FAILED + 1))
 		echo "FAIL $T_NAME: the script ended early, with status $status"
 	fi
+	[ -n "$T_WITNESS" ] && kill "$T_WITNESS" 2>/dev/null
 	rm -rf "$T"
 	echo "$T_PASSED passed, $T_FAILED failed, $T_SKIPPED skipped"
 	trap - EXIT
@@ -90,12 +93,27 @@ t_done() {
 
 t_timing() {
 	case $SCHEDREC in */san/*) T_SLOW=yes ;; esac
+	[ -n "${T_SECOND_TRY:-}" ] && "${CC:-cc}" -O2 -D_GNU_SOURCE -pthread -o "$T/held" tests/real/held.c || return 0
+	"$T/held" "$T/held.now" &
+	T_WITNESS=$!
+}
+
+# t_held: the wake-ups of the witness so far, and the late ones
+t_held() {
+	awk '{ n += $1; late += $2 } END { print n + 0, late + 0 }' "$T/held.now" 2>/dev/null || echo 0 0
+}
+
+# t_held_percent: how much of the case's time the CPUs were kept from the machine, in percent; nothing where that is not known
+t_held_percent() {
+	[ -n "$T_WITNESS" ] && echo "$T_HELD $(t_held)" | awk '$3 - $1 >= 100 { printf "%.1f\n", 100 * ($4 - $2) / ($3 - $1) }'
 }
 
 t_case() {
 	t_end_case
 	T_CASE=$1
 	T_VERDICT=open
+	[ -n "$T_WITNESS" ] && T_HELD=$(t_held)
+	return 0
 }
 
 t_ok() {
@@ -108,9 +126,15 @@ t_ok() {
 }
 
 t_fail() {
+	local held
+
 	# One that came to no end may be a process that found the sanitizer's allocator locked: threads that fork do that.
 	if [ "$T_VERDICT" = open ] && [ -n "$T_SLOW" ] && [[ $1 == "status 124,"* || ! $1 =~ ^status\ |Sanitizer|runtime\ error ]]; then
 		t_skip "no measure under sanitizers: $1"
+		return 1
+	fi
+	if [ "$T_VERDICT" = open ] && held=$(t_held_percent) && [ -n "$held" ] && [ "${held%.*}" -ge 1 ]; then
+		t_skip "the host kept the CPUs from this machine $held% of the time: $1"
 		return 1
 	fi
 	if [ "$T_VERDICT" = open ]; then

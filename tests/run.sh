@@ -88,7 +88,7 @@ one_try() {
 two_tries() {
 	one_try again "$1" && return
 	cp "$log" "$log.first"
-	one_try again "$1" || true
+	T_SECOND_TRY=yes one_try again "$1" || true
 	sed -n 's/^FAIL /again /p' "$log.first" "$log" >>"$log.told"
 	awk '
 		FNR == NR { if (sub(/^ok   /, "")) passed[$0]; next }
