@@ -506,8 +506,8 @@ int sr_idle_delays_read(struct srz_reader *r, unsigned filtered, struct sr_idle_
 	if (!repair || srz_rewind(r, err) < 0)
 		goto out;
 	repair->log = log;
-	while (!needs_no_telling(repair) && (n < LOOK_AT || repair->timed) && (got = srz_next_run(r, &ev, err)) > 0) {
-		for (end = ev + got; ev < end && (n < LOOK_AT || repair->timed); ev++, n++) {
+	while (n < LOOK_AT && !needs_no_telling(repair) && (got = srz_next_run(r, &ev, err)) > 0) {
+		for (end = ev + got; ev < end && n < LOOK_AT; ev++, n++) {
 			if (ev->cpu < SR_MAX_CPUS && take_plain(repair, &repair->cpu[ev->cpu], ev))
 				continue;
 			if (needs_no_telling(repair))

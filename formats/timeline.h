@@ -82,9 +82,9 @@ struct sr_repair_log {
 };
 void sr_repair_log_release(struct sr_repair_log *log);
 
-/* Reads a stream for its delays, where they are needed: as far as the 65,536th event, and on to the end when a switch
- * from idle was missing till then; no further than where a stream has taught its readers both before it needed any.
- * Leaves the reader rewound. log (NULL: not wanted) becomes whole where the end was reached. */
+/* Reads a stream for its delays, where they are needed: as far as the 65,536th event, and no further than where a stream
+ * has taught its readers both before it needed any. What it has not taught by then is rare enough to stay unknown until
+ * it does. Leaves the reader rewound. log (NULL: not wanted) becomes whole where the end was reached. */
 int sr_idle_delays_read(struct srz_reader *r, unsigned filtered, struct sr_idle_delays *d, struct sr_repair_log *log,
 			struct sr_error *err);
 void sr_repair_expect(struct sr_repair *r, const struct sr_idle_delays *d); /* until it has learnt its own */

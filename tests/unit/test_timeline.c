@@ -566,13 +566,14 @@ static void a_file_is_read_for_its_delays_to_the_end_where_switches_are_missing(
 
 	assert_true(fd >= 0);
 	close(fd);
-	for (int missing = 0; missing < 2; missing++) {
+	for (int missing = 0; missing < 3; missing++) { /* 2: in a stream that is too long to be read to its end */
+		const unsigned pairs = missing == 1 ? 30000 : 70000;
 		struct srz_writer *w = srz_create(path, 0, &err);
 		struct srz_reader *r;
 
 		assert_non_null(w);
-		for (unsigned i = 0; i < 70000; i++) {
-			unsigned cpu = i < 69900;
+		for (unsigned i = 0; i < pairs; i++) {
+			unsigned cpu = i < 29900;
 			struct sr_event ev[3];
 
 			ev[0] = event(SR_EV_WAKEUP, cpu, 0);
@@ -590,10 +591,11 @@ static void a_file_is_read_for_its_delays_to_the_end_where_switches_are_missing(
 		r = srz_open(path, &err);
 		assert_non_null(r);
 		assert_int_equal(sr_idle_delays_read(r, 0, &got, &log, &err), 0);
-		assert_int_equal(log.whole, missing);
-		assert_int_equal(log.n > 100000, missing);
-		if (log.whole)
+		assert_int_equal(log.whole, missing == 1);
+		if (log.whole) {
+			assert_true(log.n > 50000);
 			assert_log_repairs(r, &got, &log);
+		}
 		sr_repair_log_release(&log);
 		assert_int_equal(sr_idle_delays_read(r, 0, &got, NULL, &err), 0);
 		assert_int_equal(got.ns[0], 0);
