@@ -180,6 +180,8 @@ static uint64_t remote_latency(unsigned waker, unsigned sleeper, bool busy, uint
 			pthread_join(filler, NULL);
 		return 0;
 	}
+	if (waker == sleeper) /* it gives way at once; who it starts may not be so, and not all may leave that class */
+		sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){ 0 });
 	for (i = 0; i < tries; i++) {
 		while (atomic_load(&s.ready) != i + 1)
 			;
@@ -199,6 +201,30 @@ static uint64_t remote_latency(unsigned waker, unsigned sleeper, bool busy, uint
 	return middle;
 }
 
+/* The same on the waker's own CPU, in a thread that stays in SCHED_IDLE. */
+struct meek {
+	unsigned cpu;
+	uint64_t ns;
+};
+
+static void *meek_main(void *arg)
+{
+	struct meek *m = arg;
+
+	m->ns = remote_latency(m->cpu, m->cpu, false, 0, TRIES, NULL);
+	return NULL;
+}
+
+static uint64_t own_latency(unsigned cpu)
+{
+	struct meek m = { .cpu = cpu };
+	pthread_t id;
+
+	if (!pthread_create(&id, NULL, meek_main, &m))
+		pthread_join(id, NULL);
+	return m.ns;
+}
+
 static uint64_t timer_latency(unsigned cpu)
 {
 	uint64_t late[TRIES], at;
@@ -216,6 +242,20 @@ static uint64_t timer_latency(unsigned cpu)
 	}
 	prctl(PR_SET_TIMERSLACK, slack > 0 ? slack : 0);
 	return median(late, TRIES);
+}
+
+static uint64_t busy_timer_latency(unsigned cpu)
+{
+	struct sleeper s = { .cpu = cpu };
+	pthread_t filler;
+	uint64_t ns;
+
+	if (pthread_create(&filler, NULL, filler_main, &s))
+		return 0;
+	ns = timer_latency(cpu);
+	atomic_store(&s.done, true);
+	pthread_join(filler, NULL);
+	return ns;
 }
 
 /* ---- a search for an idle CPU: who last ran on its waker's CPU is woken while another one idles ---- */
@@ -371,6 +411,8 @@ int sim_calibrate_live(struct sim_params *p, const struct sr_machine *m, struct 
 			set(p, known, SIM_WAKE_REMOTE, wake.remote_ns > (double)sw ? (uint64_t)wake.remote_ns - sw : 0);
 	}
 	set(p, known, SIM_IDLE_SWITCH, timer_latency(cpu[0]) / 2); /* the other half comes before the wake-up */
+	set(p, known, SIM_PREEMPT_TIMER, busy_timer_latency(cpu[0]) / 2);
+	set(p, known, SIM_PREEMPT_WAKE, own_latency(cpu[0]));
 	set(p, known, SIM_TICK_COST, tick_cost(cpu[0], p->v[SIM_TICK]));
 	if (n > 1) {
 		set(p, known, SIM_IDLE_EXIT,
@@ -378,7 +420,8 @@ int sim_calibrate_live(struct sim_params *p, const struct sr_machine *m, struct 
 		set(p, known, SIM_IDLE_EXIT_DEEP,
 		    remote_latency(cpu[0], cpu[1], false, SIM_IDLE_DEEP_NS * 3 / 2, TRIES / 4, NULL));
 		set(p, known, SIM_IDLE_EXIT_SPREAD, spread);
-		set(p, known, SIM_IPI, remote_latency(cpu[0], cpu[1], true, SIM_IDLE_LIGHT_NS / 2, TRIES, NULL));
+		set(p, known, SIM_IPI, remote_latency(cpu[0], cpu[1], true, SIM_IDLE_LIGHT_NS / 2, TRIES, &spread));
+		set(p, known, SIM_WAY_SPREAD, spread);
 		set(p, known, SIM_MIGRATE_SMT + sr_machine_level(m, cpu[0], cpu[1]) - SR_LEVEL_SMT,
 		    migration_cost(cpu[0], cpu[1]));
 		scans = sr_machine_level(m, cpu[0], cpu[1]) <= SR_LEVEL_LLC ? scans_for_idle(cpu) : -1;

@@ -6,6 +6,7 @@
 
 #define SAMPLES 65536u
 #define ENOUGH 20u          /* of fewer nothing is said */
+#define SOON_NS 50000u      /* longer than a preemption that begins at once takes on the own CPU */
 #define AT_ONCE_NS 1000000u /* longer than the way to a CPU takes: the task had to wait */
 
 struct samples {
@@ -29,6 +30,7 @@ struct calibration {
 	int32_t current[SR_MAX_CPUS]; /* tid; -1: not known */
 	uint64_t idle_since[SR_MAX_CPUS];
 	struct samples own, remote, deep, busy; /* remote: of a CPU that idled lightly */
+	struct samples by_waker, by_timer;      /* of a CPU whose task was preempted */
 };
 
 static void add(struct samples *s, uint64_t ns)
@@ -50,6 +52,19 @@ static void median_of(struct samples *s, struct sim_params *p, struct sim_known 
 		return;
 	qsort(s->v, s->n, sizeof(*s->v), u32_cmp);
 	p->v[which] = s->v[s->n / 2] ? s->v[s->n / 2] : 1;
+	known->v[which] = true;
+}
+
+/* The half of them in the middle lies within so many per cent of the median: of an even spread so far reach all to either side. */
+static void spread_of(const struct samples *s, struct sim_params *p, struct sim_known *known, enum sim_param of,
+		      enum sim_param which)
+{
+	uint64_t spread;
+
+	if (!known->v[of] || s->n < ENOUGH)
+		return;
+	spread = 100 * (uint64_t)(s->v[s->n * 3 / 4] - s->v[s->n / 4]) / p->v[of];
+	p->v[which] = spread < 100 ? spread : 100;
 	known->v[which] = true;
 }
 
@@ -78,6 +93,7 @@ static void switched_in(struct calibration *c, const struct sr_event *ev)
 {
 	uint32_t i = sr_tidmap_get(&c->map, ev->u.sw.next);
 	struct wake *w = i ? &c->wake[i - 1] : NULL;
+	bool preempted;
 	uint64_t ns;
 
 	if (!w || !w->time_ns)
@@ -86,14 +102,19 @@ static void switched_in(struct calibration *c, const struct sr_event *ev)
 	w->time_ns = 0;
 	if (w->target != ev->cpu)
 		return;
+	/* On its way back to the program a task that is preempted stands as running. */
+	preempted = !w->idle && ev->u.sw.prev &&
+		    (ev->u.sw.prev_state == SR_STATE_PREEMPTED || ev->u.sw.prev_state == SR_STATE_RUNNING);
 	if (w->idle && !ev->u.sw.prev && w->interrupt && w->from == ev->cpu)
 		add(&c->own, ns);
 	else if (w->idle && !ev->u.sw.prev && w->idled_ns <= SIM_IDLE_LIGHT_NS)
 		add(&c->remote, ns);
 	else if (w->idle && !ev->u.sw.prev && w->idled_ns >= SIM_IDLE_DEEP_NS)
 		add(&c->deep, ns);
-	else if (!w->idle && ev->u.sw.prev && ev->u.sw.prev_state == SR_STATE_PREEMPTED && w->from != ev->cpu)
+	else if (preempted && w->from != ev->cpu)
 		add(&c->busy, ns);
+	else if (preempted && ns < SOON_NS)
+		add(w->interrupt ? &c->by_timer : &c->by_waker, ns);
 }
 
 static int on_event(struct calibration *c, const struct sr_event *ev)
@@ -160,7 +181,9 @@ int sim_calibrate_file(struct sim_params *p, struct srz_reader *r, struct sim_kn
 	c->remote.v = calloc(SAMPLES, sizeof(*c->remote.v));
 	c->deep.v = calloc(SAMPLES, sizeof(*c->deep.v));
 	c->busy.v = calloc(SAMPLES, sizeof(*c->busy.v));
-	if (!c->own.v || !c->remote.v || !c->deep.v || !c->busy.v) {
+	c->by_waker.v = calloc(SAMPLES, sizeof(*c->by_waker.v));
+	c->by_timer.v = calloc(SAMPLES, sizeof(*c->by_timer.v));
+	if (!c->own.v || !c->remote.v || !c->deep.v || !c->busy.v || !c->by_waker.v || !c->by_timer.v) {
 		sr_fail(err, SR_ENVIRONMENT, "out of memory");
 		goto out;
 	}
@@ -174,16 +197,12 @@ int sim_calibrate_file(struct sim_params *p, struct srz_reader *r, struct sim_kn
 		goto out;
 	median_of(&c->own, p, known, SIM_IDLE_SWITCH);
 	median_of(&c->remote, p, known, SIM_IDLE_EXIT);
-	if (known->v[SIM_IDLE_EXIT]) {
-		const uint32_t *v = c->remote.v;
-		uint64_t middle = v[c->remote.n * 3 / 4] - v[c->remote.n / 4],
-			 spread = 100 * middle / p->v[SIM_IDLE_EXIT];
-
-		p->v[SIM_IDLE_EXIT_SPREAD] = spread < 100 ? spread : 100;
-		known->v[SIM_IDLE_EXIT_SPREAD] = true;
-	}
+	spread_of(&c->remote, p, known, SIM_IDLE_EXIT, SIM_IDLE_EXIT_SPREAD);
 	median_of(&c->deep, p, known, SIM_IDLE_EXIT_DEEP);
 	median_of(&c->busy, p, known, SIM_IPI);
+	median_of(&c->by_waker, p, known, SIM_PREEMPT_WAKE);
+	spread_of(&c->by_waker, p, known, SIM_PREEMPT_WAKE, SIM_WAY_SPREAD);
+	median_of(&c->by_timer, p, known, SIM_PREEMPT_TIMER);
 	wake_costs(p, r, known);
 	if (rate >= 24 && rate <= 10000) {
 		p->v[SIM_TICK] = 1000000000 / rate;
@@ -195,6 +214,8 @@ out:
 	free(c->remote.v);
 	free(c->deep.v);
 	free(c->busy.v);
+	free(c->by_waker.v);
+	free(c->by_timer.v);
 	free(c->wake);
 	free(c);
 	return ret;

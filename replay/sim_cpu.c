@@ -264,8 +264,10 @@ void sim_resched(struct sim *s, struct sim_cpu *c, uint64_t delay_ns)
 
 static void begins_to_run(struct sim *s, struct sim_cpu *c, struct sim_task *t, bool preempted)
 {
-	uint64_t cost = s->par.v[preempted ? SIM_SWITCH_INVOLUNTARY : SIM_SWITCH_VOLUNTARY] + cold_cache(s, c, t);
+	uint64_t cost = s->par.v[preempted ? SIM_SWITCH_INVOLUNTARY : SIM_SWITCH_VOLUNTARY];
 
+	cost = cold_cache(s, c, t) + (cost > t->paid ? cost - t->paid : 0);
+	t->paid = 0;
 	take_off_tree(s, c, t);
 	sim_util_rest(&t->util, s->now);
 	t->state = SIM_RUNNING;
@@ -384,40 +386,82 @@ static bool preempts(struct sim *s, struct sim_cpu *c, const struct sim_task *t)
 	return t->class == SIM_FAIR ? sim_fair_preempts(s, c, t) : comes_before(t, curr);
 }
 
+/* Evenly, by up to so many per cent less or more. */
+static uint64_t vary(struct sim *s, uint64_t ns, uint64_t percent)
+{
+	int64_t spread = (int64_t)percent * 1000, by;
+
+	if (!spread)
+		return ns;
+	by = (int64_t)(sim_random(&s->idle_prng) % (uint64_t)(2 * spread + 1)) - spread;
+	return (uint64_t)((int64_t)ns + (int64_t)ns * by / 100000);
+}
+
 /* The longer a CPU idles the deeper it sleeps: C-states, a host that runs something else. */
 static uint64_t idle_exit(struct sim *s, const struct sim_cpu *c)
 {
 	int64_t light = (int64_t)s->par.v[SIM_IDLE_EXIT], deep = (int64_t)s->par.v[SIM_IDLE_EXIT_DEEP], ns = light;
-	uint64_t idled = s->now - c->idle_since, spread = s->par.v[SIM_IDLE_EXIT_SPREAD] * 1000;
+	uint64_t idled = s->now - c->idle_since;
 
 	if (idled >= SIM_IDLE_DEEP_NS)
 		ns = deep;
 	else if (idled > SIM_IDLE_LIGHT_NS)
 		ns += (deep - light) * (int64_t)(idled - SIM_IDLE_LIGHT_NS) /
 		      (int64_t)(SIM_IDLE_DEEP_NS - SIM_IDLE_LIGHT_NS);
-	if (spread)
-		ns += ns * ((int64_t)(sim_random(&s->idle_prng) % (2 * spread + 1)) - (int64_t)spread) / 100000;
-	return (uint64_t)ns;
+	return vary(s, (uint64_t)ns, s->par.v[SIM_IDLE_EXIT_SPREAD]);
 }
 
-/* The CPU learns of it: at once where it did it itself, after an interrupt from another. */
-static void tell(struct sim *s, struct sim_cpu *c, const struct sim_task *t, int from)
+/* How long it takes until a CPU that runs somebody learns that it is to choose anew: by its own task, its own timer, another. */
+static uint64_t way_to(struct sim *s, const struct sim_cpu *c, enum sim_enqueue why, int from)
+{
+	uint64_t ns = 0;
+
+	if (from >= 0 && from != (int)c->index)
+		ns = s->par.v[SIM_IPI];
+	else if (why == SIM_WOKEN)
+		ns = s->par.v[from < 0 ? SIM_PREEMPT_TIMER : SIM_PREEMPT_WAKE];
+	return vary(s, ns, s->par.v[SIM_WAY_SPREAD]);
+}
+
+/* The CPU learns of it. */
+static void tell(struct sim *s, struct sim_cpu *c, struct sim_task *t, enum sim_enqueue why, int from)
 {
 	bool own = from < 0 || from == (int)c->index;
+	uint64_t way;
 
 	if (c->held)
 		return;
-	if (c->curr == NOBODY)
-		sim_resched(s, c, own ? s->par.v[SIM_IDLE_SWITCH] : idle_exit(s, c));
-	else if (preempts(s, c, t))
-		sim_resched(s, c, own ? 0 : s->par.v[SIM_IPI]);
+	if (c->curr == NOBODY) {
+		sim_resched(s, c, own ? vary(s, s->par.v[SIM_IDLE_SWITCH], s->par.v[SIM_WAY_SPREAD]) : idle_exit(s, c));
+	} else if (preempts(s, c, t)) {
+		way = way_to(s, c, why, from);
+		/* Behind its waking the waker comes to nothing of its own any more. */
+		if (why == SIM_WOKEN && from >= 0 && own && way > s->par.v[SIM_WAKE_LOCAL]) {
+			t->paid = way - s->par.v[SIM_WAKE_LOCAL];
+			sim_charge(s, c->index, t->paid);
+		}
+		sim_resched(s, c, way);
+	}
+}
+
+/* Up to now. That its task's slice is over by then is no news to the CPU before it is told. */
+static void account_for(struct sim *s, struct sim_cpu *c, enum sim_enqueue why, int from)
+{
+	uint64_t due = c->resched_ns, then;
+
+	sim_account(s, c);
+	if (c->resched_ns >= due)
+		return;
+	then = s->now + way_to(s, c, why, from);
+	c->resched_ns = then < due ? then : due;
+	sim_arm(s, c);
 }
 
 void sim_enqueue(struct sim *s, struct sim_task *t, unsigned cpu, enum sim_enqueue why, int from)
 {
 	struct sim_cpu *c = &s->cpu[cpu];
 
-	sim_account(s, c);
+	account_for(s, c, why, from);
 	if (t->class == SIM_FAIR) {
 		if (why == SIM_WOKEN)
 			sim_fair_wake(s, t);
@@ -436,7 +480,7 @@ void sim_enqueue(struct sim *s, struct sim_task *t, unsigned cpu, enum sim_enque
 	count(s, c, t, 1);
 	put_on_tree(s, c, t, false);
 	start_tick(s, c);
-	tell(s, c, t, from);
+	tell(s, c, t, why, from);
 	if (s->nrunnable == 1)
 		sim_policy_wake_up(s);
 	sim_policy_queued(s, t, cpu, true);

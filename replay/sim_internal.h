@@ -90,6 +90,7 @@ struct sim_task {
 	uint64_t slice;                                          /* ns that it asked for; 0: the base slice */
 	/* running */
 	int64_t owed;    /* work still to do */
+	uint64_t paid;   /* of its next switch, ns that its waker has worked */
 	int64_t ahead;   /* of the work to come, what the recording's own wakes and switches were */
 	uint64_t cpu_ns; /* spent */
 	uint64_t last_ran_ns, last_queued_ns;

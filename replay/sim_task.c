@@ -227,8 +227,8 @@ bool sim_rest(struct sim *s, struct sim_task *t, const struct sr_op *op)
 			sim_block(s, t, SIM_ON_TIME, until);
 			return false;
 		}
-		/* Whom its arrival woke may have taken the CPU. */
-		if (!sim_runs_on(s, t))
+		/* Whom its arrival woke may have taken the CPU, and waking takes time before it sleeps. */
+		if (!sim_runs_on(s, t) || t->owed > 0)
 			return false;
 	}
 	if (t->words[op->arg] & W_COUNT) {

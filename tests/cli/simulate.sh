@@ -82,9 +82,9 @@ t_ok
 
 t_case "calibrating from what was simulated gives the parameters that it was simulated with"
 t_status 0 sim $LOAD --loop 3 --machine smt-2x2 --policy random -o "$T/known.srz" \
-	--param idle_exit=20us,idle_exit_deep=40us,idle_switch=3us,ipi=5us
+	--param idle_exit=20us,idle_exit_deep=40us,idle_switch=3us,ipi=5us,preempt_wake=4us
 t_status 0 "$SCHEDREC" simulate --calibrate "$T/known.srz"
-t_equal 'ipi=5000,idle_exit=20000,idle_exit_deep=40000,idle_exit_spread=0,idle_switch=3000' "$(cat "$T/out")"
+t_equal 'ipi=5000,preempt_wake=4000,way_spread=0,idle_exit=20000,idle_exit_deep=40000,idle_exit_spread=0,idle_switch=3000' "$(cat "$T/out")"
 t_status 0 sim $LOAD --loop 20 --machine smt-2x2 --policy random -o "$T/known.srz" \
 	--param idle_exit=20us,idle_exit_deep=20us,idle_exit_spread=30
 t_status 0 "$SCHEDREC" simulate --calibrate "$T/known.srz"

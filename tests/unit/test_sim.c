@@ -287,6 +287,59 @@ static void woken_sleeper_preempts_a_hog(void **state)
 	free_model(&m);
 }
 
+/* Its waker comes to nothing of its own meanwhile, and pays what the switch would have cost the woken one. */
+static void woken_task_preempts_its_waker_a_while_later(void **state)
+{
+	struct sr_model m = { 0 };
+	struct sim_config cfg = config();
+
+	params.v[SIM_WAKE_LOCAL] = 1000;
+	params.v[SIM_PREEMPT_WAKE] = 5000;
+	params.v[SIM_SWITCH_INVOLUNTARY] = 3000;
+	cfg.recorded_wake_local_ns = cfg.recorded_wake_remote_ns = 1;
+	add_task(&m, NONE);
+	add_task(&m, NONE)->policy = SR_SCHED_FIFO;
+	m.tasks[1].rt_prio = 10;
+	add_op(&m, 0, SR_OP_RUN, 0, 10 * MS);
+	add_wake(&m, 0, 1);
+	add_op(&m, 0, SR_OP_RUN, 0, 2000);
+	add_sleep(&m, 0, 10 * MS, SR_SLEEP_RELATIVE);
+	add_op(&m, 0, SR_OP_END, 0, 0)->flags = 1;
+	add_op(&m, 1, SR_OP_RUN, 0, MS);
+	add_op(&m, 1, SR_OP_END, 0, 0)->flags = 1;
+	sim_run(&m, "pu:1", "kernel", &cfg);
+	assert_in_range(sim_seen.first_ns[1] - SIM_START_NS, 10 * MS + 5000, 10 * MS + 5020);
+	assert_int_equal(sim_seen.preempted[0], 1);
+	assert_near(sim_seen.ran_ns[0], 10 * MS + 5000 + 2000, 5);
+	assert_near(sim_seen.ran_ns[1], MS, 5);
+	free_model(&m);
+}
+
+/* A wake by another CPU finds the slice of who runs there over, between two ticks: that CPU hears of it by an interrupt. */
+static void busy_cpu_learns_of_a_slices_end_as_late_as_of_a_wake(void **state)
+{
+	struct sr_model m = { 0 };
+	struct sim_config cfg = config();
+	unsigned i;
+
+	params.v[SIM_BASE_SLICE] = 3 * MS;
+	params.v[SIM_IPI] = 10000;
+	for (i = 0; i < 2; i++) {
+		add_hog(&m, 20 * MS, 0);
+		m.tasks[i].first_cpu = 1;
+	}
+	add_task(&m, NONE)->first_cpu = 0;
+	add_task(&m, NONE)->first_cpu = 1;
+	add_op(&m, 2, SR_OP_RUN, 0, 7 * MS / 2);
+	add_wake(&m, 2, 3);
+	m.tasks[3].ops[m.tasks[3].nops - 1].cpu = 1;
+	add_op(&m, 2, SR_OP_END, 0, 0)->flags = 1;
+	add_op(&m, 3, SR_OP_END, 0, 0)->flags = 1;
+	sim_run(&m, "l3:1 core:2 pu:1", "recorded", &cfg);
+	assert_in_range(sim_seen.first_ns[1] - SIM_START_NS, 7 * MS / 2 + 10000, 7 * MS / 2 + 10020);
+	free_model(&m);
+}
+
 static void cold_cache_costs_by_level_and_less_with_time(void **state)
 {
 	static const struct {
@@ -631,6 +684,8 @@ int main(void)
 		cmocka_unit_test(periodic_sleeper_stays_periodic),
 		cmocka_unit_test(forked_sleeper_sleeps_as_long_as_recorded),
 		cmocka_unit_test(woken_sleeper_preempts_a_hog),
+		cmocka_unit_test(woken_task_preempts_its_waker_a_while_later),
+		cmocka_unit_test(busy_cpu_learns_of_a_slices_end_as_late_as_of_a_wake),
 		cmocka_unit_test(cold_cache_costs_by_level_and_less_with_time),
 		cmocka_unit_test(far_memory_slows_down_by_the_distance),
 		cmocka_unit_test(no_memory_is_so_far_that_nothing_is_done),
