@@ -162,6 +162,11 @@ static inline bool sr_op_ends_unit(const struct sr_op *op)
 	return sr_op_ends_piece(op) && !(op->kind == SR_OP_WAIT && op->flags & SR_WAIT_LOCK);
 }
 
+struct sr_program;
+/* The wait in which the parent of this FORK sleeps until its child has exec'd or ended (vfork); NULL: it is none, or not in
+ * the recording. */
+const struct sr_op *sr_vfork_wait(const struct sr_program *p, const struct sr_op *fork);
+
 /* One wait or sleep of one task. Times are ns since sr_model.start_ns. */
 struct sr_wait {
 	uint32_t needs;      /* what must come before it ends: its wake (a sleep: none), and a folded order each */

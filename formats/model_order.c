@@ -229,6 +229,17 @@ static void mark_wakes(struct sr_model *m)
 		}
 }
 
+const struct sr_op *sr_vfork_wait(const struct sr_program *p, const struct sr_op *fork)
+{
+	const struct sr_op *next = fork + 1;
+
+	if (fork->kind != SR_OP_FORK || !(fork->flags & SR_FORK_VFORK))
+		return NULL;
+	while (next->kind == SR_OP_RUN || next->kind == SR_OP_NOP || sr_op_hidden(next))
+		next++;
+	return next->kind == SR_OP_WAIT && p->waits[next->arg].waker == fork->arg ? next : NULL;
+}
+
 /* A parent that has forked by vfork sleeps at once, before anything can come between. */
 static void mark_vforks(struct sr_model *m)
 {
@@ -237,14 +248,10 @@ static void mark_vforks(struct sr_model *m)
 	for (i = 0; i < m->ntasks; i++)
 		for (k = 0; k + 1 < m->tasks[i].nops; k++) {
 			const struct sr_program *p = &m->tasks[i];
-			const struct sr_op *op = &p->ops[k], *next = op + 1;
+			const struct sr_op *wait = sr_vfork_wait(p, &p->ops[k]);
 
-			if (op->kind != SR_OP_FORK || !(op->flags & SR_FORK_VFORK))
-				continue;
-			while (next->kind == SR_OP_RUN || next->kind == SR_OP_NOP || sr_op_hidden(next))
-				next++;
-			if (next->kind == SR_OP_WAIT && p->waits[next->arg].waker == op->arg)
-				mark_answer(m, op->arg, (uint32_t)i, next->arg);
+			if (wait)
+				mark_answer(m, p->ops[k].arg, (uint32_t)i, wait->arg);
 		}
 }
 

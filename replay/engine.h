@@ -90,6 +90,8 @@ struct rpl_counts {
 	uint64_t sleeps, sleeps_late;                     /* sleeps_late: their time had passed (open timing) */
 	uint64_t out_of_turn;                             /* pieces of event loops */
 	uint64_t order_waits, order_yields, order_spins, order_blocks, order_expired, order_wait_ns;
+	uint64_t vforks_held,
+		vforks_open;         /* forks whose parent kept its CPU until it slept, and that could not be so */
 	uint64_t forced;             /* waits ended by the watchdog: a defect when not 0 */
 	uint64_t processes, orphans; /* made; of the start without a replayed parent: children of the root */
 	/* setsid calls; what could not be; made more than once for one of the recording; their autogroups' nice. */

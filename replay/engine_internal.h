@@ -92,6 +92,7 @@ struct rthread {
 	bool masked;                          /* it, or whom it is from, was given CPUs of its own */
 	bool own_mask;                        /* it begins with other recorded CPUs than its parent had */
 	uint8_t refused;                      /* kinds of classes that it was not given */
+	atomic_bool held;                     /* nothing takes its CPU before it sleeps: rpl_hold */
 	atomic_bool rt;                       /* it is in a real-time class, DEADLINE too */
 	uint64_t guard_cpu_ns, guard_busy_ns; /* the watchdog's: its CPU clock at the last look, time without a pause */
 	uint64_t guard_process_ns;            /* and its process' CPU clock */
@@ -280,6 +281,9 @@ void rpl_not_work(struct rthread *t, uint64_t ns); /* CPU time that was the repl
 bool rpl_is_rt(int policy);                  /* FIFO, RR or DEADLINE */
 void rpl_set_up_identity(struct rthread *t); /* what a forked thread does not inherit, or a first one must be given */
 void rpl_inherit_mask(const struct rthread *parent, struct rthread *child); /* before the fork, by the parent */
+/* From here to its next sleep nothing takes this thread's CPU: false, it may not be so. Whoever wakes it lets it go. */
+bool rpl_hold(struct rthread *t);
+void rpl_let_go(struct rthread *t); /* by any thread */
 void rpl_change_nice(struct rthread *t, int nice);
 void rpl_change_class(struct rthread *t, const struct sr_op *op);
 void rpl_change_group(struct rthread *t, uint32_t group);

@@ -210,6 +210,23 @@ void rpl_change_nice(struct rthread *t, int nice)
 		rpl_set_nice(t, nice);
 }
 
+/* Its place in the fair class is that of when it left it: asleep it comes back there as if it had slept in that class. */
+bool rpl_hold(struct rthread *t)
+{
+	bool may = t->policy == SCHED_OTHER && t->nice >= 0 && !t->slice_ns && !atomic_load(&t->run->rt_ended);
+
+	if (!may || sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &(struct sched_param){ 1 }))
+		return false;
+	atomic_store(&t->held, true);
+	return true;
+}
+
+void rpl_let_go(struct rthread *t)
+{
+	if (atomic_load_explicit(&t->held, memory_order_relaxed) && atomic_exchange(&t->held, false))
+		sched_setscheduler(atomic_load(&t->tid), SCHED_OTHER, &(struct sched_param){ 0 });
+}
+
 void rpl_change_class(struct rthread *t, const struct sr_op *op)
 {
 	if (rpl_is_rt(op->flags)) {

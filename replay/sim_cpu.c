@@ -74,7 +74,7 @@ static uint64_t far_off(uint64_t ns)
 void sim_arm(struct sim *s, struct sim_cpu *c)
 {
 	const struct sim_task *t = current_of(s, c);
-	uint64_t when = c->resched_ns, done;
+	uint64_t when = t && t->holds ? NEVER : c->resched_ns, done;
 
 	if (t) {
 		if (t->spins)
@@ -343,14 +343,15 @@ void sim_cpu_step(struct sim *s, struct sim_cpu *c)
 	struct sim_task *t;
 
 	sim_account(s, c);
-	if (c->resched_ns <= s->now) {
+	t = current_of(s, c);
+	if (c->resched_ns <= s->now && !(t && t->holds)) {
 		sim_schedule(s, c, SR_STATE_PREEMPTED);
 		return;
 	}
-	t = current_of(s, c);
 	if (t && (t->spins ? s->now >= t->spin_until : t->owed <= 0))
 		sim_go_on(s, t);
-	if (c->resched_ns <= s->now)
+	t = current_of(s, c);
+	if (c->resched_ns <= s->now && !(t && t->holds))
 		sim_schedule(s, c, SR_STATE_PREEMPTED);
 	else
 		sim_arm(s, c);
@@ -497,7 +498,7 @@ void sim_dequeue(struct sim *s, struct sim_task *t, bool sleeps)
 	if (running) {
 		c->curr = NOBODY;
 		c->leaving = t->index;
-		t->yields = t->spins = false;
+		t->yields = t->spins = t->holds = false;
 	} else {
 		take_off_tree(s, c, t);
 	}

@@ -73,6 +73,7 @@ struct sim_task {
 	uint8_t state, block, class, policy;
 	bool spins;        /* running: it waits for its target's arrival */
 	bool yields;       /* it gives the CPU away */
+	bool holds;        /* nothing takes the CPU from it before its next rest */
 	bool order_kept;   /* of the WAKE at pc: done with waiting */
 	bool delayed;      /* it fell asleep with a negative lag: see sim_fair.c */
 	bool relative;     /* its deadline is relative to its vruntime */
@@ -343,7 +344,7 @@ static inline bool sim_runs_on(const struct sim *s, const struct sim_task *t)
 {
 	const struct sim_cpu *c = &s->cpu[t->cpu];
 
-	return t->state == SIM_RUNNING && c->resched_ns > s->now;
+	return t->state == SIM_RUNNING && (t->holds || c->resched_ns > s->now);
 }
 
 /* sim_timer.c */

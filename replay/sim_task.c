@@ -236,7 +236,7 @@ bool sim_rest(struct sim *s, struct sim_task *t, const struct sr_op *op)
 		sim_block(s, t, SIM_ON_WAIT, 0);
 		return false;
 	}
-	t->left = false;
+	t->left = t->holds = false;
 	sim_settle_wake(s, t, op, t->slept);
 	return true;
 }
@@ -257,6 +257,8 @@ static void fork_task(struct sim *s, struct sim_task *t, const struct sr_op *op)
 	sim_first_identity(s, child, true);
 	sim_emit_bind(s, (unsigned)t->cpu, t->tid, child);
 	sim_emit_fork(s, t, child, op->flags);
+	/* Within the call it sleeps before anything can take its CPU. */
+	t->holds = !t->loop && sr_vfork_wait(t->p, op);
 	sim_place_fork(s, t, child, op->flags & SR_FORK_VM);
 }
 

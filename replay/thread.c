@@ -38,6 +38,7 @@ void rpl_wake_up(struct rthread *by, struct rthread *t, _Atomic uint32_t *word)
 	rpl_log(by, LOG_WAKING, 0, t->index, 0);
 	atomic_store_explicit(&t->woken_from, sched_getcpu(), memory_order_relaxed);
 	atomic_store_explicit(&t->woken_ns, mono_ns(), memory_order_relaxed);
+	rpl_let_go(t);
 	rpl_futex_wake(by->run, word, 1, BIT_OWNER);
 }
 
@@ -257,6 +258,7 @@ void rpl_wait(struct rthread *t, const struct sr_op *op)
 		placed = true;
 		slept |= rpl_sleep_on(t, word, v | W_SLEEPER, BIT_OWNER, 0);
 	}
+	rpl_let_go(t);
 	if (op->kind == SR_OP_WAIT)
 		rpl_count_wait(t, op, slept);
 	if (!left)

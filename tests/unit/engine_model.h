@@ -63,6 +63,33 @@ static inline void free_model(struct sr_model *m)
 	free(m->tasks);
 }
 
+/*
+ * On one CPU, for the free order: task 0 uses up its slice, makes a child by vfork and sleeps until that one has worked for
+ * 1 ms, n times; task 1 computes beside it. Where task 0 loses the CPU before it sleeps, its child may be through by the
+ * time that it has it again.
+ */
+static inline void add_vforks(struct sr_model *m, uint32_t n)
+{
+	add_task(m, NONE);
+	add_task(m, NONE);
+	add_op(m, 1, SR_OP_RUN, 0, n * 8 * MS);
+	add_op(m, 1, SR_OP_END, 0, 0)->flags = 1;
+	for (uint32_t i = 2; i < n + 2; i++) {
+		uint32_t wait;
+
+		add_op(m, 0, SR_OP_RUN, 0, 6 * MS);
+		add_op(m, 0, SR_OP_FORK, i, 0)->flags = SR_FORK_VM | SR_FORK_VFORK;
+		add_op(m, 0, SR_OP_RUN, 0, 3000);
+		wait = add_wait(m, 0, SR_OP_WAIT, i, 0);
+		add_task(m, 0);
+		add_op(m, i, SR_OP_RUN, 0, MS);
+		add_op(m, i, SR_OP_WAKE, 0, wait);
+		add_op(m, i, SR_OP_RUN, 0, MS / 2);
+		add_op(m, i, SR_OP_END, 0, 0)->flags = 1;
+	}
+	add_op(m, 0, SR_OP_END, 0, 0)->flags = 1;
+}
+
 /* Queues of its own, by the calls that the engine makes. */
 static struct {
 	bool queued[256];

@@ -13,6 +13,8 @@ struct sim_seen {
 	unsigned switches[SIM_MAX_TASKS], preempted[SIM_MAX_TASKS];
 	int cpu[SIM_MAX_TASKS];
 	uint64_t wakings, migrations, decisions, last_ns, rank, unordered, wrong;
+	uint64_t forks, forked_ns, lost_at_fork; /* preempted within 10 us of its last fork */
+	int32_t forker;
 	int32_t tid0; /* of task 0 */
 	size_t n;
 	struct sim_stats stats;
@@ -41,8 +43,15 @@ static inline void sim_see(enum srz_stream stream, const struct sr_event *ev)
 	sim_seen.wakings += ev->kind == SR_EV_WAKING;
 	sim_seen.migrations += ev->kind == SR_EV_MIGRATE;
 	sim_seen.decisions += ev->kind == SR_EV_DECISION;
+	if (ev->kind == SR_EV_FORK) {
+		sim_seen.forks++;
+		sim_seen.forked_ns = ev->time_ns;
+		sim_seen.forker = ev->u.fork.parent;
+	}
 	if (ev->kind != SR_EV_SWITCH)
 		return;
+	sim_seen.lost_at_fork += ev->u.sw.prev == sim_seen.forker && !sr_state_sleeps(ev->u.sw.prev_state) &&
+				 ev->time_ns < sim_seen.forked_ns + 10000;
 	if (ev->u.sw.prev) {
 		i = sim_task_at(ev->u.sw.prev);
 		sim_seen.wrong += sim_seen.cpu[i] != ev->cpu + 1 || ev->ctx != ev->u.sw.prev;

@@ -82,6 +82,34 @@ static void two_hogs_on_one_cpu_take_twice_as_long_and_no_more_work(void **state
 	free_model(&m);
 }
 
+static bool may_be_real_time(void)
+{
+	bool may = !sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){ 1 });
+
+	sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){ 0 });
+	return may;
+}
+
+static void the_parent_of_a_vfork_sleeps_before_it_loses_its_cpu(void **state)
+{
+	struct sr_model m = { 0 };
+	struct sr_cpumask one = { { 0 } };
+	struct rpl_counts c;
+	uint64_t ns;
+
+	add_vforks(&m, 20);
+	sr_cpumask_set(&one, first_cpu());
+	c = go(&m, (struct rpl_config){ .cpus = &one, .order = RPL_ORDER_OFF }, &ns);
+	free_model(&m);
+	if (!may_be_real_time()) {
+		assert_int_equal(c.vforks_open, 20);
+		skip();
+	}
+	assert_int_equal(c.vforks_held, 20);
+	assert_int_equal(c.waits_slept, 20);
+	assert_int_equal(sched_getscheduler(0), SCHED_OTHER);
+}
+
 static void a_timer_sleeper_uses_its_own_time_and_burns_none_asleep(void **state)
 {
 	struct sr_model m = { 0 };
@@ -693,6 +721,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(two_hogs_on_one_cpu_take_twice_as_long_and_no_more_work),
+		cmocka_unit_test(the_parent_of_a_vfork_sleeps_before_it_loses_its_cpu),
 		cmocka_unit_test(a_timer_sleeper_uses_its_own_time_and_burns_none_asleep),
 		cmocka_unit_test(time_scale_stretches_sleeps_and_not_work),
 		cmocka_unit_test(a_forked_childs_first_sleep_has_its_length),
