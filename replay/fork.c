@@ -33,8 +33,7 @@
 #include <unistd.h>
 
 #include "replay/engine_internal.h"
-
-#define VFORK_RUN_NS 100000u /* between a vfork's call and its sleep the kernel takes no longer */
+#include "replay/program.h"
 
 #define NOBODY UINT32_MAX
 #define NAP_NS 500000u
@@ -514,12 +513,7 @@ static int make_process(struct rthread *t, struct rthread *child)
  */
 static void hold_for_vfork(struct rthread *t, const struct sr_op *op, struct rthread *child)
 {
-	const struct sr_op *wait = t->loop ? NULL : sr_vfork_wait(t->p, op);
-	uint64_t ns = 0;
-
-	for (; wait && op < wait; op++)
-		ns += op->kind == SR_OP_RUN ? op->value : 0;
-	if (!wait || ns > VFORK_RUN_NS)
+	if (t->loop || !rpl_sleeps_in_fork(t->p, op))
 		return;
 	if (rpl_hold(t)) {
 		child->nice = 0;

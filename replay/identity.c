@@ -223,8 +223,14 @@ bool rpl_hold(struct rthread *t)
 
 void rpl_let_go(struct rthread *t)
 {
-	if (atomic_load_explicit(&t->held, memory_order_relaxed) && atomic_exchange(&t->held, false))
-		sched_setscheduler(atomic_load(&t->tid), SCHED_OTHER, &(struct sched_param){ 0 });
+	const struct sched_param none = { 0 };
+	int tid = atomic_load(&t->tid);
+
+	if (!atomic_load_explicit(&t->held, memory_order_relaxed) || !atomic_exchange(&t->held, false))
+		return;
+	/* Who has RLIMIT_RTPRIO and no privilege may not take the flag back. */
+	if (sched_setscheduler(tid, SCHED_OTHER, &none) < 0)
+		sched_setscheduler(tid, SCHED_OTHER | SCHED_RESET_ON_FORK, &none);
 }
 
 void rpl_change_class(struct rthread *t, const struct sr_op *op)

@@ -37,6 +37,20 @@ static inline uint32_t rpl_needs_of(unsigned order, const struct sr_wait *w)
 	return order == RPL_ORDER_CAUSAL ? w->needs - w->folded : w->needs;
 }
 
+/* Between the call of a vfork and its sleep the kernel takes no longer. */
+#define RPL_VFORK_NS 100000u
+
+/* Does the task sleep within this FORK, as the parent of a vfork, before anything can take its CPU? */
+static inline bool rpl_sleeps_in_fork(const struct sr_program *p, const struct sr_op *fork)
+{
+	const struct sr_op *wait = sr_vfork_wait(p, fork);
+	uint64_t ns = 0;
+
+	for (; wait && fork < wait && ns <= RPL_VFORK_NS; fork++)
+		ns += fork->kind == SR_OP_RUN ? fork->value : 0;
+	return wait && ns <= RPL_VFORK_NS;
+}
+
 /* ---- programs that wait for any of several tasks (loop.c) ---- */
 
 #define RPL_AHEAD 16     /* waits that a loop looks ahead */

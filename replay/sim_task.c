@@ -258,7 +258,7 @@ static void fork_task(struct sim *s, struct sim_task *t, const struct sr_op *op)
 	sim_emit_bind(s, (unsigned)t->cpu, t->tid, child);
 	sim_emit_fork(s, t, child, op->flags);
 	/* Within the call it sleeps before anything can take its CPU. */
-	t->holds = !t->loop && sr_vfork_wait(t->p, op);
+	t->holds = !t->loop && rpl_sleeps_in_fork(t->p, op);
 	sim_place_fork(s, t, child, op->flags & SR_FORK_VM);
 }
 
