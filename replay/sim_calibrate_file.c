@@ -23,14 +23,24 @@ struct wake {
 	uint64_t idled_ns; /* its cpu, as it was woken */
 };
 
+/* From a wake to the switch: */
+enum {
+	OWN,      /* to a CPU that idled, by its own interrupt */
+	REMOTE,   /* by another CPU, where it idled lightly */
+	DEEP,     /* where it idled deeply */
+	BUSY,     /* to a CPU whose task is preempted, by another CPU */
+	BY_WAKER, /* by that task */
+	BY_TIMER, /* by its own interrupt */
+	KINDS
+};
+
 struct calibration {
 	struct sr_tidmap map; /* tid -> index of its wake + 1 */
 	struct wake *wake;
 	size_t n, cap;
 	int32_t current[SR_MAX_CPUS]; /* tid; -1: not known */
 	uint64_t idle_since[SR_MAX_CPUS];
-	struct samples own, remote, deep, busy; /* remote: of a CPU that idled lightly */
-	struct samples by_waker, by_timer;      /* of a CPU whose task was preempted */
+	struct samples of[KINDS];
 };
 
 static void add(struct samples *s, uint64_t ns)
@@ -106,15 +116,15 @@ static void switched_in(struct calibration *c, const struct sr_event *ev)
 	preempted = !w->idle && ev->u.sw.prev &&
 		    (ev->u.sw.prev_state == SR_STATE_PREEMPTED || ev->u.sw.prev_state == SR_STATE_RUNNING);
 	if (w->idle && !ev->u.sw.prev && w->interrupt && w->from == ev->cpu)
-		add(&c->own, ns);
+		add(&c->of[OWN], ns);
 	else if (w->idle && !ev->u.sw.prev && w->idled_ns <= SIM_IDLE_LIGHT_NS)
-		add(&c->remote, ns);
+		add(&c->of[REMOTE], ns);
 	else if (w->idle && !ev->u.sw.prev && w->idled_ns >= SIM_IDLE_DEEP_NS)
-		add(&c->deep, ns);
+		add(&c->of[DEEP], ns);
 	else if (preempted && w->from != ev->cpu)
-		add(&c->busy, ns);
+		add(&c->of[BUSY], ns);
 	else if (preempted && ns < SOON_NS)
-		add(w->interrupt ? &c->by_timer : &c->by_waker, ns);
+		add(&c->of[w->interrupt ? BY_TIMER : BY_WAKER], ns);
 }
 
 static int on_event(struct calibration *c, const struct sr_event *ev)
@@ -177,15 +187,12 @@ int sim_calibrate_file(struct sim_params *p, struct srz_reader *r, struct sim_kn
 		return sr_fail(err, SR_ENVIRONMENT, "out of memory");
 	for (i = 0; i < SR_MAX_CPUS; i++)
 		c->current[i] = -1;
-	c->own.v = calloc(SAMPLES, sizeof(*c->own.v));
-	c->remote.v = calloc(SAMPLES, sizeof(*c->remote.v));
-	c->deep.v = calloc(SAMPLES, sizeof(*c->deep.v));
-	c->busy.v = calloc(SAMPLES, sizeof(*c->busy.v));
-	c->by_waker.v = calloc(SAMPLES, sizeof(*c->by_waker.v));
-	c->by_timer.v = calloc(SAMPLES, sizeof(*c->by_timer.v));
-	if (!c->own.v || !c->remote.v || !c->deep.v || !c->busy.v || !c->by_waker.v || !c->by_timer.v) {
-		sr_fail(err, SR_ENVIRONMENT, "out of memory");
-		goto out;
+	for (i = 0; i < KINDS; i++) {
+		c->of[i].v = calloc(SAMPLES, sizeof(*c->of[i].v));
+		if (!c->of[i].v) {
+			sr_fail(err, SR_ENVIRONMENT, "out of memory");
+			goto out;
+		}
 	}
 	ret = srz_rewind(r, err);
 	while (ret == 0 && (ret = srz_next(r, &ev, err)) > 0) {
@@ -195,14 +202,14 @@ int sim_calibrate_file(struct sim_params *p, struct srz_reader *r, struct sim_kn
 	}
 	if (ret < 0)
 		goto out;
-	median_of(&c->own, p, known, SIM_IDLE_SWITCH);
-	median_of(&c->remote, p, known, SIM_IDLE_EXIT);
-	spread_of(&c->remote, p, known, SIM_IDLE_EXIT, SIM_IDLE_EXIT_SPREAD);
-	median_of(&c->deep, p, known, SIM_IDLE_EXIT_DEEP);
-	median_of(&c->busy, p, known, SIM_IPI);
-	median_of(&c->by_waker, p, known, SIM_PREEMPT_WAKE);
-	spread_of(&c->by_waker, p, known, SIM_PREEMPT_WAKE, SIM_WAY_SPREAD);
-	median_of(&c->by_timer, p, known, SIM_PREEMPT_TIMER);
+	median_of(&c->of[OWN], p, known, SIM_IDLE_SWITCH);
+	median_of(&c->of[REMOTE], p, known, SIM_IDLE_EXIT);
+	spread_of(&c->of[REMOTE], p, known, SIM_IDLE_EXIT, SIM_IDLE_EXIT_SPREAD);
+	median_of(&c->of[DEEP], p, known, SIM_IDLE_EXIT_DEEP);
+	median_of(&c->of[BUSY], p, known, SIM_IPI);
+	median_of(&c->of[BY_WAKER], p, known, SIM_PREEMPT_WAKE);
+	spread_of(&c->of[BY_WAKER], p, known, SIM_PREEMPT_WAKE, SIM_WAY_SPREAD);
+	median_of(&c->of[BY_TIMER], p, known, SIM_PREEMPT_TIMER);
 	wake_costs(p, r, known);
 	if (rate >= 24 && rate <= 10000) {
 		p->v[SIM_TICK] = 1000000000 / rate;
@@ -210,12 +217,8 @@ int sim_calibrate_file(struct sim_params *p, struct srz_reader *r, struct sim_kn
 	}
 out:
 	sr_tidmap_release(&c->map);
-	free(c->own.v);
-	free(c->remote.v);
-	free(c->deep.v);
-	free(c->busy.v);
-	free(c->by_waker.v);
-	free(c->by_timer.v);
+	for (i = 0; i < KINDS; i++)
+		free(c->of[i].v);
 	free(c->wake);
 	free(c);
 	return ret;

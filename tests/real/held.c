@@ -3,8 +3,7 @@
  * held FILE: how much of the time a host keeps the CPUs from this machine. On each CPU a SCHED_FIFO thread, which nothing
  * of the tests goes before, wants to wake every PERIOD and looks how late it is. A wake-up that falls into a hold is late,
  * so that their share is the share of time that is held. FILE has a line of fixed width for each CPU, rewritten as it goes:
- * wake-ups, those LATE or more too late, and the latest in microseconds. Runs until it is killed; ends with status 77 where
- * it may not be SCHED_FIFO.
+ * wake-ups, and those LATE or more too late. Runs until it is killed; ends with status 77 where it may not be SCHED_FIFO.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +12,6 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,7 +19,7 @@
 #define PERIOD_NS 4000000
 /* Longer than the kernel's own stretches that nothing preempts take as a rule. */
 #define LATE_NS 500000
-#define WIDTH 63
+#define WIDTH 42
 
 static int file;
 
@@ -35,11 +33,11 @@ static int64_t now_ns(void)
 
 static void *watch(void *arg)
 {
-	int cpu = *(int *)arg;
-	uint64_t n = 0, late = 0, latest = 0;
+	intptr_t cpu = (intptr_t)arg;
+	uint64_t n = 0, late = 0;
 	char line[WIDTH + 1];
 	/* The CPUs' wake-ups are not all at one time. */
-	int64_t due = now_ns() + (int64_t)cpu * (PERIOD_NS / 8 + 1);
+	int64_t due = now_ns() + cpu * (PERIOD_NS / 8 + 1);
 
 	for (;;) {
 		int64_t by;
@@ -52,10 +50,7 @@ static void *watch(void *arg)
 		by = now_ns() - due;
 		n++;
 		late += by >= LATE_NS;
-		if (by > 0 && (uint64_t)by / 1000 > latest)
-			latest = (uint64_t)by / 1000;
-		snprintf(line, sizeof(line), "%20llu %20llu %20llu\n", (unsigned long long)n, (unsigned long long)late,
-			 (unsigned long long)latest);
+		snprintf(line, sizeof(line), "%20llu %20llu\n", (unsigned long long)n, (unsigned long long)late);
 		if (n % 8 == 0 && pwrite(file, line, WIDTH, (off_t)cpu * WIDTH) < 0)
 			return NULL;
 		/* What it missed in a hold it does not make up for: each hold counts as long as it was. */
@@ -87,15 +82,11 @@ int main(int argc, char **argv)
 	for (long i = 0; i < cpus; i++) {
 		pthread_t thread;
 		cpu_set_t set;
-		int *cpu = malloc(sizeof(*cpu));
 
-		if (!cpu)
-			return 2;
-		*cpu = (int)i;
 		CPU_ZERO(&set);
 		CPU_SET(i, &set);
 		pthread_attr_setaffinity_np(&attr, sizeof(set), &set);
-		if (pthread_create(&thread, &attr, watch, cpu))
+		if (pthread_create(&thread, &attr, watch, (void *)(intptr_t)i))
 			return 77;
 	}
 	pause();
