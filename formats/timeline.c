@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "formats/srz.h"
 #include "formats/tidmap.h"
@@ -66,7 +67,8 @@ struct sr_repair {
 	bool unlearnt;             /* a missing switch was timed by what nothing had told yet */
 	struct delays delays[2];   /* by idle_wake.here */
 	struct sr_repair_log *log; /* of what is put in; NULL: none is kept */
-	struct cpu_state cpu[SR_MAX_CPUS];
+	struct cpu_state *cpu;
+	unsigned ncpus; /* those seen so far lie below */
 };
 
 void sr_repair_free(struct sr_repair *r)
@@ -75,6 +77,7 @@ void sr_repair_free(struct sr_repair *r)
 		return;
 	sr_tidmap_release(&r->slots);
 	free(r->v);
+	free(r->cpu);
 	free(r);
 }
 
@@ -104,6 +107,22 @@ static inline uint32_t slot_of(struct sr_repair *r, int32_t tid)
 	uint32_t slot = sr_tidmap_get(&r->slots, tid);
 
 	return slot ? slot : new_slot(r, tid);
+}
+
+static int room_for_cpu(struct sr_repair *r, unsigned cpu)
+{
+	unsigned n = r->ncpus ? r->ncpus : 8;
+	struct cpu_state *c;
+
+	while (n <= cpu)
+		n *= 2;
+	c = realloc(r->cpu, n * sizeof(*c));
+	if (!c)
+		return -1;
+	memset(c + r->ncpus, 0, (n - r->ncpus) * sizeof(*c));
+	r->cpu = c;
+	r->ncpus = n;
+	return 0;
 }
 
 /* [0] is there from the beginning. */
@@ -304,10 +323,13 @@ static int note_wake(struct sr_repair *r, const struct sr_event *ev)
 	bool moved = ev->kind == SR_EV_MIGRATE;
 	unsigned cpu = moved ? ev->u.migrate.to : ev->u.wake.target_cpu;
 	int32_t tid = moved ? ev->u.migrate.tid : ev->u.wake.tid;
-	struct cpu_state *c = &r->cpu[cpu % SR_MAX_CPUS];
+	struct cpu_state *c;
 	uint32_t slot;
 
-	if (cpu >= SR_MAX_CPUS || !c->known || c->cur != 0)
+	if (cpu >= r->ncpus)
+		return 0;
+	c = &r->cpu[cpu];
+	if (!c->known || c->cur != 0)
 		return 0;
 	slot = slot_of(r, tid);
 	if (!slot)
@@ -355,7 +377,7 @@ static inline __attribute__((always_inline)) bool take_plain(struct sr_repair *r
 		return true;
 	}
 	if (c->cur != ev->ctx || c->cur == 0 || (ev->kind != SR_EV_WAKEUP && ev->kind != SR_EV_WAKING) ||
-	    ev->u.wake.target_cpu >= SR_MAX_CPUS)
+	    ev->u.wake.target_cpu >= r->ncpus)
 		return false;
 	target = &r->cpu[ev->u.wake.target_cpu];
 	return ev->kind == SR_EV_WAKING ? ev->u.wake.prio != STOPPER_PRIO : !target->known || target->cur != 0;
@@ -365,13 +387,16 @@ static inline __attribute__((always_inline)) bool take_plain(struct sr_repair *r
 static __attribute__((noinline)) int step(struct sr_repair *r, const struct sr_event *ev, struct sr_event out[5],
 					  struct sr_error *err)
 {
-	struct cpu_state *c = &r->cpu[ev->cpu % SR_MAX_CPUS];
+	struct cpu_state *c;
 	bool moved = false;
 	int32_t running;
 	int n = 0;
 
 	if (ev->cpu >= SR_MAX_CPUS)
 		return sr_fail(err, SR_DAMAGED, "an event of CPU %u: there are at most %d", ev->cpu, SR_MAX_CPUS);
+	if (ev->cpu >= r->ncpus && room_for_cpu(r, ev->cpu))
+		goto no_memory;
+	c = &r->cpu[ev->cpu];
 	if (ev->kind == SR_EV_BIND && mark(r, ev->u.bind.tid, BOUND))
 		goto no_memory;
 	if (ev->kind == SR_EV_COMM || ev->kind == SR_EV_LOST || ev->kind == SR_EV_DECISION || ev->kind == SR_EV_BIND ||
@@ -420,7 +445,7 @@ no_memory:
 
 int sr_repair_step(struct sr_repair *r, const struct sr_event *ev, struct sr_event out[5], struct sr_error *err)
 {
-	return ev->cpu < SR_MAX_CPUS && take_plain(r, &r->cpu[ev->cpu], ev) ? 0 : step(r, ev, out, err);
+	return ev->cpu < r->ncpus && take_plain(r, &r->cpu[ev->cpu], ev) ? 0 : step(r, ev, out, err);
 }
 
 int sr_repair_push(struct sr_repair *r, const struct sr_event *ev, struct sr_event out[5], struct sr_error *err)
@@ -508,7 +533,7 @@ int sr_idle_delays_read(struct srz_reader *r, unsigned filtered, struct sr_idle_
 	repair->log = log;
 	while (n < LOOK_AT && !needs_no_telling(repair) && (got = srz_next_run(r, &ev, err)) > 0) {
 		for (end = ev + got; ev < end && n < LOOK_AT; ev++, n++) {
-			if (ev->cpu < SR_MAX_CPUS && take_plain(repair, &repair->cpu[ev->cpu], ev))
+			if (ev->cpu < repair->ncpus && take_plain(repair, &repair->cpu[ev->cpu], ev))
 				continue;
 			if (needs_no_telling(repair))
 				break;
