@@ -122,6 +122,7 @@ enum sr_order {
 	/* Flags beside it: */
 	SR_WAKE_ANSWERS = 8, /* what the target did before it slept, the waker must have learnt of */
 	SR_WAKE_HIDDEN = 16, /* the recording does not have it; its wait is SR_WAIT_HIDDEN */
+	SR_WAKE_VFORK = 32,  /* it ends the parent's wait of a vfork: it is part of the waker's exec, or of its exit */
 };
 
 struct sr_op {

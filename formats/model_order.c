@@ -194,8 +194,8 @@ static int judge_targets(struct sr_model *m, const struct wakes *wakes)
 	return 0;
 }
 
-/* The wake of one wait. */
-static void mark_answer(struct sr_model *m, uint32_t waker, uint32_t target, uint32_t wait)
+/* The wake of the wait of a vfork. */
+static void mark_vfork(struct sr_model *m, uint32_t waker, uint32_t target, uint32_t wait)
 {
 	const struct sr_program *p = &m->tasks[waker];
 	size_t k;
@@ -203,7 +203,7 @@ static void mark_answer(struct sr_model *m, uint32_t waker, uint32_t target, uin
 	for (k = 0; k < p->nops; k++)
 		if (p->ops[k].kind == SR_OP_WAKE && p->ops[k].arg == target && p->ops[k].value == wait) {
 			m->counts.order_answers += !(p->ops[k].flags & SR_WAKE_ANSWERS);
-			p->ops[k].flags |= SR_WAKE_ANSWERS;
+			p->ops[k].flags |= SR_WAKE_ANSWERS | SR_WAKE_VFORK;
 			m->tasks[target].waits[wait].answers = true;
 			return;
 		}
@@ -251,7 +251,7 @@ static void mark_vforks(struct sr_model *m)
 			const struct sr_op *wait = sr_vfork_wait(p, &p->ops[k]);
 
 			if (wait)
-				mark_answer(m, p->ops[k].arg, (uint32_t)i, wait->arg);
+				mark_vfork(m, p->ops[k].arg, (uint32_t)i, wait->arg);
 		}
 }
 

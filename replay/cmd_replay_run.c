@@ -174,6 +174,8 @@ int replay_put_meta(struct replay_job *j, struct srz_writer *w, const struct rep
 		{ "replay.count.order_wait_ns", c->order_wait_ns },
 		{ "replay.count.vforks_held", c->vforks_held },
 		{ "replay.count.vforks_open", c->vforks_open },
+		{ "replay.count.execs_held", c->execs_held },
+		{ "replay.count.execs_open", c->execs_open },
 		{ "replay.count.forced", c->forced },
 		{ "replay.count.owed_ns", c->owed_ns },
 		{ "replay.count.paid_ns", c->paid_ns },

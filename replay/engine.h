@@ -91,9 +91,10 @@ struct rpl_counts {
 	uint64_t out_of_turn;                             /* pieces of event loops */
 	uint64_t order_waits, order_yields, order_spins, order_blocks, order_expired, order_wait_ns;
 	uint64_t vforks_held,
-		vforks_open;         /* forks whose parent kept its CPU until it slept, and that could not be so */
-	uint64_t forced;             /* waits ended by the watchdog: a defect when not 0 */
-	uint64_t processes, orphans; /* made; of the start without a replayed parent: children of the root */
+		vforks_open,            /* forks whose parent kept its CPU until it slept, and that could not be so */
+		execs_held, execs_open; /* execs that kept their CPU when they woke their parent, and that could not */
+	uint64_t forced;                /* waits ended by the watchdog: a defect when not 0 */
+	uint64_t processes, orphans;    /* made; of the start without a replayed parent: children of the root */
 	/* setsid calls; what could not be; made more than once for one of the recording; their autogroups' nice. */
 	uint64_t sessions_made, sessions_refused, sessions_split, session_nice_refused;
 	uint64_t groups_entered, groups_refused; /* control groups: moves of a task into one, and those that failed */

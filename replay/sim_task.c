@@ -178,6 +178,7 @@ void sim_wake_op(struct sim *s, struct sim_task *t, const struct sr_op *op)
 	remote = op->value < target->p->nwaits && target->words[op->value] & W_REMOTE;
 	take_out(s, t, s->wake_then[remote]);
 	s->counts.wakes++;
+	t->holds |= rpl_wakes_in_exec(op);
 	sim_release_wait(s, t, op->arg, op->value);
 }
 
@@ -286,12 +287,14 @@ void sim_simple_op(struct sim *s, struct sim_task *t, const struct sr_op *op)
 		fork_task(s, t, op);
 		break;
 	case SR_OP_EXEC:
+		t->holds = false;
 		t->owed += (int64_t)(s->par.v[SIM_EXEC] << WORK_SHIFT);
 		t->home = -1;
 		sim_emit_exec(s, t);
 		sim_place_exec(s, t);
 		break;
 	case SR_OP_NAME:
+		t->holds = false;
 		sim_emit_name(s, t, op->arg);
 		break;
 	case SR_OP_NICE:

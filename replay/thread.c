@@ -305,20 +305,35 @@ void rpl_simple_op(struct rthread *t, const struct sr_op *op)
 	}
 }
 
+/* Within its exec the kernel goes on with it, whoever it woke. */
+static bool hold_for_exec(struct rthread *t)
+{
+	bool held = rpl_hold(t);
+
+	*(held ? &t->counts.execs_held : &t->counts.execs_open) += 1;
+	return held;
+}
+
 static void run_program(struct rthread *t)
 {
 	const struct sr_program *p = t->p;
 	const struct sr_op *op = p->ops;
+	bool held = false;
 
 	for (; !atomic_load_explicit(&t->run->stopping, memory_order_relaxed); op++) {
 		rpl_at(t, op);
 		if (is_left_out(t, op))
 			continue;
+		if (held && op->kind != SR_OP_RUN && op->kind != SR_OP_NOP) {
+			rpl_let_go(t);
+			held = false;
+		}
 		switch (op->kind) {
 		case SR_OP_WAKE:
 			t->counts.wakes += !(op->flags & SR_WAKE_HIDDEN);
 			if (rpl_keeps_order(t->run->cfg.order, op))
 				keep_order(t, op);
+			held = rpl_wakes_in_exec(op) && hold_for_exec(t);
 			rpl_release_wait(t, op->arg, op->value);
 			break;
 		case SR_OP_WAIT:

@@ -10,6 +10,7 @@
 
 #define MS 1000000ull
 #define NONE UINT32_MAX
+#define EXEC_NS 80000ull /* add_vforks */
 
 static inline struct sr_program *add_task(struct sr_model *m, uint32_t parent)
 {
@@ -64,11 +65,11 @@ static inline void free_model(struct sr_model *m)
 }
 
 /*
- * On one CPU, for the free order: task 0 uses up its slice, makes a child by vfork and sleeps until that one has worked for
- * 1 ms, n times; task 1 computes beside it. Where task 0 loses the CPU before it sleeps, its child may be through by the
- * time that it has it again.
+ * On one CPU, for the free order: task 0 works, makes a child by vfork and sleeps until that one has worked for 1 ms and is
+ * within its exec, n times; task 1 computes beside it. With 6 ms of work its slice is used up: where it loses the CPU before
+ * it sleeps, its child may be through by the time that it has it again.
  */
-static inline void add_vforks(struct sr_model *m, uint32_t n)
+static inline void add_vforks(struct sr_model *m, uint32_t n, uint64_t work_ns)
 {
 	add_task(m, NONE);
 	add_task(m, NONE);
@@ -77,13 +78,15 @@ static inline void add_vforks(struct sr_model *m, uint32_t n)
 	for (uint32_t i = 2; i < n + 2; i++) {
 		uint32_t wait;
 
-		add_op(m, 0, SR_OP_RUN, 0, 6 * MS);
+		add_op(m, 0, SR_OP_RUN, 0, work_ns);
 		add_op(m, 0, SR_OP_FORK, i, 0)->flags = SR_FORK_VM | SR_FORK_VFORK;
 		add_op(m, 0, SR_OP_RUN, 0, 3000);
 		wait = add_wait(m, 0, SR_OP_WAIT, i, 0);
 		add_task(m, 0);
 		add_op(m, i, SR_OP_RUN, 0, MS);
-		add_op(m, i, SR_OP_WAKE, 0, wait);
+		add_op(m, i, SR_OP_WAKE, 0, wait)->flags = SR_WAKE_VFORK;
+		add_op(m, i, SR_OP_RUN, 0, EXEC_NS);
+		add_op(m, i, SR_OP_EXEC, 0, 0);
 		add_op(m, i, SR_OP_RUN, 0, MS / 2);
 		add_op(m, i, SR_OP_END, 0, 0)->flags = 1;
 	}

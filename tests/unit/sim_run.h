@@ -14,6 +14,7 @@ struct sim_seen {
 	int cpu[SIM_MAX_TASKS];
 	uint64_t wakings, migrations, decisions, last_ns, rank, unordered, wrong;
 	uint64_t forks, forked_ns, lost_at_fork; /* preempted within 10 us of its last fork */
+	uint64_t parent_woken_ns, lost_in_exec;  /* CPUs taken by its parent within EXEC_NS of its wake of that one */
 	int32_t forker;
 	int32_t tid0; /* of task 0 */
 	size_t n;
@@ -48,8 +49,12 @@ static inline void sim_see(enum srz_stream stream, const struct sr_event *ev)
 		sim_seen.forked_ns = ev->time_ns;
 		sim_seen.forker = ev->u.fork.parent;
 	}
+	if (ev->kind == SR_EV_WAKING && ev->u.wake.tid == sim_seen.forker)
+		sim_seen.parent_woken_ns = ev->time_ns;
 	if (ev->kind != SR_EV_SWITCH)
 		return;
+	sim_seen.lost_in_exec += ev->u.sw.next == sim_seen.forker && sim_seen.parent_woken_ns &&
+				 ev->time_ns < sim_seen.parent_woken_ns + EXEC_NS;
 	sim_seen.lost_at_fork += ev->u.sw.prev == sim_seen.forker && !sr_state_sleeps(ev->u.sw.prev_state) &&
 				 ev->time_ns < sim_seen.forked_ns + 10000;
 	if (ev->u.sw.prev) {

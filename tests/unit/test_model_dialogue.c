@@ -785,6 +785,19 @@ static void many_waits_for_locks_in_one_piece_are_judged_in_no_time(void **state
 
 /* ---- vfork ---- */
 
+static unsigned wakes_in_exec(const struct sr_model *m)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < m->ntasks; i++)
+		for (size_t k = 0; k < m->tasks[i].nops; k++) {
+			const struct sr_op *op = &m->tasks[i].ops[k];
+
+			n += op->kind == SR_OP_WAKE && op->flags & SR_WAKE_VFORK;
+		}
+	return n;
+}
+
 /* 10 makes 20, and sleeps until 20 wakes it. Answers among 20's wakes. */
 static unsigned answers_of_a_child(uint64_t clone_flags, int32_t waker)
 {
@@ -817,6 +830,7 @@ static unsigned answers_of_a_child(uint64_t clone_flags, int32_t waker)
 		fail_msg("%s", t.err.text);
 	assert_int_equal(m->ntasks, 3);
 	n = answers(m, 0) + answers(m, 1) + answers(m, 2);
+	assert_int_equal(wakes_in_exec(m), n);
 	assert_int_equal(m->counts.order_answers, n);
 	sr_model_free(m);
 	return n;

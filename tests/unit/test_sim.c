@@ -345,12 +345,31 @@ static void parent_of_a_vfork_sleeps_before_it_loses_its_cpu(void **state)
 	struct sr_model m = { 0 };
 	struct sim_config cfg = config();
 
-	add_vforks(&m, 20);
+	add_vforks(&m, 20, 6 * MS);
 	cfg.order = RPL_ORDER_OFF;
 	sim_run(&m, "pu:1", "kernel", &cfg);
 	assert_int_equal(sim_seen.counts.waits_slept, 20);
 	assert_int_equal(sim_seen.forks, 20);
 	assert_int_equal(sim_seen.lost_at_fork, 0);
+	free_model(&m);
+}
+
+/* A parent that has hardly worked would take the CPU at once. */
+static void child_of_a_vfork_keeps_its_cpu_within_its_exec(void **state)
+{
+	struct sr_model m = { 0 };
+	struct sim_config cfg = config();
+
+	add_vforks(&m, 20, MS / 10);
+	cfg.order = RPL_ORDER_OFF;
+	sim_run(&m, "pu:1", "kernel", &cfg);
+	assert_int_equal(sim_seen.counts.waits_slept, 20);
+	assert_int_equal(sim_seen.lost_in_exec, 0);
+	for (size_t i = 2; i < m.ntasks; i++)
+		for (size_t k = 0; k < m.tasks[i].nops; k++)
+			m.tasks[i].ops[k].flags &= (uint8_t)~SR_WAKE_VFORK;
+	sim_run(&m, "pu:1", "kernel", &cfg);
+	assert_true(sim_seen.lost_in_exec > 0);
 	free_model(&m);
 }
 
@@ -701,6 +720,7 @@ int main(void)
 		cmocka_unit_test(woken_task_preempts_its_waker_a_while_later),
 		cmocka_unit_test(busy_cpu_learns_of_a_slices_end_as_late_as_of_a_wake),
 		cmocka_unit_test(parent_of_a_vfork_sleeps_before_it_loses_its_cpu),
+		cmocka_unit_test(child_of_a_vfork_keeps_its_cpu_within_its_exec),
 		cmocka_unit_test(cold_cache_costs_by_level_and_less_with_time),
 		cmocka_unit_test(far_memory_slows_down_by_the_distance),
 		cmocka_unit_test(no_memory_is_so_far_that_nothing_is_done),
