@@ -260,8 +260,8 @@ static void json_counts(struct cmd_json *j, const struct rpl_counts *c)
 	cmd_json_u64(j, "order_wait_ns", c->order_wait_ns);
 	cmd_json_u64(j, "vforks_held", c->vforks_held);
 	cmd_json_u64(j, "vforks_open", c->vforks_open);
-	cmd_json_u64(j, "execs_held", c->execs_held);
-	cmd_json_u64(j, "execs_open", c->execs_open);
+	cmd_json_u64(j, "wakes_held", c->wakes_held);
+	cmd_json_u64(j, "wakes_open", c->wakes_open);
 	cmd_json_u64(j, "forced", c->forced);
 	cmd_json_u64(j, "processes", c->processes);
 	cmd_json_u64(j, "orphans", c->orphans);

@@ -92,7 +92,7 @@ struct rpl_counts {
 	uint64_t order_waits, order_yields, order_spins, order_blocks, order_expired, order_wait_ns;
 	uint64_t vforks_held,
 		vforks_open,            /* forks whose parent kept its CPU until it slept, and that could not be so */
-		execs_held, execs_open; /* execs that kept their CPU when they woke their parent, and that could not */
+		wakes_held, wakes_open; /* within an exec or an exit, whose waker kept its CPU, and could not */
 	uint64_t forced;                /* waits ended by the watchdog: a defect when not 0 */
 	uint64_t processes, orphans;    /* made; of the start without a replayed parent: children of the root */
 	/* setsid calls; what could not be; made more than once for one of the recording; their autogroups' nice. */

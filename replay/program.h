@@ -51,20 +51,22 @@ static inline bool rpl_sleeps_in_fork(const struct sr_program *p, const struct s
 	return wait && ns <= RPL_VFORK_NS;
 }
 
-/* From the wake of its parent to its new name an exec takes no longer. */
+/* From the wake of its parent to its new name an exec takes no longer; to its end an exit. */
 #define RPL_EXEC_NS 200000u
+#define RPL_EXIT_NS 30000u
 
-/* Does the task stay within its exec after this WAKE, where nothing takes its CPU before it has its new name? */
-static inline bool rpl_wakes_in_exec(const struct sr_op *wake)
+/* Does the task stay within a call of the kernel after this WAKE, its exec or its exit, where nothing takes its CPU before it
+ * has its new name, or has ended? */
+static inline bool rpl_wakes_within_call(const struct sr_op *wake)
 {
 	const struct sr_op *op = wake + 1;
 	uint64_t ns = 0;
 
-	if (!(wake->flags & SR_WAKE_VFORK))
-		return false;
 	for (; op->kind == SR_OP_RUN || op->kind == SR_OP_NOP; op++)
 		ns += op->kind == SR_OP_RUN ? op->value : 0;
-	return (op->kind == SR_OP_NAME || op->kind == SR_OP_EXEC) && ns <= RPL_EXEC_NS;
+	if (op->kind == SR_OP_END)
+		return op->flags & 1 && ns <= RPL_EXIT_NS;
+	return wake->flags & SR_WAKE_VFORK && (op->kind == SR_OP_NAME || op->kind == SR_OP_EXEC) && ns <= RPL_EXEC_NS;
 }
 
 /* ---- programs that wait for any of several tasks (loop.c) ---- */

@@ -178,7 +178,7 @@ void sim_wake_op(struct sim *s, struct sim_task *t, const struct sr_op *op)
 	remote = op->value < target->p->nwaits && target->words[op->value] & W_REMOTE;
 	take_out(s, t, s->wake_then[remote]);
 	s->counts.wakes++;
-	t->holds |= rpl_wakes_in_exec(op);
+	t->holds |= rpl_wakes_within_call(op);
 	sim_release_wait(s, t, op->arg, op->value);
 }
 

@@ -305,12 +305,12 @@ void rpl_simple_op(struct rthread *t, const struct sr_op *op)
 	}
 }
 
-/* Within its exec the kernel goes on with it, whoever it woke. */
-static bool hold_for_exec(struct rthread *t)
+/* Within the call that the wake is part of the kernel goes on with the waker. */
+static bool hold_for_call(struct rthread *t)
 {
 	bool held = rpl_hold(t);
 
-	*(held ? &t->counts.execs_held : &t->counts.execs_open) += 1;
+	*(held ? &t->counts.wakes_held : &t->counts.wakes_open) += 1;
 	return held;
 }
 
@@ -324,7 +324,7 @@ static void run_program(struct rthread *t)
 		rpl_at(t, op);
 		if (is_left_out(t, op))
 			continue;
-		if (held && op->kind != SR_OP_RUN && op->kind != SR_OP_NOP) {
+		if (held && op->kind != SR_OP_RUN && op->kind != SR_OP_NOP && op->kind != SR_OP_END) {
 			rpl_let_go(t);
 			held = false;
 		}
@@ -333,7 +333,7 @@ static void run_program(struct rthread *t)
 			t->counts.wakes += !(op->flags & SR_WAKE_HIDDEN);
 			if (rpl_keeps_order(t->run->cfg.order, op))
 				keep_order(t, op);
-			held = rpl_wakes_in_exec(op) && hold_for_exec(t);
+			held = rpl_wakes_within_call(op) && hold_for_call(t);
 			rpl_release_wait(t, op->arg, op->value);
 			break;
 		case SR_OP_WAIT:

@@ -103,11 +103,11 @@ static void the_parent_of_a_vfork_sleeps_before_it_loses_its_cpu(void **state)
 	free_model(&m);
 	if (!may_be_real_time()) {
 		assert_int_equal(c.vforks_open, 20);
-		assert_int_equal(c.execs_open, 20);
+		assert_int_equal(c.wakes_open, 20);
 		skip();
 	}
 	assert_int_equal(c.vforks_held, 20);
-	assert_int_equal(c.execs_held, 20);
+	assert_int_equal(c.wakes_held, 20);
 	assert_int_equal(c.waits_slept, 20);
 	assert_int_equal(sched_getscheduler(0), SCHED_OTHER);
 }

@@ -373,6 +373,33 @@ static void child_of_a_vfork_keeps_its_cpu_within_its_exec(void **state)
 	free_model(&m);
 }
 
+static void a_task_that_ends_keeps_its_cpu_when_it_wakes_another(void **state)
+{
+	static const struct {
+		uint64_t rest_ns;
+		bool preempted;
+	} end[] = { { 10000, false }, { MS, true } };
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct sr_model m = { 0 };
+		struct sim_config cfg = config();
+		uint32_t wait;
+
+		add_task(&m, NONE);
+		add_task(&m, NONE);
+		wait = add_wait(&m, 0, SR_OP_WAIT, 1, 0);
+		add_op(&m, 0, SR_OP_RUN, 0, MS);
+		add_op(&m, 0, SR_OP_END, 0, 0)->flags = 1;
+		add_op(&m, 1, SR_OP_RUN, 0, 5 * MS);
+		add_op(&m, 1, SR_OP_WAKE, 0, wait);
+		add_op(&m, 1, SR_OP_RUN, 0, end[i].rest_ns);
+		add_op(&m, 1, SR_OP_END, 0, 0)->flags = 1;
+		sim_run(&m, "pu:1", "kernel", &cfg);
+		assert_int_equal(sim_seen.preempted[1] > 0, end[i].preempted);
+		free_model(&m);
+	}
+}
+
 static void cold_cache_costs_by_level_and_less_with_time(void **state)
 {
 	static const struct {
@@ -721,6 +748,7 @@ int main(void)
 		cmocka_unit_test(busy_cpu_learns_of_a_slices_end_as_late_as_of_a_wake),
 		cmocka_unit_test(parent_of_a_vfork_sleeps_before_it_loses_its_cpu),
 		cmocka_unit_test(child_of_a_vfork_keeps_its_cpu_within_its_exec),
+		cmocka_unit_test(a_task_that_ends_keeps_its_cpu_when_it_wakes_another),
 		cmocka_unit_test(cold_cache_costs_by_level_and_less_with_time),
 		cmocka_unit_test(far_memory_slows_down_by_the_distance),
 		cmocka_unit_test(no_memory_is_so_far_that_nothing_is_done),
