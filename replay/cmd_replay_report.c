@@ -262,6 +262,8 @@ static void json_counts(struct cmd_json *j, const struct rpl_counts *c)
 	cmd_json_u64(j, "vforks_open", c->vforks_open);
 	cmd_json_u64(j, "wakes_held", c->wakes_held);
 	cmd_json_u64(j, "wakes_open", c->wakes_open);
+	cmd_json_u64(j, "wake_local_ns", c->wake_local_ns);
+	cmd_json_u64(j, "wake_remote_ns", c->wake_remote_ns);
 	cmd_json_u64(j, "forced", c->forced);
 	cmd_json_u64(j, "processes", c->processes);
 	cmd_json_u64(j, "orphans", c->orphans);

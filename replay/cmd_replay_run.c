@@ -176,6 +176,8 @@ int replay_put_meta(struct replay_job *j, struct srz_writer *w, const struct rep
 		{ "replay.count.vforks_open", c->vforks_open },
 		{ "replay.count.wakes_held", c->wakes_held },
 		{ "replay.count.wakes_open", c->wakes_open },
+		{ "replay.count.wake_local_ns", c->wake_local_ns },
+		{ "replay.count.wake_remote_ns", c->wake_remote_ns },
 		{ "replay.count.forced", c->forced },
 		{ "replay.count.owed_ns", c->owed_ns },
 		{ "replay.count.paid_ns", c->paid_ns },

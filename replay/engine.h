@@ -93,8 +93,10 @@ struct rpl_counts {
 	uint64_t vforks_held,
 		vforks_open,            /* forks whose parent kept its CPU until it slept, and that could not be so */
 		wakes_held, wakes_open; /* within an exec or an exit, whose waker kept its CPU, and could not */
-	uint64_t forced;                /* waits ended by the watchdog: a defect when not 0 */
-	uint64_t processes, orphans;    /* made; of the start without a replayed parent: children of the root */
+	uint64_t wake_local_ns,
+		wake_remote_ns; /* what the replay's own wakes cost, mean of those measured; work in instructions */
+	uint64_t forced;        /* waits ended by the watchdog: a defect when not 0 */
+	uint64_t processes, orphans; /* made; of the start without a replayed parent: children of the root */
 	/* setsid calls; what could not be; made more than once for one of the recording; their autogroups' nice. */
 	uint64_t sessions_made, sessions_refused, sessions_split, session_nice_refused;
 	uint64_t groups_entered, groups_refused; /* control groups: moves of a task into one, and those that failed */

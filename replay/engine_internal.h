@@ -101,7 +101,11 @@ struct rthread {
 	double timer_offset[SR_TIMERS]; /* of each periodic timer: its deadlines' times here - as recorded */
 	struct rpl_cut *cuts;           /* in the program's order */
 	size_t ncuts;
-	double owed_loops;                  /* loops still owed, may be negative (work instructions) */
+	double owed_loops; /* loops still owed, may be negative (work instructions) */
+	/* What its sleeps cost (work.c): CPU time outside the loop, from one sleep's end to the next one's. */
+	uint64_t gap_ns, gap_from_ns; /* so far; CPU clock at the end of the last loops, 0: not looked at */
+	uint8_t gap_settles, gaps;    /* waits that ended in it; all gaps so far */
+	bool gap_slept, gap_remote, gap_measured;
 	uint64_t base_cpu_ns;               /* its CPU clock when the program began */
 	uint64_t sync_cpu_ns, sync_mono_ns; /* a reading of its CPU clock and when it was made */
 	bool synced;                        /* still good: it has not slept since */
@@ -173,8 +177,9 @@ struct rpl_run {
 	_Atomic uint32_t alive; /* programs not ended; a futex */
 	_Atomic uint32_t over;  /* the run has ended: the balancer leaves */
 	_Atomic uint64_t progress_ns;
-	_Atomic uint32_t timed;  /* threads in a timed sleep */
-	_Atomic uint32_t failed; /* a thread or process could not be created: errno */
+	_Atomic uint32_t timed;                         /* threads in a timed sleep */
+	_Atomic uint64_t wake_ns[2], wakes_measured[2]; /* work.c: of local ones, and of remote ones */
+	_Atomic uint32_t failed;                        /* a thread or process could not be created: errno */
 	_Atomic uint32_t stopping;
 	uint64_t start_ns, end_ns;
 	/* processes; NULL: all are threads of this one */
@@ -232,6 +237,7 @@ void rpl_burn(struct rthread *t, uint64_t ns);
 void rpl_slept(struct rthread *t); /* the thread slept: its clock must be read anew */
 /* A wait is over (NULL: one that the recording has not): its wake-up cost what it cost, and not what the recording's did. slept: else the wake came first. */
 void rpl_settle_wake(struct rthread *t, const struct sr_op *wait, bool slept);
+void rpl_settle_own_sleep(struct rthread *t); /* the same of one that the recording did not have */
 
 /* timer.c: when a SLEEP ends, CLOCK_MONOTONIC ns; 0: at once. Sets the clock of a periodic timer at its first one. */
 uint64_t rpl_sleep_until(struct rthread *t, const struct sr_op *op);

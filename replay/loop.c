@@ -122,9 +122,7 @@ static void piece_begins(struct rthread *t, const struct sr_op *wait)
 {
 	struct rloop *l = t->loop;
 
-	if (!wait)
-		rpl_settle_wake(t, NULL, l->slept);
-	else if (wait->kind == SR_OP_WAIT)
+	if (wait->kind == SR_OP_WAIT)
 		rpl_count_wait(t, wait, l->slept);
 	l->slept = false;
 }
@@ -219,7 +217,8 @@ static bool do_held(struct rthread *t, bool force)
 		}
 		if (l->slept) {
 			t->counts.order_blocks++;
-			piece_begins(t, NULL);
+			l->slept = false;
+			rpl_settle_own_sleep(t);
 		}
 		do_step(t, op);
 		return true;

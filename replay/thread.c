@@ -174,6 +174,7 @@ static void keep_order(struct rthread *t, const struct sr_op *op)
 			rpl_sleep_on(t, word, v | W_WATCHED, BIT_WATCHER, until);
 		}
 		rpl_stayed_awake(t);
+		rpl_settle_own_sleep(t);
 		rpl_log(t, LOG_IN, 0, 0, 0);
 	}
 	/* It has arrived, but may have been preempted (by this very thread) before it slept. */

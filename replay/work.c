@@ -13,7 +13,10 @@
  *
  * A burst holds the cost of the wake-ups around it, and where they are placed decides about that (wakecost.h). With time
  * a wake-up that is placed as recorded pays for itself; one that is placed otherwise changes what is owed by the
- * difference. With instructions the recorded cost is taken out, and the replay's own comes on top.
+ * difference. With instructions the recorded cost is taken out, and the replay's own comes on top. What was measured with
+ * nobody else about (wakecost.h) is then too little: tasks of other processes come between, caches are cold, interrupts go to
+ * CPUs that are at work. So each thread measures in some of its bursts what the replay's own wake-ups cost, and a
+ * recorded one is taken to have cost as much as the run's have so far where they were placed like it.
  */
 #include <sched.h>
 #include <stdlib.h>
@@ -26,6 +29,13 @@
 #define GAP_NS 2000u
 /* Looks at the clock are trusted across an engine call of at most this length without a new reading. */
 #define TRUST_NS 50000u
+/* Of so many bursts one is measured, and when there are enough of so many; a gap that is longer held something else, such as
+ * a fork. */
+#define GAP_EVERY 8
+#define GAP_SELDOM 64
+#define GAP_MOST_NS 100000u
+#define LEAST_MEASURED 32u
+#define ENOUGH_MEASURED 1000u
 
 static uint64_t __attribute__((noinline)) work_loop(uint64_t n, uint64_t x)
 {
@@ -83,17 +93,48 @@ static void burn_time(struct rthread *t)
 	} while (gap && !atomic_load_explicit(stopping, memory_order_relaxed));
 }
 
+static bool is_measured_next(struct rthread *t)
+{
+	bool enough = atomic_load_explicit(&t->run->wakes_measured[t->gap_remote], memory_order_relaxed) >=
+		      ENOUGH_MEASURED;
+
+	return ++t->gaps % (enough ? GAP_SELDOM : GAP_EVERY) == 0;
+}
+
+/* Loops begin: the time since the last ones was not work. */
+static void end_gap(struct rthread *t)
+{
+	if (t->gap_from_ns)
+		t->gap_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - t->gap_from_ns;
+	t->gap_from_ns = 0;
+	if (!t->gap_slept)
+		return;
+	if (t->gap_measured && t->gap_settles == 1 && t->gap_ns < GAP_MOST_NS) {
+		atomic_fetch_add_explicit(&t->run->wake_ns[t->gap_remote], t->gap_ns, memory_order_relaxed);
+		atomic_fetch_add_explicit(&t->run->wakes_measured[t->gap_remote], 1, memory_order_relaxed);
+	}
+	t->gap_measured = is_measured_next(t);
+	t->gap_slept = false;
+	t->gap_settles = 0;
+	t->gap_ns = 0;
+}
+
 static void burn_loops(struct rthread *t, uint64_t ns)
 {
 	static const unsigned look = 1u << 20; /* loops between looks at the stop flag, below a few ms */
 	uint64_t n;
 
 	t->owed_loops += ns * t->run->costs.loops_per_ns;
+	if (t->owed_loops < 1)
+		return;
+	end_gap(t);
 	while (t->owed_loops >= 1 && !atomic_load_explicit(&t->run->stopping, memory_order_relaxed)) {
 		n = t->owed_loops < look ? (uint64_t)t->owed_loops : look;
 		work_loop(n, n | 1);
 		t->owed_loops -= n;
 	}
+	if (t->gap_measured)
+		t->gap_from_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 void rpl_burn(struct rthread *t, uint64_t ns)
@@ -120,22 +161,62 @@ static bool was_remote(struct rthread *t)
 	       mono_ns() - atomic_load_explicit(&t->woken_ns, memory_order_relaxed) < SR_WAKE_AT_ONCE_NS;
 }
 
+/* What a recorded wake cost, as its like costs in this run: never less than measured with nobody else about, nor more than
+ * recorded bursts can hold. */
+static double cost_then(const struct rpl_run *run, bool remote)
+{
+	const struct sr_wake_cost *then = &run->costs.then, *here = &run->costs.wake;
+	double least = remote ? then->remote_ns : then->local_ns, own = remote ? here->remote_ns : here->local_ns;
+	uint64_t most = remote ? run->cfg.wake_bound.remote_ns : run->cfg.wake_bound.local_ns;
+	uint64_t n = atomic_load_explicit(&run->wakes_measured[remote], memory_order_relaxed);
+	double ns;
+
+	if (n < LEAST_MEASURED || !most || own <= 0)
+		return least;
+	ns = (double)atomic_load_explicit(&run->wake_ns[remote], memory_order_relaxed) / (double)n * (least / own);
+	return fmax(least, fmin(ns, (double)most));
+}
+
+/* Where bursts were shorter than that, what is left is not kept for ever. */
+static void take_out(struct rthread *t, double ns)
+{
+	const struct rpl_costs *costs = &t->run->costs;
+	double least = -8 * costs->then.remote_ns * costs->loops_per_ns;
+
+	if (t->owed_loops > least)
+		t->owed_loops = fmax(t->owed_loops - ns * costs->loops_per_ns, least);
+}
+
+/* A sleep has ended, or one was not needed. */
+static void note_sleep(struct rthread *t, bool slept)
+{
+	t->gap_settles += t->gap_settles < 2;
+	t->gap_slept |= slept;
+	t->gap_remote = slept && was_remote(t);
+}
+
+void rpl_settle_own_sleep(struct rthread *t)
+{
+	if (t->run->cfg.work != RPL_WORK_INSTRUCTIONS)
+		return;
+	note_sleep(t, true);
+	take_out(t, cost_then(t->run, t->gap_remote));
+}
+
 void rpl_settle_wake(struct rthread *t, const struct sr_op *wait, bool slept)
 {
 	const struct rpl_run *run = t->run;
 	const struct sr_wake_cost *cost = &run->costs.then;
 	double then = 0, now = 0;
 
-	if (wait)
-		then = wait->flags & SR_WAIT_REMOTE ? cost->remote_ns : cost->local_ns;
 	if (run->cfg.work == RPL_WORK_INSTRUCTIONS) {
-		/* Where bursts were shorter than that, what is left is not kept for ever. */
-		double least = -8 * cost->remote_ns * run->costs.loops_per_ns;
-
-		if (t->owed_loops > least)
-			t->owed_loops = fmax(t->owed_loops - then * run->costs.loops_per_ns, least);
+		note_sleep(t, slept);
+		if (wait)
+			take_out(t, cost_then(run, wait->flags & SR_WAIT_REMOTE));
 		return;
 	}
+	if (wait)
+		then = wait->flags & SR_WAIT_REMOTE ? cost->remote_ns : cost->local_ns;
 	if (slept)
 		now = was_remote(t) ? cost->remote_ns : cost->local_ns;
 	t->counts.wakes_nearer += now < then;

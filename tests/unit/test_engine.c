@@ -112,6 +112,39 @@ static void the_parent_of_a_vfork_sleeps_before_it_loses_its_cpu(void **state)
 	assert_int_equal(sched_getscheduler(0), SCHED_OTHER);
 }
 
+/* Two tasks in turns on one CPU: bursts shorter than ten times what their wake-ups cost. */
+static void wakes_cost_what_they_cost_in_the_run(void **state)
+{
+	enum { TURNS = 4000 };
+	struct sr_model m = { 0 };
+	struct sr_cpumask one = { { 0 } };
+	struct rpl_counts c;
+	uint64_t ns;
+
+	add_task(&m, NONE);
+	add_task(&m, NONE);
+	for (uint32_t i = 0; i < TURNS; i++) {
+		op(&m, 0, SR_OP_RUN, 0, 20000);
+		op(&m, 0, SR_OP_WAKE, 1, i);
+		add_wait(&m, 0, SR_OP_WAIT, 1, 0);
+		add_wait(&m, 1, SR_OP_WAIT, 0, 0);
+		op(&m, 1, SR_OP_RUN, 0, 20000);
+		op(&m, 1, SR_OP_WAKE, 0, i);
+	}
+	op(&m, 0, SR_OP_END, 0, 0);
+	op(&m, 1, SR_OP_END, 0, 0);
+	sr_cpumask_set(&one, first_cpu());
+	c = go(&m,
+	       (struct rpl_config){ .cpus = &one,
+				    .work = RPL_WORK_INSTRUCTIONS,
+				    .wake_bound = { .local_ns = 18000, .remote_ns = 18000 } },
+	       &ns);
+	free_model(&m);
+	assert_in_range(c.wake_local_ns, 300, 100000);
+	assert_int_equal(c.wake_remote_ns, 0);
+	assert_in_range(c.paid_ns, TURNS * 40000ull * 8 / 10, TURNS * 40000ull * 12 / 10);
+}
+
 static void a_timer_sleeper_uses_its_own_time_and_burns_none_asleep(void **state)
 {
 	struct sr_model m = { 0 };
@@ -724,6 +757,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(two_hogs_on_one_cpu_take_twice_as_long_and_no_more_work),
 		cmocka_unit_test(the_parent_of_a_vfork_sleeps_before_it_loses_its_cpu),
+		cmocka_unit_test(wakes_cost_what_they_cost_in_the_run),
 		cmocka_unit_test(a_timer_sleeper_uses_its_own_time_and_burns_none_asleep),
 		cmocka_unit_test(time_scale_stretches_sleeps_and_not_work),
 		cmocka_unit_test(a_forked_childs_first_sleep_has_its_length),
