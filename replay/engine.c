@@ -376,12 +376,8 @@ int rpl_execute(struct rpl_run *run, struct sr_error *err)
 		return -1;
 	for (i = 0; i < run->m->ntasks; i++)
 		add_counts(&run->counts, &run->threads[i].counts);
-	for (i = 0; i < 2; i++) {
-		uint64_t n = atomic_load(&run->wakes_measured[i]);
-
-		*(i ? &run->counts.wake_remote_ns :
-		      &run->counts.wake_local_ns) = n ? atomic_load(&run->wake_ns[i]) / n : 0;
-	}
+	run->counts.wake_local_ns = rpl_wake_mean(run, false, 1);
+	run->counts.wake_remote_ns = rpl_wake_mean(run, true, 1);
 	run->counts.rt_demoted = atomic_load(&run->rt_demoted);
 	run->counts.sessions_made = atomic_load(&run->sessions_made);
 	run->counts.sessions_refused = atomic_load(&run->sessions_refused);

@@ -237,6 +237,8 @@ void rpl_burn(struct rthread *t, uint64_t ns);
 void rpl_slept(struct rthread *t); /* the thread slept: its clock must be read anew */
 /* A wait is over (NULL: one that the recording has not): its wake-up cost what it cost, and not what the recording's did. slept: else the wake came first. */
 void rpl_settle_wake(struct rthread *t, const struct sr_op *wait, bool slept);
+/* ns, of the run's own wakes as far as they were measured; 0: fewer than least (1 or more) of that kind were. */
+uint64_t rpl_wake_mean(const struct rpl_run *run, bool remote, uint64_t least);
 void rpl_settle_own_sleep(struct rthread *t); /* the same of one that the recording did not have */
 
 /* timer.c: when a SLEEP ends, CLOCK_MONOTONIC ns; 0: at once. Sets the clock of a periodic timer at its first one. */

@@ -161,6 +161,13 @@ static bool was_remote(struct rthread *t)
 	       mono_ns() - atomic_load_explicit(&t->woken_ns, memory_order_relaxed) < SR_WAKE_AT_ONCE_NS;
 }
 
+uint64_t rpl_wake_mean(const struct rpl_run *run, bool remote, uint64_t least)
+{
+	uint64_t n = atomic_load_explicit(&run->wakes_measured[remote], memory_order_relaxed);
+
+	return n < least ? 0 : atomic_load_explicit(&run->wake_ns[remote], memory_order_relaxed) / n;
+}
+
 /* What a recorded wake cost, as its like costs in this run: never less than measured with nobody else about, nor more than
  * recorded bursts can hold. */
 static double cost_then(const struct rpl_run *run, bool remote)
@@ -168,13 +175,11 @@ static double cost_then(const struct rpl_run *run, bool remote)
 	const struct sr_wake_cost *then = &run->costs.then, *here = &run->costs.wake;
 	double least = remote ? then->remote_ns : then->local_ns, own = remote ? here->remote_ns : here->local_ns;
 	uint64_t most = remote ? run->cfg.wake_bound.remote_ns : run->cfg.wake_bound.local_ns;
-	uint64_t n = atomic_load_explicit(&run->wakes_measured[remote], memory_order_relaxed);
-	double ns;
+	uint64_t mean = rpl_wake_mean(run, remote, LEAST_MEASURED);
 
-	if (n < LEAST_MEASURED || !most || own <= 0)
+	if (!most || own <= 0)
 		return least;
-	ns = (double)atomic_load_explicit(&run->wake_ns[remote], memory_order_relaxed) / (double)n * (least / own);
-	return fmax(least, fmin(ns, (double)most));
+	return fmax(least, fmin((double)mean * (least / own), (double)most));
 }
 
 /* Where bursts were shorter than that, what is left is not kept for ever. */
