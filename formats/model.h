@@ -39,10 +39,19 @@
  * A wait is one for a lock (SR_WAIT_LOCK) where a thread of the same process had just woken its task, the task did nothing
  * but run for 20 us at most and slept again, and the waker did nothing but run for 100 us at most before it woke it again:
  * the first wake came before the waker let go of what the task needed then. Where 8 or more wakes of a pair, and a quarter
- * of them, go on like this, the others get a hidden wait of that kind: there the task came when the lock was free.
+ * of those that woke the task on the waker's own CPU, go on like this, the others get a hidden wait of that kind: there the
+ * task came when the lock was free, as it always does from another CPU.
  *
  * It is an event loop (sr_program.loop) when it also answers at least half of them by waking the task that had woken it
  * before it sleeps again, and has two such partners at least.
+ *
+ * A pool (model_pool.c) is an event loop, the dispatcher, with two or more workers: threads of its process, of whose waits
+ * (but those for locks) nobody ends more, nor it less than a third, and which it gave 8 jobs or more. A job is what
+ * a worker does from one of these waits to the next; two thirds of a worker's jobs wake the dispatcher. The workers' median
+ * jobs are within a factor of two in CPU time, and their numbers of jobs differ by a tenth of the largest or more: where all
+ * have equally many, the jobs may be dealt out by turns. A job that does nothing but run, wake and wait can be
+ * done by any worker: the n-th that the dispatcher gives out is the n-th that it gave out in the recording, and goes to who
+ * asked for it. Engines heed pools with the causal order only.
  *
  * Sessions are those that the scheduler tells apart: each has an autogroup, which counts for tasks of the root control
  * group. That in which the recorder started the command is no other one here either, but the replay's own (0).
@@ -66,7 +75,7 @@
 enum sr_op_kind {
 	SR_OP_NOP = 0,
 	SR_OP_RUN,     /* value: ns of CPU time, on recorded cpu `cpu` */
-	SR_OP_WAKE,    /* arg: task, value: its wait's number; flags: enum sr_order */
+	SR_OP_WAKE,    /* arg: task, value: its wait's number; flags: enum sr_order; cpu: for sr_wake_call_ns */
 	SR_OP_WAIT,    /* arg: number of the wait; value: recorded ns from block to wake; cpu: where it ran next;
 	              * flags: SR_WAIT_REMOTE */
 	SR_OP_SLEEP,   /* the same, ended by the clock; flags: enum sr_sleep */
@@ -80,6 +89,8 @@ enum sr_op_kind {
 	SR_OP_GROUP, /* arg: index into attrs.groups: the control group it is in from here on; SR_ATTR_NONE: the root */
 	SR_OP_END,   /* the program is over; flags bit 0: the task exited, else the recording ended first */
 };
+
+#define SR_WAKE_UNIT_NS 16
 
 /* sr_op.flags of a FORK */
 enum {
@@ -132,6 +143,13 @@ struct sr_op {
 	uint64_t value;
 };
 
+/* What the call of a WAKE took the waker when recorded, from sched_waking to sched_wakeup, ns; 0: nothing, or not known (then
+ * its cpu is 0, else it is one more than the units). */
+static inline uint64_t sr_wake_call_ns(const struct sr_op *wake)
+{
+	return wake->cpu ? (wake->cpu - 1u) * SR_WAKE_UNIT_NS : 0;
+}
+
 /* Does the task rest there, until it is woken or for a time? */
 static inline bool sr_op_rests(const struct sr_op *op)
 {
@@ -168,6 +186,12 @@ struct sr_program;
  * the recording. */
 const struct sr_op *sr_vfork_wait(const struct sr_program *p, const struct sr_op *fork);
 
+/* sr_wait.job */
+enum {
+	SR_JOB_OWN = 1,   /* only the worker that it was recorded of can do it */
+	SR_JOB_FIRST = 2, /* the first of the pool; the second is one more, and so on */
+};
+
 /* One wait or sleep of one task. Times are ns since sr_model.start_ns. */
 struct sr_wait {
 	uint32_t needs;      /* what must come before it ends: its wake (a sleep: none), and a folded order each */
@@ -176,8 +200,10 @@ struct sr_wait {
 	uint32_t watch_wait;
 	uint32_t waker; /* whose WAKE ends it; UINT32_MAX: nobody's */
 	bool answers;   /* its WAKE has SR_WAKE_ANSWERS */
+	bool remote;    /* its op has SR_WAIT_REMOTE */
 	uint8_t timer;  /* of a periodic sleep: below SR_TIMERS */
-	bool anchor; /* the first one of its timer: it is as long as recorded, and the others' deadlines go with it */
+	uint32_t job; /* that begins behind it, by its place in the pool's order: SR_JOB_FIRST.., SR_JOB_OWN, 0: none */
+	bool anchor;  /* the first one of its timer: it is as long as recorded, and the others' deadlines go with it */
 	uint64_t block_ns, wake_ns, deadline_ns;
 };
 
@@ -199,9 +225,10 @@ struct sr_program {
 	size_t nops, ops_cap;
 	struct sr_wait *waits;
 	size_t nwaits, waits_cap;
-	uint64_t cpu_ns; /* sum of its RUNs */
-	bool any;        /* different tasks wake it: it goes on with what has come, whoever's turn it was */
-	bool loop;       /* an event loop, which answers those who wake it */
+	uint64_t cpu_ns;     /* sum of its RUNs */
+	bool any;            /* different tasks wake it: it goes on with what has come, whoever's turn it was */
+	bool loop;           /* an event loop, which answers those who wake it */
+	uint32_t dispatcher; /* it is a worker of that one's pool: its task + 1, 0: of none */
 };
 
 struct sr_model_counts {
@@ -219,7 +246,8 @@ struct sr_model_counts {
 	uint64_t waits_lock;      /* with SR_WAIT_LOCK */
 	uint64_t hidden;          /* messages put in; hidden_dropped: of them, could never come */
 	uint64_t hidden_dropped;
-	uint64_t loops, any; /* tasks that are event loops; that wait for any */
+	uint64_t loops, any;       /* tasks that are event loops; that wait for any */
+	uint64_t pools, pool_jobs; /* pools of workers; their jobs that any worker can do */
 	uint64_t voluntary, preempted, repaired, lost;
 	uint64_t sleeps[SR_SLEEPS]; /* by enum sr_sleep, as the programs have them */
 	uint64_t timers_periodic;   /* periodic timers, anew after each pause */
@@ -264,6 +292,7 @@ struct sr_model *sr_model_build(struct srz_reader *r, const struct sr_model_opti
  * more than that. -1: out of memory. */
 struct sr_wake_bound {
 	uint64_t local_ns, remote_ns;
+	uint64_t local_call_ns, remote_call_ns; /* means of sr_wake_call_ns; 0: fewer than 50 are known */
 };
 int sr_model_wake_bound(const struct sr_model *m, struct sr_wake_bound *bound, struct sr_error *err);
 void sr_wake_bound_apply(const struct sr_wake_bound *bound, struct sr_wake_cost *cost); /* lowers it to that */

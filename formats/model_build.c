@@ -131,7 +131,7 @@ int sr_build_task(struct build *b, int32_t tid, uint32_t *index)
 	p->group = place.group - 1;
 	memcpy(p->comm, task->comm, SR_COMM_LEN);
 	memset(&b->bt[m->ntasks], 0, sizeof(*b->bt));
-	b->bt[m->ntasks].wait_op = b->bt[m->ntasks].fork_op = SIZE_MAX;
+	b->bt[m->ntasks].wait_op = b->bt[m->ntasks].fork_op = b->bt[m->ntasks].wake_op = SIZE_MAX;
 	b->bt[m->ntasks].prio = NO_PRIO;
 	b->bt[m->ntasks].rt = SR_SCHED_FIFO;
 	b->bt[m->ntasks].place = place;

@@ -36,6 +36,10 @@ struct build_task {
 	struct place place; /* as of now */
 	char comm[SR_COMM_LEN];
 	size_t fork_op; /* the FORK in its parent's program */
+	/* The wake that it is at. */
+	size_t wake_op; /* SIZE_MAX: none */
+	uint32_t wake_target;
+	uint64_t waking_ns;
 	/* A wake that came before the sleep that it ends. */
 	bool early;
 	uint32_t early_waker; /* UINT32_MAX: timed */
@@ -90,6 +94,8 @@ int sr_build_reopen_wait(struct build *b, uint32_t i, uint64_t now);
 int sr_build_soft(struct build *b, uint32_t waker, uint32_t target, size_t waker_op);
 void sr_build_drop_early(struct build *b, struct build_task *t);
 int sr_build_wake(struct build *b, const struct sr_event *ev, uint32_t i);
+/* A sched_wakeup of task i by the task in whose context it is. */
+void sr_build_woken(struct build *b, const struct sr_event *ev, uint32_t i, uint32_t waker);
 
 /* Task i begins to run with this priority. */
 int sr_build_prio(struct build *b, uint32_t i, int16_t prio, uint64_t now);

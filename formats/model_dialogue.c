@@ -28,7 +28,7 @@
 /* Longest CPU time from a wake to the sleep for a lock, and from the waker's first wake to its second. */
 #define LOCK_RUN_NS 20000u
 #define LOCK_HOLD_NS 100000u
-#define LOCKED 4 /* one in so many wakes of a pair at least comes while the waker holds a lock */
+#define LOCKED 4 /* one in so many of a pair's wakes on one CPU at least comes while the waker holds a lock */
 
 /* An op that is to be put in: in front of ops[at], or offset_ns into it, where it is a RUN. */
 struct insert {
@@ -137,7 +137,7 @@ static bool is_dialogue(struct dialogues *d, uint32_t client, uint32_t server)
 	const struct sr_program *c = &d->m->tasks[client], *s = &d->m->tasks[server];
 	size_t k, questions = 0, answers = 0, told = 0, waits = 0;
 	bool asked = false, near = false;
-	uint64_t ns = 0;
+	uint64_t ns = 0, cost = 0;
 
 	d->ntail = d->nwork = 0;
 	for (k = 0; k < c->nops; k++) {
@@ -147,6 +147,7 @@ static bool is_dialogue(struct dialogues *d, uint32_t client, uint32_t server)
 			questions++;
 			asked = near = true;
 			ns = 0;
+			cost = sr_wake_call_ns(op);
 		} else if (op->kind == SR_OP_RUN) {
 			ns += op->value;
 		} else if (sr_op_ends_unit(op)) {
@@ -155,7 +156,7 @@ static bool is_dialogue(struct dialogues *d, uint32_t client, uint32_t server)
 				answers++;
 				told += asked;
 				if (near)
-					d->tail[d->ntail++] = ns;
+					d->tail[d->ntail++] = ns > cost ? ns - cost : 0;
 				asked = false;
 			}
 			near = false;
@@ -314,7 +315,7 @@ static int add_answer(struct dialogues *d, uint32_t client, uint32_t server, siz
 {
 	const struct sr_program *c = &d->m->tasks[client], *s = &d->m->tasks[server];
 	uint64_t wait = c->ops[question].value, hold = d->hold[server][wait];
-	struct insert sleep = behind(c, question, tail < hold ? hold : tail);
+	struct insert sleep = behind(c, question, sr_wake_call_ns(&c->ops[question]) + (tail < hold ? hold : tail));
 
 	if (holds_lock(d, client, sleep.at))
 		return 0;
@@ -377,6 +378,14 @@ static void servers_of(const struct sr_program *p, uint32_t *wakers, uint32_t *s
 	}
 }
 
+/* Where a task runs as it does that op. */
+static int cpu_at(const struct sr_program *p, size_t at)
+{
+	while (at > 0 && p->ops[at].kind != SR_OP_RUN)
+		at--;
+	return p->ops[at].kind == SR_OP_RUN ? p->ops[at].cpu : -1;
+}
+
 /*
  * The wakes of one task by another, of which some come while the waker holds a lock: where the woken one came later than
  * that, it did not sleep for it, and there is no second wake. In a replay it may come earlier. It waits at once then: the
@@ -391,12 +400,17 @@ static int complete_lock(struct dialogues *d, uint32_t task, uint32_t waker, con
 	d->ntail = 0;
 	for (i = 0; i < n; i++) {
 		const struct sr_op *op = &p->ops[(uint32_t)at[i]];
+		size_t wake = d->wake_op[task][op->arg];
 
-		wakes += sr_op_ends_unit(op);
+		/* From another CPU it comes too late to find the lock held. */
+		wakes += sr_op_ends_unit(op) && wake != SIZE_MAX && cpu_at(w, wake) == op->cpu;
 		/* The one before it is for the same waker: else it would be none for a lock. */
-		if (i && !sr_op_ends_unit(op))
-			d->tail[d->ntail++] = only_work(w, d->wake_op[task][p->ops[(uint32_t)at[i - 1]].arg],
-							d->wake_op[task][op->arg]);
+		if (i && !sr_op_ends_unit(op)) {
+			size_t first = d->wake_op[task][p->ops[(uint32_t)at[i - 1]].arg];
+			uint64_t ns = only_work(w, first, wake), cost = sr_wake_call_ns(&w->ops[first]);
+
+			d->tail[d->ntail++] = ns > cost ? ns - cost : 0;
+		}
 	}
 	if (d->ntail < LEAST_MESSAGES || d->ntail * LOCKED < wakes)
 		return 0;
@@ -410,8 +424,8 @@ static int complete_lock(struct dialogues *d, uint32_t task, uint32_t waker, con
 			next++;
 		if (p->ops[next].kind == SR_OP_END || !sr_op_ends_unit(&p->ops[next]))
 			continue;
-		if (add_message(d, waker, behind(w, wake, hold), task, (struct insert){ .at = k + 1 },
-				p->waits[p->ops[k].arg].wake_ns) < 0)
+		if (add_message(d, waker, behind(w, wake, sr_wake_call_ns(&w->ops[wake]) + hold), task,
+				(struct insert){ .at = k + 1 }, p->waits[p->ops[k].arg].wake_ns) < 0)
 			return -1;
 		d->v[d->n - 2].lock = d->v[d->n - 1].lock = true;
 		d->hold[task][p->ops[k].arg] = hold;

@@ -210,7 +210,7 @@ static void runs_unseen(struct build *b, uint32_t i, const struct sr_event *ev)
 
 static int on_event(struct build *b, const struct sr_event *ev)
 {
-	uint32_t i, ctx;
+	uint32_t i, ctx = UINT32_MAX;
 
 	if (ev->ctx && ev->kind <= SR_EV_NEWTASK && !(ev->flags & SR_EV_REPAIRED)) {
 		if (sr_build_task(b, ev->ctx, &ctx) < 0)
@@ -237,6 +237,8 @@ static int on_event(struct build *b, const struct sr_event *ev)
 		if (ev->kind == SR_EV_WAKEUP) {
 			/* One without its waking (a filter lost it) stands for it; but it never comes early: while its
 			 * task runs it tells that the wake before it was in time, and that the task never slept. */
+			if (ctx != UINT32_MAX && !(ev->flags & SR_EV_INTERRUPT))
+				sr_build_woken(b, ev, i, ctx);
 			if (b->bt[i].state == RUNNING)
 				sr_build_drop_early(b, &b->bt[i]);
 			if (b->bt[i].state != BLOCKED || b->bt[i].early)

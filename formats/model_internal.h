@@ -26,6 +26,9 @@ int sr_model_check(struct sr_model *m, struct sr_error *err);
 int sr_model_complete_dialogues(struct sr_model *m);
 int sr_by_number(const void *a, const void *b); /* of uint32_t, for qsort */
 
+/* Pools of workers, and their jobs. Needs all that is judged of wakes. -1: out of memory. */
+int sr_model_find_pools(struct sr_model *m);
+
 /* Completes dialogues, judges orders and finds event loops, once it is certain who wakes whom. */
 int sr_model_find_causes(struct sr_model *m, struct sr_error *err);
 

@@ -85,6 +85,8 @@ static void move_numbers(struct sr_program *p, const struct before *before)
 		p->parent += before->tasks;
 	if (p->session)
 		p->session += before->sessions;
+	if (p->dispatcher)
+		p->dispatcher += before->tasks;
 	for (i = 0; i < p->nops; i++) {
 		struct sr_op *op = &p->ops[i];
 

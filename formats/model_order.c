@@ -87,7 +87,7 @@ static bool is_loop(const struct sr_program *p)
 	for (k = 0; k < p->nops; k++) {
 		const struct sr_op *op = &p->ops[k];
 
-		if (sr_op_ends_piece(op)) {
+		if (sr_op_ends_unit(op)) {
 			trigger = op->kind == SR_OP_WAIT ? p->waits[op->arg].waker : UINT32_MAX;
 			waits += trigger != UINT32_MAX;
 		} else if (op->kind == SR_OP_WAKE && op->arg == trigger) {
@@ -255,6 +255,20 @@ static void mark_vforks(struct sr_model *m)
 		}
 }
 
+/* For the wakers, which have only the number of the wait. */
+static void mark_remote(struct sr_model *m)
+{
+	size_t i, k;
+
+	for (i = 0; i < m->ntasks; i++)
+		for (k = 0; k < m->tasks[i].nops; k++) {
+			const struct sr_op *op = &m->tasks[i].ops[k];
+
+			if (op->kind == SR_OP_WAIT)
+				m->tasks[i].waits[op->arg].remote = op->flags & SR_WAIT_REMOTE;
+		}
+}
+
 static int find_loops(struct sr_model *m)
 {
 	size_t i;
@@ -282,7 +296,8 @@ int sr_model_find_causes(struct sr_model *m, struct sr_error *err)
 	if (count_wakes(m, &wakes) == 0 && judge_targets(m, &wakes) == 0) {
 		mark_wakes(m);
 		mark_vforks(m);
-		ret = 0;
+		mark_remote(m);
+		ret = sr_model_find_pools(m);
 	}
 	free(wakes.pair);
 	return ret < 0 ? sr_fail(err, SR_ENVIRONMENT, "out of memory for the workload model") : 0;

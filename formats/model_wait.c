@@ -82,7 +82,9 @@ static int emit_wake(struct build *b, uint32_t waker, uint32_t target, uint64_t 
 		}
 	}
 	b->m->counts.order[order]++;
-	*op_index = p->nops;
+	*op_index = w->wake_op = p->nops;
+	w->wake_target = target;
+	w->waking_ns = now;
 	return sr_build_op(b, p, (struct sr_op){ .kind = SR_OP_WAKE, .flags = order, .arg = target, .value = wait });
 }
 
@@ -115,6 +117,20 @@ int sr_build_reopen_wait(struct build *b, uint32_t i, uint64_t now)
 	b->m->counts.sleeps_proved++;
 	b->bt[i].disk = false;
 	return sr_build_open_wait(b, i, now);
+}
+
+void sr_build_woken(struct build *b, const struct sr_event *ev, uint32_t i, uint32_t waker)
+{
+	struct build_task *w = &b->bt[waker];
+	uint64_t ns = ev->time_ns - w->waking_ns;
+
+	if (w->wake_op == SIZE_MAX || w->wake_target != i)
+		return;
+	ns = ns > b->o->tracepoint_ns ? ns - b->o->tracepoint_ns : 0;
+	/* One that took longer than that was interrupted. */
+	if (ns / SR_WAKE_UNIT_NS < UINT16_MAX)
+		b->m->tasks[waker].ops[w->wake_op].cpu = (uint16_t)(ns / SR_WAKE_UNIT_NS + 1);
+	w->wake_op = SIZE_MAX;
 }
 
 /* A wake of task i at ev. */

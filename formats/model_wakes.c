@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a wake can have cost at most in a recording. */
+/* What a wake can have cost at most in a recording, and what its call took. */
 #include <stdlib.h>
 
 #include "formats/model.h"
@@ -10,6 +10,7 @@
 struct lengths {
 	uint64_t *v;
 	size_t n, most;
+	uint64_t calls, call_ns; /* those that are known */
 };
 
 static int u64_cmp(const void *a, const void *b)
@@ -26,6 +27,11 @@ static uint64_t tenth(struct lengths *l)
 		return 0;
 	qsort(l->v, l->n, sizeof(*l->v), u64_cmp);
 	return l->v[l->n / 10];
+}
+
+static uint64_t mean_call(const struct lengths *l)
+{
+	return l->calls < LEAST_BURSTS ? 0 : l->call_ns / l->calls;
 }
 
 /* remote: of each task's waits, where first[task] is, whether it ended remotely. */
@@ -56,6 +62,8 @@ static void look_at(const struct sr_model *m, const size_t *first, const bool *r
 			} else if (op->kind == SR_OP_WAKE && !(op->flags & SR_WAKE_HIDDEN)) {
 				wakes++;
 				far = op->value < m->tasks[op->arg].nwaits && remote[first[op->arg] + op->value];
+				out[far].calls += op->cpu != 0;
+				out[far].call_ns += sr_wake_call_ns(op);
 			} else if (sr_op_rests(op)) {
 				if (wakes == 1 && out[far].n < out[far].most)
 					out[far].v[out[far].n++] = ns;
@@ -84,11 +92,12 @@ int sr_model_wake_bound(const struct sr_model *m, struct sr_wake_bound *bound, s
 		far = calloc(most + 1, sizeof(*far));
 	}
 	if (remote && near && far) {
-		struct lengths len[2] = { { near, 0, most }, { far, 0, most } };
+		struct lengths len[2] = { { .v = near, .most = most }, { .v = far, .most = most } };
 
 		note_remote(m, first, remote);
 		look_at(m, first, remote, len);
-		*bound = (struct sr_wake_bound){ tenth(&len[0]), tenth(&len[1]) };
+		*bound = (struct sr_wake_bound){ tenth(&len[0]), tenth(&len[1]), mean_call(&len[0]),
+						 mean_call(&len[1]) };
 	} else {
 		ret = sr_fail(err, SR_ENVIRONMENT, "out of memory");
 	}

@@ -45,6 +45,8 @@ static const struct {
 	ROW("hidden_dropped", hidden_dropped),
 	ROW("event_loops", loops),
 	ROW("any_waiters", any),
+	ROW("pools", pools),
+	ROW("pool_jobs", pool_jobs),
 	ROW("repaired", repaired),
 	ROW("lost", lost),
 #undef ROW

@@ -252,6 +252,7 @@ static void json_counts(struct cmd_json *j, const struct rpl_counts *c)
 	cmd_json_u64(j, "sleeps", c->sleeps);
 	cmd_json_u64(j, "sleeps_late", c->sleeps_late);
 	cmd_json_u64(j, "out_of_turn", c->out_of_turn);
+	cmd_json_u64(j, "jobs_moved", c->jobs_moved);
 	cmd_json_u64(j, "order_waits", c->order_waits);
 	cmd_json_u64(j, "order_yields", c->order_yields);
 	cmd_json_u64(j, "order_spins", c->order_spins);

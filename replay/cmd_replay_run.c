@@ -166,6 +166,7 @@ int replay_put_meta(struct replay_job *j, struct srz_writer *w, const struct rep
 		{ "replay.count.sleeps", c->sleeps },
 		{ "replay.count.sleeps_late", c->sleeps_late },
 		{ "replay.count.out_of_turn", c->out_of_turn },
+		{ "replay.count.jobs_moved", c->jobs_moved },
 		{ "replay.count.order_waits", c->order_waits },
 		{ "replay.count.order_yields", c->order_yields },
 		{ "replay.count.order_spins", c->order_spins },

@@ -119,6 +119,8 @@ static int set_up_threads(struct rpl_run *run)
 
 		t->run = run;
 		t->p = p;
+		t->role = t;
+		atomic_store(&t->op, p->ops);
 		t->allowed = p->allowed;
 		t->control = SR_ATTR_NONE;
 		t->index = i;
@@ -258,7 +260,7 @@ struct rpl_run *rpl_prepare(const struct sr_model *m, const struct rpl_config *c
 		goto fail;
 	}
 	if ((cfg->processes && rpl_share_model(run) < 0) || set_up_threads(run) < 0 || set_up_groups(run) < 0 ||
-	    rpl_loops_start(run) < 0 || rpl_cuts_start(run) < 0) {
+	    rpl_loops_start(run) < 0 || rpl_workers_start(run) < 0 || rpl_cuts_start(run) < 0) {
 		sr_fail(err, SR_ENVIRONMENT, "out of memory for a replay of %zu tasks", m->ntasks);
 		goto fail;
 	}

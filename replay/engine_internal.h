@@ -12,6 +12,7 @@
 #include "replay/arena.h"
 #include "replay/engine.h"
 #include "replay/pelt.h"
+#include "replay/pool.h"
 
 /*
  * The word of one wait, a futex:
@@ -62,12 +63,13 @@ struct rpl_home {
 
 struct rthread {
 	struct rpl_run *run;
-	const struct sr_program *p;
-	_Atomic uint32_t *words; /* one for each wait */
+	const struct sr_program *p; /* its own */
+	_Atomic uint32_t *words;    /* one for each wait of it */
+	struct rthread *role;       /* whose program it does: its own, but for another's job of a pool */
 	pthread_t thread;
 	bool joinable; /* written by its creator */
 	uint32_t index;
-	uint32_t pc;
+	const struct sr_op *_Atomic op; /* that it has come to */
 	atomic_int tid;
 	atomic_int pinned; /* cpu its mask allows, -1: not pinned */
 	/* Under the policy lock: */
@@ -85,15 +87,17 @@ struct rthread {
 	struct rpl_home *home;
 	/* Its own: */
 	int8_t nice;
-	uint8_t policy, rt_prio;              /* class that it has, as sched(7) numbers it */
-	const struct sr_cpumask *allowed;     /* recorded CPUs as of now; NULL: not known */
-	uint64_t slice_ns;                    /* asked for with a normal class; 0: the kernel's own */
-	uint32_t control;                     /* recorded control group that it is in, SR_ATTR_NONE: schedrec's own */
-	bool masked;                          /* it, or whom it is from, was given CPUs of its own */
-	bool own_mask;                        /* it begins with other recorded CPUs than its parent had */
-	uint8_t refused;                      /* kinds of classes that it was not given */
-	atomic_bool held;                     /* nothing takes its CPU before it sleeps: rpl_hold */
-	atomic_bool rt;                       /* it is in a real-time class, DEADLINE too */
+	uint8_t policy, rt_prio;          /* class that it has, as sched(7) numbers it */
+	const struct sr_cpumask *allowed; /* recorded CPUs as of now; NULL: not known */
+	uint64_t slice_ns;                /* asked for with a normal class; 0: the kernel's own */
+	uint32_t control;                 /* recorded control group that it is in, SR_ATTR_NONE: schedrec's own */
+	bool masked;                      /* it, or whom it is from, was given CPUs of its own */
+	bool own_mask;                    /* it begins with other recorded CPUs than its parent had */
+	uint8_t refused;                  /* kinds of classes that it was not given */
+	atomic_bool held;                 /* nothing takes its CPU before it sleeps: rpl_hold */
+	atomic_bool in_vfork;             /* it is to be held as the parent of a vfork, by who comes to that first */
+	struct rthread *vforked_by;       /* NULL: it was not forked by such a parent */
+	atomic_bool rt;                   /* it is in a real-time class, DEADLINE too */
 	uint64_t guard_cpu_ns, guard_busy_ns; /* the watchdog's: its CPU clock at the last look, time without a pause */
 	uint64_t guard_process_ns;            /* and its process' CPU clock */
 	bool stopped;
@@ -104,6 +108,10 @@ struct rthread {
 	double owed_loops; /* loops still owed, may be negative (work instructions) */
 	/* What its sleeps cost (work.c): CPU time outside the loop, from one sleep's end to the next one's. */
 	uint64_t gap_ns, gap_from_ns; /* so far; CPU clock at the end of the last loops, 0: not looked at */
+	uint64_t gap_wakes_ns;        /* of gap_ns, what its wakes of others took */
+	uint64_t woke_ns;             /* the last such one; 0: none, or it is counted */
+	struct rthread *woke;         /* whom, */
+	uint32_t woke_sleep;          /* out of which of its sleeps */
 	uint8_t gap_settles, gaps;    /* waits that ended in it; all gaps so far */
 	bool gap_slept, gap_remote, gap_measured;
 	uint64_t base_cpu_ns;               /* its CPU clock when the program began */
@@ -113,7 +121,11 @@ struct rthread {
 	_Atomic uint32_t *_Atomic at; /* the word it sleeps on; NULL: it does not */
 	_Atomic uint64_t woken_ns;    /* when somebody woke it, and from which CPU */
 	_Atomic int woken_from;
-	struct rloop *loop; /* NULL: it goes through its program in order */
+	_Atomic uint32_t sleeps_over; /* waits that it slept in and has been through, */
+	atomic_bool over_remote;      /* and whether the last wake of them was remote */
+	_Atomic uint32_t bell;        /* a futex, of a loop or worker; its lower bits count the rings */
+	struct rloop *loop;           /* NULL: it goes through its program in order */
+	bool worker, dispatcher;      /* of a pool */
 	struct log log;
 	struct rpl_counts counts;
 } __attribute__((aligned(64)));
@@ -159,6 +171,7 @@ struct rpl_run {
 	cpu_set_t cpus, old_mask;
 	unsigned ncpus;   /* in cpus */
 	struct rcpu *cpu; /* by the kernel's number, like the machine's */
+	struct rpl_pools pools;
 	/* policy */
 	struct rpl_engine engine;
 	struct sr_machine machine; /* cfg.machine, with the CPUs that are not used offline */
@@ -177,9 +190,10 @@ struct rpl_run {
 	_Atomic uint32_t alive; /* programs not ended; a futex */
 	_Atomic uint32_t over;  /* the run has ended: the balancer leaves */
 	_Atomic uint64_t progress_ns;
-	_Atomic uint32_t timed;                         /* threads in a timed sleep */
-	_Atomic uint64_t wake_ns[2], wakes_measured[2]; /* work.c: of local ones, and of remote ones */
-	_Atomic uint32_t failed;                        /* a thread or process could not be created: errno */
+	_Atomic uint32_t timed; /* threads in a timed sleep */
+	/* work.c: what wakes, and the sleeps that they end, cost whom: of local ones, and of remote ones. */
+	_Atomic uint64_t wake_ns[2], wakes_measured[2], sleep_ns[2], sleeps_measured[2];
+	_Atomic uint32_t failed; /* a thread or process could not be created: errno */
 	_Atomic uint32_t stopping;
 	uint64_t start_ns, end_ns;
 	/* processes; NULL: all are threads of this one */
@@ -217,7 +231,7 @@ static inline uint64_t clock_ns(clockid_t id)
 /* The thread has come there. Who wakes it looks, perhaps while it wakes by itself. */
 static inline void rpl_at(struct rthread *t, const struct sr_op *op)
 {
-	__atomic_store_n(&t->pc, (uint32_t)(op - t->p->ops), __ATOMIC_RELAXED);
+	atomic_store_explicit(&t->op, op, memory_order_relaxed);
 }
 
 static inline uint64_t mono_ns(void)
@@ -240,6 +254,9 @@ void rpl_settle_wake(struct rthread *t, const struct sr_op *wait, bool slept);
 /* ns, of the run's own wakes as far as they were measured; 0: fewer than least (1 or more) of that kind were. */
 uint64_t rpl_wake_mean(const struct rpl_run *run, bool remote, uint64_t least);
 void rpl_settle_own_sleep(struct rthread *t); /* the same of one that the recording did not have */
+void rpl_settle_wake_of(struct rthread *t, const struct sr_op *wake); /* t is about to do this WAKE */
+uint64_t rpl_before_wake(struct rthread *by);                         /* what rpl_after_wake wants to have */
+void rpl_after_wake(struct rthread *by, struct rthread *t, uint64_t from);
 
 /* timer.c: when a SLEEP ends, CLOCK_MONOTONIC ns; 0: at once. Sets the clock of a periodic timer at its first one. */
 uint64_t rpl_sleep_until(struct rthread *t, const struct sr_op *op);
@@ -311,13 +328,35 @@ void rpl_count_wait(struct rthread *t, const struct sr_op *op, bool slept); /* a
 void rpl_wait(struct rthread *t, const struct sr_op *op);                   /* a WAIT or SLEEP */
 void rpl_simple_op(struct rthread *t, const struct sr_op *op);
 void rpl_release_wait(struct rthread *by, uint32_t task, uint64_t wait);
+void rpl_do_wake(struct rthread *t, const struct sr_op *op);                     /* a WAKE, whose order is kept */
 void rpl_wake_up(struct rthread *by, struct rthread *t, _Atomic uint32_t *word); /* that it sleeps on */
 bool rpl_sleep_on(struct rthread *t, _Atomic uint32_t *word, uint32_t v, uint32_t bits, uint64_t until);
+
+/* bell.c: in rthread.bell, like in a wait's word: a ring wakes a sleeper; and the watchdog's */
+#define BELL_ASLEEP W_SLEEPER
+#define BELL_FORCED W_ARRIVED
+void rpl_ring(struct rthread *by,
+	      struct rthread *t);       /* something that t may wait for has come; it need not be asleep */
+void rpl_look_again(struct rthread *t); /* it does not sleep before it has looked; if it sleeps already it goes on */
+/* Sleeps until the bell has rung since it was read, or until a time; 0: none. False: it had rung, and no sleep came of it. */
+bool rpl_rest(struct rthread *t, uint32_t seen, uint64_t until);
+
+/* worker.c: threads of a pool (pool.h) */
+int rpl_workers_start(struct rpl_run *run);
+/* t has come to a wait for a job, in whatever program: the wait that what it does next begins with; NULL: the run is being
+ * stopped. */
+const struct sr_op *rpl_next_job(struct rthread *t);
+/* A wake of a wait of t's program, before it ends it. True: it has given a job to somebody, and that was all. */
+bool rpl_wakes_pool(struct rthread *by, struct rthread *t, uint32_t wait);
+/* Who has come to a wait of t's program; t where nobody has. */
+static inline struct rthread *rpl_who_waits(struct rthread *t, uint32_t wait)
+{
+	return t->worker ? &t->run->threads[rpl_pool_who(&t->run->pools, t->index, wait)] : t;
+}
 
 /* loop.c: tasks that wait for any, with RPL_ORDER_CAUSAL */
 int rpl_loops_start(struct rpl_run *run);
 void rpl_loop_main(struct rthread *t);
-void rpl_loop_ring(struct rthread *by, struct rthread *t);                    /* something that t waits for has come */
 void rpl_loop_released(struct rthread *by, struct rthread *t, uint32_t wait); /* the same, where that is a wake */
 
 /* place.c: the policy's view, its lock, and what it decides. All return at once for a policy that does not pin. */

@@ -16,11 +16,7 @@
 #include "replay/engine_internal.h"
 #include "replay/program.h"
 
-#define BELL_ASLEEP W_SLEEPER /* in rloop.bell, like in a wait's word: a ring wakes a sleeper */
-#define BELL_FORCED W_ARRIVED /* the watchdog's */
-
 struct rloop {
-	_Atomic uint32_t bell;    /* a futex; its lower bits count the rings */
 	const struct sr_op *main; /* the wait, sleep or end that the program has come to */
 	uint64_t until;           /* of a SLEEP: when it ends */
 	uint64_t stuck_since; /* main is an answer that cannot be put aside, and waits for its target; 0: it does not */
@@ -34,7 +30,7 @@ struct rloop {
 
 static bool is_loop(const struct sr_program *p)
 {
-	return p->any && p->nops < RPL_OUT_OF_TURN;
+	return p->any && p->nops < RPL_OUT_OF_TURN && !p->dispatcher;
 }
 
 int rpl_loops_start(struct rpl_run *run)
@@ -71,34 +67,12 @@ int rpl_loops_start(struct rpl_run *run)
 	return 0;
 }
 
-void rpl_loop_ring(struct rthread *by, struct rthread *t)
-{
-	_Atomic uint32_t *bell = &t->loop->bell;
-	uint32_t v = atomic_load(bell);
-	bool locked = false;
-	uint64_t from = 0;
-
-	do {
-		if (v & BELL_ASLEEP && !locked) {
-			from = rpl_lock_wake(by->run, t);
-			locked = true;
-		}
-	} while (!atomic_compare_exchange_weak(bell, &v, ((v + 1) & W_COUNT) | (v & BELL_FORCED)));
-	if (!(v & BELL_ASLEEP)) {
-		if (locked)
-			rpl_unlock_wake(by->run);
-		return;
-	}
-	rpl_place_wake(by, t, from);
-	rpl_wake_up(by, t, bell);
-}
-
 void rpl_loop_released(struct rthread *by, struct rthread *t, uint32_t wait)
 {
 	uint32_t to = atomic_load(&t->loop->listens);
 
 	if (to == RPL_TO_ALL || to == wait)
-		rpl_loop_ring(by, t);
+		rpl_ring(by, t);
 }
 
 static bool released(const struct rthread *t, uint32_t wait)
@@ -145,8 +119,7 @@ static const struct sr_op *do_step(struct rthread *t, const struct sr_op *op)
 		rpl_at(t, op);
 		work = op->kind == SR_OP_RUN || op->kind == SR_OP_NOP;
 		if (op->kind == SR_OP_WAKE) {
-			t->counts.wakes += !(op->flags & SR_WAKE_HIDDEN);
-			rpl_release_wait(t, op->arg, op->value);
+			rpl_do_wake(t, op);
 		} else if (op->kind == SR_OP_WAIT) {
 			rpl_wait(t, op); /* for a lock */
 		} else {
@@ -231,15 +204,16 @@ static bool do_out_of_turn(struct rthread *t)
 {
 	struct rloop *l = t->loop;
 	const struct sr_program *p = t->p;
-	uint32_t k, end = l->main->arg + RPL_AHEAD;
+	uint32_t k, ahead = t->dispatcher ? RPL_AHEAD_POOL : RPL_AHEAD;
 
 	if (!(l->waits[l->main->arg] & RPL_OUT_OF_TURN))
 		return false;
-	for (k = l->main->arg + 1; k < p->nwaits && k < end; k++) {
+	for (k = l->main->arg + 1; k < p->nwaits && ahead > 1; k++) {
 		const struct sr_op *op = &p->ops[l->waits[k] & ~RPL_OUT_OF_TURN];
 
 		if (op->kind == SR_OP_WAIT && op->flags & SR_WAIT_LOCK)
 			continue;
+		ahead--;
 		if (op->kind != SR_OP_WAIT || !(l->waits[k] & RPL_OUT_OF_TURN))
 			return false;
 		if (!released(t, k) || atomic_load(&t->words[k]) & W_DONE)
@@ -289,34 +263,6 @@ static bool do_main(struct rthread *t, bool force)
 	return true;
 }
 
-/* Sleeps until the bell has rung since it was read, or until a time. */
-static void rest(struct rthread *t, uint32_t seen, uint64_t until)
-{
-	struct rloop *l = t->loop;
-	uint32_t v = seen;
-
-	rpl_log(t, LOG_OUT, 0, 0, SR_STATE_SLEEPING);
-	rpl_went_to_sleep(t);
-	if (!atomic_compare_exchange_strong(&l->bell, &v, seen | BELL_ASLEEP)) {
-		rpl_stayed_awake(t);
-		rpl_log(t, LOG_IN, 0, 0, 0);
-		return;
-	}
-	if (until)
-		atomic_fetch_add(&t->run->timed, 1);
-	rpl_sleep_on(t, &l->bell, seen | BELL_ASLEEP, BIT_OWNER, until);
-	if (until)
-		atomic_fetch_sub(&t->run->timed, 1);
-	l->slept = true;
-	v = atomic_load(&l->bell);
-	while (v & BELL_ASLEEP)
-		if (atomic_compare_exchange_weak(&l->bell, &v, v & ~BELL_ASLEEP)) {
-			rpl_place_self(t); /* nobody rang: its time has come */
-			break;
-		}
-	rpl_log(t, LOG_IN, 0, 0, 0);
-}
-
 /* What of all that comes could it use? The rest must not wake it: nor would it have in the recording. */
 static uint32_t useful(const struct rloop *l)
 {
@@ -343,11 +289,11 @@ void rpl_loop_main(struct rthread *t)
 
 	do_piece(t, t->p->ops, true);
 	while (!atomic_load_explicit(stopping, memory_order_relaxed)) {
-		uint32_t seen = atomic_load(&l->bell);
+		uint32_t seen = atomic_load(&t->bell);
 		bool force = seen & BELL_FORCED;
 
 		if (force)
-			atomic_fetch_and(&l->bell, ~BELL_FORCED);
+			atomic_fetch_and(&t->bell, ~BELL_FORCED);
 		rpl_at(t, l->main);
 		atomic_store(&l->listens, useful(l)); /* before it looks at what has come */
 		if (l->main->kind == SR_OP_SLEEP && !l->until) {
@@ -364,6 +310,6 @@ void rpl_loop_main(struct rthread *t)
 			continue;
 		if (l->main->kind == SR_OP_END && !l->nheld)
 			return;
-		rest(t, seen, rest_until(l));
+		l->slept |= rpl_rest(t, seen, rest_until(l));
 	}
 }

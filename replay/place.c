@@ -322,7 +322,7 @@ static int ask(struct rpl_run *run, struct rthread *t, struct rpl_place *place)
 
 static int next_recorded_cpu(const struct rthread *t)
 {
-	const struct sr_op *op = &t->p->ops[__atomic_load_n(&t->pc, __ATOMIC_RELAXED)];
+	const struct sr_op *op = atomic_load_explicit(&t->op, memory_order_relaxed);
 
 	return sr_op_rests(op) ? op->cpu : t->p->first_cpu;
 }
@@ -417,7 +417,7 @@ void rpl_place_wake(struct rthread *waker, struct rthread *t, uint64_t from_ns)
 	place.prev_cpu = t->cpu;
 	place.this_cpu = waker->cpu;
 	/* The recording shows whether the waker slept next: that is what sync meant. */
-	next = &waker->p->ops[waker->pc + 1];
+	next = atomic_load_explicit(&waker->op, memory_order_relaxed) + 1;
 	while (sr_op_hidden(next))
 		next++;
 	place.sync = sr_op_rests(next);

@@ -71,9 +71,10 @@ static inline bool rpl_wakes_within_call(const struct sr_op *wake)
 
 /* ---- programs that wait for any of several tasks (loop.c) ---- */
 
-#define RPL_AHEAD 16     /* waits that a loop looks ahead */
-#define RPL_HELD 64      /* answers that are put aside */
-#define RPL_HELD_AHEAD 8 /* with so many it does nothing out of turn */
+#define RPL_AHEAD 16       /* waits that a loop looks ahead, those for locks apart */
+#define RPL_AHEAD_POOL 128 /* the same of the dispatcher of a pool: while one job lasts others are done by the dozen */
+#define RPL_HELD 64        /* answers that are put aside */
+#define RPL_HELD_AHEAD 8   /* with so many it does nothing out of turn */
 #define RPL_HELD_LIMIT_NS 1000000000u
 #define RPL_OUT_OF_TURN \
 	0x80000000u /* beside a wait's place in the ops: what follows may be done before what precedes it */

@@ -119,6 +119,7 @@ static int set_up_tasks(struct sim *s)
 		const struct sr_program *p = &m->tasks[i];
 
 		t->p = p;
+		t->role = t;
 		t->ops = p->ops;
 		t->index = (uint32_t)i;
 		t->words = word;
@@ -220,8 +221,8 @@ struct sim *sim_prepare(const struct sr_model *m, const struct sim_config *cfg, 
 	if (set_up_cpus(s, err) < 0)
 		goto fail;
 	s->base_slice = base_slice(s);
-	if (set_up_tasks(s) < 0 || set_up_groups(s) < 0 || sim_loops_start(s) < 0 || sim_emit_start(s) < 0 ||
-	    sim_heap_init(s, (size_t)s->ncpus * 3 + m->ntasks, cfg->seed) < 0) {
+	if (set_up_tasks(s) < 0 || set_up_groups(s) < 0 || sim_loops_start(s) < 0 || sim_workers_start(s) < 0 ||
+	    sim_emit_start(s) < 0 || sim_heap_init(s, (size_t)s->ncpus * 3 + m->ntasks, cfg->seed) < 0) {
 		no_memory(m, err);
 		goto fail;
 	}

@@ -4,6 +4,7 @@
 
 #include "formats/event_digest.h"
 #include "replay/arena.h"
+#include "replay/pool.h"
 #include "replay/program.h"
 #include "replay/sim.h"
 
@@ -41,7 +42,7 @@ enum sim_block {
 	SIM_ON_WAIT,  /* its wait's word */
 	SIM_ON_TIME,  /* its timer, then its wait's word */
 	SIM_ON_ORDER, /* its target's arrival, or the timer */
-	SIM_ON_BELL,  /* an event loop: the bell, or the timer */
+	SIM_ON_BELL,  /* an event loop, or a worker: the bell, or the timer */
 };
 
 /* Utilisation as PELT has it, in windows of 2^20 ns, with a half-life of 32 of them. */
@@ -64,8 +65,8 @@ struct sim_load {
 };
 
 struct sim_task {
-	const struct sr_op *ops; /* its program's */
-	uint32_t *words;         /* of its waits */
+	const struct sr_op *ops; /* of the program that it does */
+	uint32_t *words;         /* of its own waits */
 	uint32_t index, pc;
 	int cpu;    /* where it is, or was last; -1: nowhere yet */
 	int ran_on; /* where it last ran; -1: nowhere yet */
@@ -106,9 +107,11 @@ struct sim_task {
 	struct sim_load load;
 	int load_cpu; /* whose load that is a part of; -1: none's yet */
 	/* seldom */
-	uint32_t group; /* its process: index of that one's first task */
-	const struct sr_program *p;
+	uint32_t group;             /* its process: index of that one's first task */
+	const struct sr_program *p; /* its own */
+	struct sim_task *role;      /* whose program it does: its own, but for another's job of a pool */
 	struct sim_loop *loop;
+	bool worker, dispatcher; /* of a pool */
 	uint64_t spin_until, order_since, rr_left;
 	uint32_t *wait_op; /* where each stands in the program; RPL_OUT_OF_TURN */
 	int64_t timer_offset[SR_TIMERS];
@@ -221,6 +224,7 @@ struct sim {
 	uint32_t *llc_idle;     /* idle CPUs of each last-level cache */
 	bool kernel;            /* placement and balancing are the kernel's */
 	struct sim_kernel *k;
+	struct rpl_pools pools;
 	struct rpl_engine engine;
 	void *policy_state;
 	bool policy_ready;
@@ -353,9 +357,18 @@ uint64_t sim_sleep_until(struct sim *s, struct sim_task *t, const struct sr_op *
 /* sim_loop.c */
 int sim_loops_start(struct sim *s);
 void sim_loop_go_on(struct sim *s, struct sim_task *t);
-void sim_loop_ring(struct sim *s, struct sim_task *by, struct sim_task *t);
+void sim_ring(struct sim *s, struct sim_task *by, struct sim_task *t); /* whom that may wake; it need not be asleep */
 void sim_loop_released(struct sim *s, struct sim_task *by, struct sim_task *t, uint32_t wait);
 void sim_loop_force(struct sim_task *t);
+
+/* sim_worker.c: tasks of a pool (pool.h), as worker.c has them */
+int sim_workers_start(struct sim *s);
+bool sim_next_job(struct sim *s, struct sim_task *t); /* t is at its wait then; false: there is none yet */
+bool sim_wakes_pool(struct sim *s, struct sim_task *by, struct sim_task *t, uint32_t wait);
+static inline struct sim_task *sim_who_waits(struct sim *s, struct sim_task *t, uint32_t wait)
+{
+	return t->worker ? &s->tasks[rpl_pool_who(&s->pools, t->index, wait)] : t;
+}
 
 /* sim_identity.c */
 void sim_set_class(struct sim *s, struct sim_task *t, int policy, int rt_prio);

@@ -30,7 +30,7 @@ int sim_loops_start(struct sim *s)
 	for (i = 0; i < s->m->ntasks; i++) {
 		const struct sr_program *p = &s->m->tasks[i];
 
-		if (!p->any || p->nops >= RPL_OUT_OF_TURN || s->cfg.order != RPL_ORDER_CAUSAL)
+		if (!p->any || p->dispatcher || p->nops >= RPL_OUT_OF_TURN || s->cfg.order != RPL_ORDER_CAUSAL)
 			continue;
 		for (k = 0; k < p->nops; k++)
 			if (sr_op_rests(&p->ops[k]) && rpl_free_of_turn(&p->ops[k + 1]))
@@ -40,7 +40,7 @@ int sim_loops_start(struct sim *s)
 	return 0;
 }
 
-void sim_loop_ring(struct sim *s, struct sim_task *by, struct sim_task *t)
+void sim_ring(struct sim *s, struct sim_task *by, struct sim_task *t)
 {
 	if (t->state != SIM_BLOCKED || t->block != SIM_ON_BELL)
 		return;
@@ -51,7 +51,7 @@ void sim_loop_ring(struct sim *s, struct sim_task *by, struct sim_task *t)
 void sim_loop_released(struct sim *s, struct sim_task *by, struct sim_task *t, uint32_t wait)
 {
 	if (t->loop->listens == RPL_TO_ALL || t->loop->listens == wait)
-		sim_loop_ring(s, by, t);
+		sim_ring(s, by, t);
 }
 
 void sim_loop_force(struct sim_task *t)
@@ -200,15 +200,16 @@ static bool do_out_of_turn(struct sim *s, struct sim_task *t)
 {
 	struct sim_loop *l = t->loop;
 	const struct sr_program *p = t->p;
-	uint32_t k, end = l->main->arg + RPL_AHEAD;
+	uint32_t k, ahead = t->dispatcher ? RPL_AHEAD_POOL : RPL_AHEAD;
 
 	if (!(t->wait_op[l->main->arg] & RPL_OUT_OF_TURN))
 		return false;
-	for (k = l->main->arg + 1; k < p->nwaits && k < end; k++) {
+	for (k = l->main->arg + 1; k < p->nwaits && ahead > 1; k++) {
 		const struct sr_op *op = &p->ops[t->wait_op[k] & ~RPL_OUT_OF_TURN];
 
 		if (op->kind == SR_OP_WAIT && op->flags & SR_WAIT_LOCK)
 			continue;
+		ahead--;
 		if (op->kind != SR_OP_WAIT || !(t->wait_op[k] & RPL_OUT_OF_TURN))
 			return false;
 		if (!released(t, k) || t->words[k] & W_DONE)

@@ -35,20 +35,22 @@ bool sim_begins_asleep(const struct sim *s, const struct sim_task *t)
 {
 	const struct sr_op *op = t->ops;
 
-	return !t->loop && sr_op_rests(op) && !is_left_out(s, op);
+	return !t->loop && sr_op_rests(op) && !is_left_out(s, op) && !(t->worker && rpl_begins_job(t->p, op));
 }
 
 /* ---- the order of the recording ---- */
 
-static bool asleep_on(const struct sim_task *t, uint32_t wait)
+/* Does who has come to a wait of t's program sleep there? */
+static bool asleep_on(struct sim *s, struct sim_task *t, uint32_t wait)
 {
-	const struct sr_op *op = op_of(t);
+	const struct sim_task *who = sim_who_waits(s, t, wait);
+	const struct sr_op *op = op_of(who);
 
-	if (t->state != SIM_BLOCKED)
+	if (who->state != SIM_BLOCKED)
 		return false;
-	if (t->block == SIM_ON_BELL)
-		return t->words[wait] & W_ARRIVED;
-	return t->block <= SIM_ON_TIME && sr_op_rests(op) && op->arg == wait;
+	if (who->block == SIM_ON_BELL)
+		return who->loop && t->words[wait] & W_ARRIVED;
+	return who->block <= SIM_ON_TIME && sr_op_rests(op) && op->arg == wait && who->role == t;
 }
 
 static bool runs_elsewhere(const struct sim_task *t, const struct sim_task *target)
@@ -77,7 +79,8 @@ static bool keep_order(struct sim *s, struct sim_task *t, const struct sr_op *op
 	if (t->order_kept || op->value >= target->p->nwaits)
 		return true;
 	word = &target->words[wait];
-	if (asleep_on(target, wait) || *word & W_ARRIVED || !(*word & W_COUNT)) {
+	target = sim_who_waits(s, target, wait);
+	if (asleep_on(s, &s->tasks[op->arg], wait) || *word & W_ARRIVED || !(*word & W_COUNT)) {
 		if (t->order_since)
 			order_is_kept(s, t);
 		return true;
@@ -113,7 +116,7 @@ static void tell_watcher(struct sim *s, struct sim_task *t, uint32_t waker)
 	struct sim_task *watcher = &s->tasks[waker];
 
 	if (watcher->loop) {
-		sim_loop_ring(s, t, watcher);
+		sim_ring(s, t, watcher);
 	} else if (watcher->state == SIM_BLOCKED && watcher->block == SIM_ON_ORDER) {
 		sim_heap_set(&s->heap, timer_id(s, watcher), NEVER);
 		sim_wake(s, watcher, t, true);
@@ -126,12 +129,13 @@ static void tell_watcher(struct sim *s, struct sim_task *t, uint32_t waker)
 
 void sim_arrive(struct sim *s, struct sim_task *t, const struct sr_op *op)
 {
-	uint32_t before = t->words[op->arg], waker;
+	uint32_t before = t->role->words[op->arg], waker;
 
-	t->words[op->arg] = before | W_ARRIVED;
+	rpl_pool_waits(&s->pools, t->index, t->role->index, op->arg);
+	t->role->words[op->arg] = before | W_ARRIVED;
 	if (!(before & W_WATCHED))
 		return;
-	waker = t->p->waits[op->arg].waker;
+	waker = t->role->p->waits[op->arg].waker;
 	if (waker != NOBODY)
 		tell_watcher(s, t, waker);
 }
@@ -140,10 +144,12 @@ void sim_arrive(struct sim *s, struct sim_task *t, const struct sr_op *op)
 
 void sim_release_wait(struct sim *s, struct sim_task *by, uint32_t task, uint64_t wait)
 {
-	struct sim_task *t = &s->tasks[task];
+	struct sim_task *t = &s->tasks[task], *who;
 	uint32_t *word;
 
 	if (wait >= t->p->nwaits)
+		return;
+	if ((t->worker || t->dispatcher) && sim_wakes_pool(s, by, t, (uint32_t)wait))
 		return;
 	word = &t->words[wait];
 	if (!(*word & W_COUNT))
@@ -151,10 +157,13 @@ void sim_release_wait(struct sim *s, struct sim_task *by, uint32_t task, uint64_
 	--*word;
 	if (*word & W_COUNT)
 		return;
-	if (t->state == SIM_BLOCKED && t->block == SIM_ON_WAIT && op_of(t)->arg == wait)
-		sim_wake(s, t, by, false);
+	who = sim_who_waits(s, t, (uint32_t)wait);
+	if (who->state == SIM_BLOCKED && who->block == SIM_ON_WAIT && who->role == t && op_of(who)->arg == wait)
+		sim_wake(s, who, by, false);
 	else if (t->loop)
 		sim_loop_released(s, by, t, (uint32_t)wait);
+	else if (t->worker && t->p->waits[wait].job)
+		sim_ring(s, by, t);
 }
 
 /* Less work to come: the recording has it in its bursts, and the simulation charges its own. */
@@ -187,6 +196,8 @@ void sim_settle_wake(struct sim *s, struct sim_task *t, const struct sr_op *op, 
 {
 	uint64_t then = 0, now = 0;
 
+	if (t->dispatcher && op && op->kind == SR_OP_WAIT)
+		rpl_pool_hears(&s->pools, t->index, t->p->waits[op->arg].waker, op->arg);
 	if (op && op->kind == SR_OP_WAIT && op->flags & SR_WAIT_HIDDEN) {
 		s->counts.hidden_slept += slept;
 		s->counts.hidden_passed += !slept;
@@ -210,8 +221,7 @@ void sim_settle_wake(struct sim *s, struct sim_task *t, const struct sr_op *op, 
 bool sim_rest(struct sim *s, struct sim_task *t, const struct sr_op *op)
 {
 	if (!t->left) {
-		const struct sr_wait *w = &t->p->waits[op->arg];
-
+		const struct sr_wait *w = &t->role->p->waits[op->arg];
 		uint64_t until = op->kind == SR_OP_SLEEP ? sim_sleep_until(s, t, op) : 0;
 
 		t->left = true;
@@ -232,13 +242,29 @@ bool sim_rest(struct sim *s, struct sim_task *t, const struct sr_op *op)
 		if (!sim_runs_on(s, t) || t->owed > 0)
 			return false;
 	}
-	if (t->words[op->arg] & W_COUNT) {
+	if (t->role->words[op->arg] & W_COUNT) {
 		t->slept = true;
 		sim_block(s, t, SIM_ON_WAIT, 0);
 		return false;
 	}
 	t->left = t->holds = false;
 	sim_settle_wake(s, t, op, t->slept);
+	return true;
+}
+
+/* A worker is at a wait for a job: true: it has one, and is at the wait that that begins with. */
+static bool job_begins(struct sim *s, struct sim_task *t)
+{
+	bool slept = t->left && t->slept;
+
+	t->left = false;
+	if (!sim_next_job(s, t)) {
+		t->left = t->slept = true;
+		sim_block(s, t, SIM_ON_BELL, 0);
+		return false;
+	}
+	t->holds = false;
+	sim_settle_wake(s, t, op_of(t), slept);
 	return true;
 }
 
@@ -355,7 +381,7 @@ void sim_go_on(struct sim *s, struct sim_task *t)
 			break;
 		case SR_OP_WAIT:
 		case SR_OP_SLEEP:
-			if (sim_rest(s, t, op))
+			if (t->worker && rpl_begins_job(t->role->p, op) ? job_begins(s, t) : sim_rest(s, t, op))
 				t->pc++;
 			break;
 		case SR_OP_END:
@@ -414,7 +440,7 @@ void sim_timer(struct sim *s, struct sim_task *t)
 		sim_wake(s, t, NULL, true);
 		break;
 	case SIM_ON_TIME:
-		if (t->words[op->arg] & W_COUNT) {
+		if (t->role->words[op->arg] & W_COUNT) {
 			t->block = SIM_ON_WAIT;
 			break;
 		}
@@ -442,9 +468,9 @@ void sim_force(struct sim *s)
 	for (i = 0; i < s->m->ntasks; i++) {
 		struct sim_task *t = &s->tasks[i];
 		const struct sr_op *op = op_of(t);
-		uint64_t at = sr_op_rests(op) ? t->p->waits[op->arg].wake_ns : 0;
+		uint64_t at = sr_op_rests(op) ? t->role->p->waits[op->arg].wake_ns : 0;
 
-		if (t->state == SIM_BLOCKED && (!found || at < best)) {
+		if (t->state == SIM_BLOCKED && (!t->worker || t->block != SIM_ON_BELL) && (!found || at < best)) {
 			found = t;
 			best = at;
 		}
@@ -454,9 +480,9 @@ void sim_force(struct sim *s)
 		return;
 	}
 	s->counts.forced++;
-	if (found->block == SIM_ON_BELL)
+	if (found->block == SIM_ON_BELL && found->loop)
 		sim_loop_force(found);
-	else if (sr_op_rests(op_of(found)))
-		found->words[op_of(found)->arg] &= ~W_COUNT;
+	else if (found->block != SIM_ON_BELL && sr_op_rests(op_of(found)))
+		found->role->words[op_of(found)->arg] &= ~W_COUNT;
 	sim_wake(s, found, NULL, false);
 }

@@ -35,23 +35,29 @@ void rpl_log(struct rthread *t, enum log_kind kind, uint64_t time_ns, uint32_t a
 
 void rpl_wake_up(struct rthread *by, struct rthread *t, _Atomic uint32_t *word)
 {
+	uint64_t from = rpl_before_wake(by);
+
 	rpl_log(by, LOG_WAKING, 0, t->index, 0);
 	atomic_store_explicit(&t->woken_from, sched_getcpu(), memory_order_relaxed);
 	atomic_store_explicit(&t->woken_ns, mono_ns(), memory_order_relaxed);
 	rpl_let_go(t);
 	rpl_futex_wake(by->run, word, 1, BIT_OWNER);
+	rpl_after_wake(by, t, from);
 }
 
 /* One of the things that a wait needs has come; the last one ends it. */
 void rpl_release_wait(struct rthread *by, uint32_t task, uint64_t wait)
 {
 	struct rthread *t = &by->run->threads[task];
+	struct rthread *sleeper = t;
 	bool locked = false, ends;
 	uint64_t from = 0;
 	_Atomic uint32_t *word;
 	uint32_t v;
 
 	if (wait >= t->p->nwaits)
+		return;
+	if ((t->worker || t->dispatcher) && rpl_wakes_pool(by, t, (uint32_t)wait))
 		return;
 	word = &t->words[wait];
 	v = atomic_load(word);
@@ -62,7 +68,8 @@ void rpl_release_wait(struct rthread *by, uint32_t task, uint64_t wait)
 		/* A sleeper may see its word and go on before it is woken: by its next look at the policy's run
 		 * queues it must stand in one. */
 		if (ends && !locked) {
-			from = rpl_lock_wake(by->run, t);
+			sleeper = rpl_who_waits(t, (uint32_t)wait);
+			from = rpl_lock_wake(by->run, sleeper);
 			locked = true;
 		}
 	} while (!atomic_compare_exchange_weak(word, &v, ends ? (v - 1) & ~W_SLEEPER : v - 1));
@@ -72,10 +79,19 @@ void rpl_release_wait(struct rthread *by, uint32_t task, uint64_t wait)
 			rpl_unlock_wake(by->run);
 		if (t->loop && (v & W_COUNT) == 1)
 			rpl_loop_released(by, t, (uint32_t)wait);
+		else if (t->worker && t->p->waits[wait].job)
+			rpl_ring(by, t);
 		return;
 	}
-	rpl_place_wake(by, t, from);
-	rpl_wake_up(by, t, word);
+	rpl_place_wake(by, sleeper, from);
+	rpl_wake_up(by, sleeper, word);
+}
+
+void rpl_do_wake(struct rthread *t, const struct sr_op *op)
+{
+	t->counts.wakes += !(op->flags & SR_WAKE_HIDDEN);
+	rpl_settle_wake_of(t, op);
+	rpl_release_wait(t, op->arg, op->value);
 }
 
 /* Sleeps on a word until it changes, or until a time. False: it had changed before the kernel looked, and no sleep
@@ -103,12 +119,17 @@ static bool runs_elsewhere(struct rthread *t)
 	if (cpu >= 0)
 		return cpu != sched_getcpu();
 	/* A bell counts what has come, a wait what has not. */
-	return at && !(atomic_load(at) & (t->loop ? W_SLEEPER : W_COUNT));
+	return at && !(atomic_load(at) & (at == &t->bell ? W_SLEEPER : W_COUNT));
 }
 
-static bool asleep_on(struct rthread *t, _Atomic uint32_t *word)
+/* Of a wait of t's program. */
+static bool sleeps_in(struct rthread *t, uint32_t wait)
 {
-	return t->loop ? atomic_load(&t->at) && atomic_load(word) & W_ARRIVED : atomic_load(&t->at) == word;
+	_Atomic uint32_t *word = &t->words[wait];
+
+	if (t->loop)
+		return atomic_load(&t->at) && atomic_load(word) & W_ARRIVED;
+	return atomic_load(&rpl_who_waits(t, wait)->at) == word;
 }
 
 static void yield_cpu(struct rthread *t)
@@ -118,18 +139,18 @@ static void yield_cpu(struct rthread *t)
 	rpl_slept(t);
 }
 
-static void spin_for(struct rthread *t, struct rthread *target, _Atomic uint32_t *word)
+static void spin_for(struct rthread *t, struct rthread *target, uint32_t wait)
 {
 	uint64_t from = mono_ns();
 
-	if (asleep_on(target, word) || !runs_elsewhere(target))
+	if (sleeps_in(target, wait) || !runs_elsewhere(rpl_who_waits(target, wait)))
 		return;
 	t->counts.order_spins++;
-	while (!asleep_on(target, word) && mono_ns() - from < ORDER_SPIN_NS)
+	while (!sleeps_in(target, wait) && mono_ns() - from < ORDER_SPIN_NS)
 		;
 	/* It says so before the kernel has put it to sleep: woken in between, it would not sleep at all. */
 	from = mono_ns();
-	while (asleep_on(target, word) && mono_ns() - from < t->run->costs.queue_ns)
+	while (sleeps_in(target, wait) && mono_ns() - from < t->run->costs.queue_ns)
 		;
 }
 
@@ -142,21 +163,21 @@ static void spin_for(struct rthread *t, struct rthread *target, _Atomic uint32_t
 static void keep_order(struct rthread *t, const struct sr_op *op)
 {
 	struct rthread *target = &t->run->threads[op->arg];
+	uint32_t wait = (uint32_t)op->value, v;
 	_Atomic uint32_t *word;
 	uint64_t from;
-	uint32_t v;
 
 	if (op->value >= target->p->nwaits)
 		return;
-	word = &target->words[op->value];
+	word = &target->words[wait];
 	v = atomic_load(word);
-	if (asleep_on(target, word) || !(v & W_COUNT))
+	if (sleeps_in(target, wait) || !(v & W_COUNT))
 		return;
 	t->counts.order_waits++;
 	from = mono_ns();
-	if ((op->flags & SR_ORDER_MASK) == SR_ORDER_PREEMPTED && !runs_elsewhere(target))
+	if ((op->flags & SR_ORDER_MASK) == SR_ORDER_PREEMPTED && !runs_elsewhere(rpl_who_waits(target, wait)))
 		yield_cpu(t);
-	spin_for(t, target, word);
+	spin_for(t, target, wait);
 	v = atomic_load(word);
 	if (!(v & W_ARRIVED) && !atomic_load(&t->run->stopping)) {
 		uint64_t until = mono_ns() + ORDER_LIMIT_NS;
@@ -178,10 +199,10 @@ static void keep_order(struct rthread *t, const struct sr_op *op)
 		rpl_log(t, LOG_IN, 0, 0, 0);
 	}
 	/* It has arrived, but may have been preempted (by this very thread) before it slept. */
-	if (v & W_ARRIVED && !asleep_on(target, word)) {
-		if (!runs_elsewhere(target))
+	if (v & W_ARRIVED && !sleeps_in(target, wait)) {
+		if (!runs_elsewhere(rpl_who_waits(target, wait)))
 			yield_cpu(t);
-		spin_for(t, target, word);
+		spin_for(t, target, wait);
 	}
 	t->counts.order_wait_ns += mono_ns() - from;
 }
@@ -196,14 +217,16 @@ static void timed_sleep(struct rthread *t, _Atomic uint32_t *word, uint64_t unti
 
 void rpl_arrive(struct rthread *t, const struct sr_op *op)
 {
-	const struct sr_wait *w = &t->p->waits[op->arg];
+	const struct sr_wait *w = &t->role->p->waits[op->arg];
 	struct rthread *watcher = w->waker == UINT32_MAX ? NULL : &t->run->threads[w->waker];
-	_Atomic uint32_t *word = &t->words[op->arg];
+	_Atomic uint32_t *word = &t->role->words[op->arg];
+
+	rpl_pool_waits(&t->run->pools, t->index, t->role->index, op->arg);
 
 	if (!(atomic_fetch_or(word, W_ARRIVED) & W_WATCHED))
 		return;
 	if (watcher && watcher->loop)
-		rpl_loop_ring(t, watcher);
+		rpl_ring(t, watcher);
 	rpl_futex_wake(t->run, word, INT_MAX, BIT_WATCHER);
 }
 
@@ -211,6 +234,8 @@ void rpl_count_wait(struct rthread *t, const struct sr_op *op, bool slept)
 {
 	bool hidden = op->flags & SR_WAIT_HIDDEN;
 
+	if (t->dispatcher)
+		rpl_pool_hears(&t->run->pools, t->index, t->p->waits[op->arg].waker, op->arg);
 	rpl_settle_wake(t, hidden ? NULL : op, slept);
 	*(hidden ? slept ? &t->counts.hidden_slept : &t->counts.hidden_passed :
 	  slept  ? &t->counts.waits_slept :
@@ -225,8 +250,8 @@ static bool is_left_out(const struct rthread *t, const struct sr_op *op)
 
 void rpl_wait(struct rthread *t, const struct sr_op *op)
 {
-	const struct sr_wait *w = &t->p->waits[op->arg];
-	_Atomic uint32_t *word = &t->words[op->arg];
+	const struct sr_wait *w = &t->role->p->waits[op->arg];
+	_Atomic uint32_t *word = &t->role->words[op->arg];
 	uint64_t until = op->kind == SR_OP_SLEEP ? rpl_sleep_until(t, op) : 0;
 	bool left = false, placed = false, timed = false, slept = false;
 	uint32_t v;
@@ -275,7 +300,7 @@ void rpl_simple_op(struct rthread *t, const struct sr_op *op)
 {
 	switch (op->kind) {
 	case SR_OP_RUN:
-		rpl_burn(t, rpl_burst_ns(t, op));
+		rpl_burn(t, rpl_burst_ns(t->role, op));
 		break;
 	case SR_OP_FORK:
 		rpl_fork(t, op);
@@ -331,15 +356,17 @@ static void run_program(struct rthread *t)
 		}
 		switch (op->kind) {
 		case SR_OP_WAKE:
-			t->counts.wakes += !(op->flags & SR_WAKE_HIDDEN);
 			if (rpl_keeps_order(t->run->cfg.order, op))
 				keep_order(t, op);
 			held = rpl_wakes_within_call(op) && hold_for_call(t);
-			rpl_release_wait(t, op->arg, op->value);
+			rpl_do_wake(t, op);
 			break;
 		case SR_OP_WAIT:
 		case SR_OP_SLEEP:
-			rpl_wait(t, op);
+			if (!t->worker || !rpl_begins_job(t->role->p, op))
+				rpl_wait(t, op);
+			else if (!(op = rpl_next_job(t)))
+				return;
 			break;
 		case SR_OP_END:
 			return;

@@ -93,12 +93,39 @@ static void burn_time(struct rthread *t)
 	} while (gap && !atomic_load_explicit(stopping, memory_order_relaxed));
 }
 
+static uint64_t mean(const _Atomic uint64_t *ns, const _Atomic uint64_t *count, uint64_t least)
+{
+	uint64_t n = atomic_load_explicit(count, memory_order_relaxed);
+
+	return n < least ? 0 : atomic_load_explicit(ns, memory_order_relaxed) / n;
+}
+
+static void measured(_Atomic uint64_t *sum, _Atomic uint64_t *count, uint64_t ns)
+{
+	atomic_fetch_add_explicit(sum, ns, memory_order_relaxed);
+	atomic_fetch_add_explicit(count, 1, memory_order_relaxed);
+}
+
 static bool is_measured_next(struct rthread *t)
 {
-	bool enough = atomic_load_explicit(&t->run->wakes_measured[t->gap_remote], memory_order_relaxed) >=
+	bool enough = atomic_load_explicit(&t->run->sleeps_measured[t->gap_remote], memory_order_relaxed) >=
 		      ENOUGH_MEASURED;
 
 	return ++t->gaps % (enough ? GAP_SELDOM : GAP_EVERY) == 0;
+}
+
+/* Whom it woke last has told by now where that was. */
+static void count_wake(struct rthread *t)
+{
+	uint64_t ns = t->woke_ns;
+	bool remote;
+
+	if (!ns)
+		return;
+	t->woke_ns = 0;
+	remote = atomic_load_explicit(&t->woke->over_remote, memory_order_relaxed);
+	if (atomic_load_explicit(&t->woke->sleeps_over, memory_order_relaxed) == t->woke_sleep + 1 && ns < GAP_MOST_NS)
+		measured(&t->run->wake_ns[remote], &t->run->wakes_measured[remote], ns);
 }
 
 /* Loops begin: the time since the last ones was not work. */
@@ -109,14 +136,14 @@ static void end_gap(struct rthread *t)
 	t->gap_from_ns = 0;
 	if (!t->gap_slept)
 		return;
-	if (t->gap_measured && t->gap_settles == 1 && t->gap_ns < GAP_MOST_NS) {
-		atomic_fetch_add_explicit(&t->run->wake_ns[t->gap_remote], t->gap_ns, memory_order_relaxed);
-		atomic_fetch_add_explicit(&t->run->wakes_measured[t->gap_remote], 1, memory_order_relaxed);
-	}
+	count_wake(t);
+	if (t->gap_measured && t->gap_settles == 1 && t->gap_ns < GAP_MOST_NS && t->gap_ns > t->gap_wakes_ns)
+		measured(&t->run->sleep_ns[t->gap_remote], &t->run->sleeps_measured[t->gap_remote],
+			 t->gap_ns - t->gap_wakes_ns);
 	t->gap_measured = is_measured_next(t);
 	t->gap_slept = false;
 	t->gap_settles = 0;
-	t->gap_ns = 0;
+	t->gap_ns = t->gap_wakes_ns = 0;
 }
 
 static void burn_loops(struct rthread *t, uint64_t ns)
@@ -163,23 +190,53 @@ static bool was_remote(struct rthread *t)
 
 uint64_t rpl_wake_mean(const struct rpl_run *run, bool remote, uint64_t least)
 {
-	uint64_t n = atomic_load_explicit(&run->wakes_measured[remote], memory_order_relaxed);
+	uint64_t wake = mean(&run->wake_ns[remote], &run->wakes_measured[remote], least);
+	uint64_t sleep = mean(&run->sleep_ns[remote], &run->sleeps_measured[remote], least);
 
-	return n < least ? 0 : atomic_load_explicit(&run->wake_ns[remote], memory_order_relaxed) / n;
+	return wake && sleep ? wake + sleep : 0;
 }
 
-/* What a recorded wake cost, as its like costs in this run: never less than measured with nobody else about, nor more than
- * recorded bursts can hold. */
-static double cost_then(const struct rpl_run *run, bool remote)
+/* The recording's machine beside this one, by what a wake and its sleep cost with nobody else about. */
+static double ratio(const struct rpl_run *run, bool remote)
 {
 	const struct sr_wake_cost *then = &run->costs.then, *here = &run->costs.wake;
-	double least = remote ? then->remote_ns : then->local_ns, own = remote ? here->remote_ns : here->local_ns;
-	uint64_t most = remote ? run->cfg.wake_bound.remote_ns : run->cfg.wake_bound.local_ns;
-	uint64_t mean = rpl_wake_mean(run, remote, LEAST_MEASURED);
+	double t = remote ? then->remote_ns : then->local_ns, h = remote ? here->remote_ns : here->local_ns;
 
-	if (!most || own <= 0)
+	return h > 0 ? t / h : 1;
+}
+
+/* The mean of what recorded wakes took their wakers; half of a wake and its sleep where that is not known. */
+static double call_then(const struct rpl_run *run, bool remote)
+{
+	const struct sr_wake_bound *b = &run->cfg.wake_bound;
+	const struct sr_wake_cost *then = &run->costs.then;
+	uint64_t call = remote ? b->remote_call_ns : b->local_call_ns;
+
+	return call ? (double)call : (remote ? then->remote_ns : then->local_ns) / 2;
+}
+
+/* What a recorded sleep cost, as its like cost in this run: never less than measured with nobody else about, nor more than
+ * recorded bursts can hold beside a wake. */
+static double sleep_then(const struct rpl_run *run, bool remote)
+{
+	double least = (remote ? run->costs.then.remote_ns : run->costs.then.local_ns) - call_then(run, remote);
+	uint64_t most = remote ? run->cfg.wake_bound.remote_ns : run->cfg.wake_bound.local_ns;
+	uint64_t sleep = mean(&run->sleep_ns[remote], &run->sleeps_measured[remote], LEAST_MEASURED);
+
+	least = fmax(least, 0);
+	if (!sleep || !most)
 		return least;
-	return fmax(least, fmin((double)mean * (least / own), (double)most));
+	return fmax(least, fmin((double)sleep * ratio(run, remote), (double)most - call_then(run, remote)));
+}
+
+/* What the replay's own way to a wake takes, its futex call: the application's is in its bursts. On one CPU, where the wake
+ * itself takes the same whatever goes on elsewhere. */
+static double own_way(const struct rpl_run *run)
+{
+	uint64_t wake = mean(&run->wake_ns[0], &run->wakes_measured[0], LEAST_MEASURED);
+
+	return run->cfg.wake_bound.local_call_ns ? fmax((double)wake - call_then(run, false) / ratio(run, false), 0) :
+						   0;
 }
 
 /* Where bursts were shorter than that, what is left is not kept for ever. */
@@ -192,12 +249,33 @@ static void take_out(struct rthread *t, double ns)
 		t->owed_loops = fmax(t->owed_loops - ns * costs->loops_per_ns, least);
 }
 
+uint64_t rpl_before_wake(struct rthread *by)
+{
+	return by->gap_measured ? clock_ns(CLOCK_THREAD_CPUTIME_ID) : 0;
+}
+
+void rpl_after_wake(struct rthread *by, struct rthread *t, uint64_t from)
+{
+	if (by->run->cfg.work == RPL_WORK_INSTRUCTIONS)
+		take_out(by, own_way(by->run));
+	if (!from)
+		return;
+	by->woke_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - from;
+	by->gap_wakes_ns += by->woke_ns;
+	by->woke = t;
+	by->woke_sleep = atomic_load_explicit(&t->sleeps_over, memory_order_relaxed);
+}
+
 /* A sleep has ended, or one was not needed. */
 static void note_sleep(struct rthread *t, bool slept)
 {
 	t->gap_settles += t->gap_settles < 2;
 	t->gap_slept |= slept;
 	t->gap_remote = slept && was_remote(t);
+	if (!slept)
+		return;
+	atomic_store_explicit(&t->over_remote, t->gap_remote, memory_order_relaxed);
+	atomic_fetch_add_explicit(&t->sleeps_over, 1, memory_order_relaxed);
 }
 
 void rpl_settle_own_sleep(struct rthread *t)
@@ -205,7 +283,16 @@ void rpl_settle_own_sleep(struct rthread *t)
 	if (t->run->cfg.work != RPL_WORK_INSTRUCTIONS)
 		return;
 	note_sleep(t, true);
-	take_out(t, cost_then(t->run, t->gap_remote));
+	take_out(t, call_then(t->run, t->gap_remote) + sleep_then(t->run, t->gap_remote));
+}
+
+void rpl_settle_wake_of(struct rthread *t, const struct sr_op *wake)
+{
+	const struct sr_program *target = &t->run->m->tasks[wake->arg];
+
+	if (t->run->cfg.work != RPL_WORK_INSTRUCTIONS || wake->flags & SR_WAKE_HIDDEN || wake->value >= target->nwaits)
+		return;
+	take_out(t, wake->cpu ? (double)sr_wake_call_ns(wake) : call_then(t->run, target->waits[wake->value].remote));
 }
 
 void rpl_settle_wake(struct rthread *t, const struct sr_op *wait, bool slept)
@@ -217,7 +304,7 @@ void rpl_settle_wake(struct rthread *t, const struct sr_op *wait, bool slept)
 	if (run->cfg.work == RPL_WORK_INSTRUCTIONS) {
 		note_sleep(t, slept);
 		if (wait)
-			take_out(t, cost_then(run, wait->flags & SR_WAIT_REMOTE));
+			take_out(t, sleep_then(run, wait->flags & SR_WAIT_REMOTE));
 		return;
 	}
 	if (wait)

@@ -297,6 +297,50 @@ static void a_sleep_that_ends_without_a_wake_is_timed(void **state)
 	sr_model_free(m);
 }
 
+static void trace_wakeup(struct trace *t, uint64_t at, unsigned cpu, int32_t ctx, int32_t tid, unsigned flags)
+{
+	trace_put(t, (struct sr_event){ .time_ns = at,
+					.cpu = cpu,
+					.kind = SR_EV_WAKEUP,
+					.ctx = ctx,
+					.flags = flags,
+					.u.wake = { .tid = tid, .prio = 120, .target_cpu = 1 } });
+}
+
+/* What the call of 10's wake of 20 took, ns, where its sched_wakeup is so; UINT32_MAX: it is not known. Tracing takes 500 ns. */
+static unsigned cost_of_wake(uint64_t after, int32_t ctx, unsigned flags)
+{
+	struct sr_model_options o = { .tracepoint_ns = 500 };
+	const struct sr_program *p;
+	struct sr_model *m;
+	unsigned ns = UINT32_MAX;
+	struct trace t;
+
+	two_tasks(&t);
+	trace_switch(&t, 2 * MS, 1, 20, S, 0);
+	trace_waking(&t, 3 * MS, 0, 10, 20, 0);
+	trace_wakeup(&t, 3 * MS + after, 0, ctx, 20, flags);
+	trace_switch(&t, 5 * MS, 1, 0, R, 20);
+	m = built(&t, &o);
+	p = by_tid(m, 10);
+	for (size_t k = 0; k < p->nops; k++)
+		if (p->ops[k].kind == SR_OP_WAKE && p->ops[k].cpu)
+			ns = (unsigned)sr_wake_call_ns(&p->ops[k]);
+	sr_model_free(m);
+	return ns;
+}
+
+static void a_wake_tells_what_its_call_took(void **state)
+{
+	assert_int_equal(cost_of_wake(33300, 10, 0), 32800);
+	assert_int_equal(cost_of_wake(400, 10, 0), 0);
+	assert_int_equal(cost_of_wake(1048000, 10, 0), 1047488); /* in units of 16 */
+	/* Longer than any call: an interrupt came between. In an interrupt, perhaps on the target's CPU. */
+	assert_int_equal(cost_of_wake(1950000, 10, 0), UINT32_MAX);
+	assert_int_equal(cost_of_wake(33300, 10, SR_EV_HARDIRQ), UINT32_MAX);
+	assert_int_equal(cost_of_wake(33300, 0, 0), UINT32_MAX);
+}
+
 static void the_cost_of_tracing_is_taken_out_of_the_bursts(void **state)
 {
 	struct sr_model_options o = { .tracepoint_ns = 1000 };
@@ -604,6 +648,7 @@ int main(void)
 		cmocka_unit_test(an_order_before_the_wakers_own_wake_is_folded_into_its_wait),
 		cmocka_unit_test(a_target_that_blocked_while_the_waker_ran_is_concurrent),
 		cmocka_unit_test(a_sleep_that_ends_without_a_wake_is_timed),
+		cmocka_unit_test(a_wake_tells_what_its_call_took),
 		cmocka_unit_test(the_cost_of_tracing_is_taken_out_of_the_bursts),
 		cmocka_unit_test(a_window_leaves_out_what_is_before_and_behind_it),
 		cmocka_unit_test(who_runs_when_a_window_ends_has_run_until_then),

@@ -33,13 +33,20 @@ static inline void trace_begin(struct trace *t, const char *scope)
 	assert_int_equal(srz_put_meta(t->w, "scope", scope, &t->err), 0);
 }
 
-/* A task alive at the start; state as in /proc. */
-static inline void trace_task(struct trace *t, int32_t tid, const char *comm, char state, unsigned flags)
+/* A thread of a process, alive at the start; state as in /proc. */
+static inline void trace_thread(struct trace *t, int32_t tid, int32_t tgid, const char *comm, char state,
+				unsigned flags)
 {
-	struct sr_task_start s = { .tid = tid, .tgid = tid, .ppid = 1, .state = state, .flags = flags };
+	struct sr_task_start s = { .tid = tid, .tgid = tgid, .ppid = 1, .state = state, .flags = flags };
 
 	snprintf(s.comm, sizeof(s.comm), "%s", comm);
 	assert_int_equal(sr_task_starts_add(&t->starts, &s, NULL, &t->err), 0);
+}
+
+/* The same, the only one of its process. */
+static inline void trace_task(struct trace *t, int32_t tid, const char *comm, char state, unsigned flags)
+{
+	trace_thread(t, tid, tid, comm, state, flags);
 }
 
 static inline void trace_put(struct trace *t, struct sr_event ev)
