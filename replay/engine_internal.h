@@ -267,6 +267,7 @@ int rpl_tree_set_up(struct rpl_run *run, const struct sr_tidmap *process_of);
 int rpl_tree_start(struct rpl_run *run, struct sr_error *err);
 bool rpl_tree_broken(struct rpl_run *run);                              /* has a process died? Then all are killed. */
 int rpl_tree_stop(struct rpl_run *run, bool now, struct sr_error *err); /* err NULL: whatever happened was said */
+void rpl_hold_parent(struct rthread *t); /* t begins: if it was made by a vfork its parent keeps its CPU */
 void rpl_fork(struct rthread *t, const struct sr_op *op); /* a new process does not come back: see rpl_home */
 /* The last thing a task of a replay with processes does; returns when its thread is to end as any other. */
 void rpl_leave_process(struct rthread *t);
@@ -306,7 +307,8 @@ void rpl_not_work(struct rthread *t, uint64_t ns); /* CPU time that was the repl
 bool rpl_is_rt(int policy);                  /* FIFO, RR or DEADLINE */
 void rpl_set_up_identity(struct rthread *t); /* what a forked thread does not inherit, or a first one must be given */
 void rpl_inherit_mask(const struct rthread *parent, struct rthread *child); /* before the fork, by the parent */
-/* From here to its next sleep nothing takes this thread's CPU: false, it may not be so. Whoever wakes it lets it go. */
+/* From here to its next sleep nothing takes this thread's CPU: false, it may not be so. Whoever wakes it lets it go. By any
+ * thread, while it does not sleep. */
 bool rpl_hold(struct rthread *t);
 void rpl_let_go(struct rthread *t); /* by any thread */
 void rpl_change_nice(struct rthread *t, int nice);

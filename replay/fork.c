@@ -508,19 +508,24 @@ static int make_process(struct rthread *t, struct rthread *child)
  * The parent of a vfork sleeps within the call, where nothing can take its CPU, and be its slice over. Here it comes back
  * from the call before it sleeps; where that is when it loses the CPU, it does not sleep until all others have had their
  * turn, and is never woken behind them as it was (of a compile job on one CPU: 67 of 339 vforks, and with them the longest
- * waits). So it keeps the CPU that long, where this process may use SCHED_FIFO. The kernel gives its child the class and
- * the nice value 0.
+ * waits). So it keeps the CPU that long, where this process may use SCHED_FIFO. Where the kernel chooses the child's CPU it
+ * does so by the load of each, to which a FIFO parent adds nothing, and too many children would stay at home: there the parent
+ * is held only behind the call; where it has lost the CPU when the child begins, the child gives it back.
  */
-static void hold_for_vfork(struct rthread *t, const struct sr_op *op, struct rthread *child)
+static void hold_vforking(struct rthread *by, struct rthread *parent)
 {
-	if (t->loop || !rpl_sleeps_in_fork(t->p, op))
+	if (!atomic_exchange(&parent->in_vfork, false))
 		return;
-	if (rpl_hold(t)) {
-		child->nice = 0;
-		t->counts.vforks_held++;
-	} else {
-		t->counts.vforks_open++;
-	}
+	if (rpl_hold(parent))
+		by->counts.vforks_held++;
+	else
+		by->counts.vforks_open++;
+}
+
+void rpl_hold_parent(struct rthread *t)
+{
+	if (t->vforked_by)
+		hold_vforking(t, t->vforked_by);
 }
 
 void rpl_fork(struct rthread *t, const struct sr_op *op)
@@ -536,7 +541,14 @@ void rpl_fork(struct rthread *t, const struct sr_op *op)
 	rpl_inherit_mask(t, child);
 	rpl_place_fork(t, child, op->flags & SR_FORK_VM);
 	atomic_fetch_add(&run->alive, 1);
-	hold_for_vfork(t, op, child);
+	if (!t->loop && rpl_sleeps_in_fork(t->p, op)) {
+		child->vforked_by = t;
+		atomic_store(&t->in_vfork, true);
+		if (run->ncpus == 1 || run->cfg.policy->pins)
+			hold_vforking(t, t);
+		if (atomic_load(&t->held)) /* the kernel gives the child the normal class, and this */
+			child->nice = 0;
+	}
 	if (thread) {
 		if (run->procs)
 			atomic_fetch_add(&run->procs[child->group].live, 1);
@@ -550,12 +562,14 @@ void rpl_fork(struct rthread *t, const struct sr_op *op)
 		ret = ret ? errno : 0;
 	}
 	if (ret) {
+		atomic_store(&t->in_vfork, false);
 		if (run->procs)
 			atomic_fetch_sub(&run->procs[child->group].live, 1);
 		failed(run, ret);
 		atomic_fetch_sub(&run->alive, 1);
 		return;
 	}
+	hold_vforking(t, t);
 	rpl_forked(t, op);
 	rpl_log(t, LOG_FORK, 0, op->arg, 0);
 }

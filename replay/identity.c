@@ -215,7 +215,8 @@ bool rpl_hold(struct rthread *t)
 {
 	bool may = t->policy == SCHED_OTHER && t->nice >= 0 && !t->slice_ns && !atomic_load(&t->run->rt_ended);
 
-	if (!may || sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &(struct sched_param){ 1 }))
+	if (!may ||
+	    sched_setscheduler(atomic_load(&t->tid), SCHED_FIFO | SCHED_RESET_ON_FORK, &(struct sched_param){ 1 }))
 		return false;
 	atomic_store(&t->held, true);
 	return true;

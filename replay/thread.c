@@ -396,6 +396,7 @@ void *rpl_thread_main(void *arg)
 	run = t->run;
 	processes = run->cfg.processes;
 	idle = does_nothing(t->p);
+	rpl_hold_parent(t);
 	rpl_set_up_identity(t);
 	if (t->p->parent == UINT32_MAX) {
 		atomic_fetch_add(&run->ready, 1);
