@@ -38,6 +38,7 @@ struct insert {
 	uint32_t partner; /* task at the other end */
 	size_t message;   /* its number: the WAKE's wait is the WAIT of the same one */
 	bool wait, lock;
+	bool first; /* before all else that is put in there */
 };
 
 struct dialogues {
@@ -113,6 +114,14 @@ static int index_ops(struct dialogues *d)
 	return d->tail && d->work ? 0 : -1;
 }
 
+/* A wake of a task by which it says something, and does not only let go of a lock. */
+static bool tells(const struct dialogues *d, const struct sr_op *op, uint32_t task)
+{
+	const struct sr_program *p = &d->m->tasks[task];
+
+	return wakes(op, task) && (op->value >= p->nwaits || sr_op_ends_unit(&p->ops[d->wait_op[task][op->value]]));
+}
+
 /* The CPU time of a server's from the client's wake to its own; false: it had another reason, or has answered already. */
 static bool work_before(const struct sr_program *s, size_t at, uint32_t client, uint64_t *ns)
 {
@@ -143,7 +152,7 @@ static bool is_dialogue(struct dialogues *d, uint32_t client, uint32_t server)
 	for (k = 0; k < c->nops; k++) {
 		const struct sr_op *op = &c->ops[k];
 
-		if (wakes(op, server)) {
+		if (tells(d, op, server)) {
 			questions++;
 			asked = near = true;
 			ns = 0;
@@ -322,11 +331,43 @@ static int add_answer(struct dialogues *d, uint32_t client, uint32_t server, siz
 	return add_message(d, server, behind(s, d->wait_op[server][wait], work), client, sleep, s->waits[wait].wake_ns);
 }
 
+/* How long a client that wakes its server goes on to hold a lock; 0: it holds none. */
+static uint64_t hold_of(const struct dialogues *d, uint32_t client, uint32_t server)
+{
+	const struct sr_program *s = &d->m->tasks[server];
+	size_t k;
+
+	for (k = 0; k < s->nwaits; k++)
+		if (s->waits[k].waker == client && d->hold[server][k])
+			return d->hold[server][k];
+	return 0;
+}
+
+/* The question that came before the answer to it, and where it holds a lock the release of that. */
+static int add_question(struct dialogues *d, uint32_t client, uint32_t server, size_t sleep, uint64_t tail,
+			uint64_t work, uint64_t hold)
+{
+	const struct sr_program *c = &d->m->tasks[client], *s = &d->m->tasks[server];
+	uint32_t wait = c->ops[sleep].arg;
+	struct insert hears = before(s, d->wake_op[client][wait], work);
+	uint64_t time_ns = c->waits[wait].wake_ns;
+
+	if (add_message(d, client, before(c, sleep, tail), server, hears, time_ns) < 0)
+		return -1;
+	if (!hold)
+		return 0;
+	if (add_message(d, client, before(c, sleep, tail > hold ? tail - hold : 0), server, hears, time_ns) < 0)
+		return -1;
+	d->v[d->n - 2].lock = d->v[d->n - 1].lock = true;
+	return 0;
+}
+
 /* All of a pair that is missing. */
 static int complete(struct dialogues *d, uint32_t client, uint32_t server)
 {
 	const struct sr_program *c = &d->m->tasks[client], *s = &d->m->tasks[server];
 	uint64_t tail = median_of(d->tail, d->ntail), work = median_of(d->work, d->nwork), ns = 0;
+	uint64_t hold = hold_of(d, client, server);
 	size_t k, question = SIZE_MAX;
 	bool begun = false;
 
@@ -339,17 +380,15 @@ static int complete(struct dialogues *d, uint32_t client, uint32_t server)
 			size_t answer = d->wake_op[client][op->arg];
 
 			if (begun && answer != SIZE_MAX && (question == SIZE_MAX || s->any) &&
-			    !follows(s, answer, client) &&
-			    add_message(d, client, before(c, k, tail), server, before(s, answer, work),
-					c->waits[op->arg].wake_ns) < 0)
+			    !follows(s, answer, client) && add_question(d, client, server, k, tail, work, hold) < 0)
 				return -1;
 			question = SIZE_MAX;
 			begun = true;
-		} else if (wakes(op, server)) {
+		} else if (tells(d, op, server)) {
 			const struct sr_op *last = question == SIZE_MAX ? NULL : &c->ops[question];
 
 			/* A second one so soon is no other question. */
-			if (last && ns > 2 * tail && last->value < s->nwaits &&
+			if (last && ns > sr_wake_call_ns(last) + 2 * tail && last->value < s->nwaits &&
 			    !wakes_in_piece(s, d->wait_op[server][last->value], client) &&
 			    add_answer(d, client, server, question, tail, work) < 0)
 				return -1;
@@ -428,6 +467,7 @@ static int complete_lock(struct dialogues *d, uint32_t task, uint32_t waker, con
 				(struct insert){ .at = k + 1 }, p->waits[p->ops[k].arg].wake_ns) < 0)
 			return -1;
 		d->v[d->n - 2].lock = d->v[d->n - 1].lock = true;
+		d->v[d->n - 2].first = d->v[d->n - 1].first = true; /* part of the wake-up that it follows */
 		d->hold[task][p->ops[k].arg] = hold;
 	}
 	return 0;
@@ -513,8 +553,8 @@ static int by_place(const void *a, const void *b)
 		return x->at < y->at ? -1 : 1;
 	if (x->offset_ns != y->offset_ns)
 		return x->offset_ns < y->offset_ns ? -1 : 1;
-	if (x->lock != y->lock) /* part of the wake-up that it follows */
-		return x->lock ? -1 : 1;
+	if (x->first != y->first)
+		return x->first ? -1 : 1;
 	return x->message < y->message ? -1 : x->message > y->message;
 }
 

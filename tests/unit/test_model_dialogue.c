@@ -465,6 +465,40 @@ static void who_came_when_the_lock_was_free_may_come_earlier(void **state)
 	}
 }
 
+/* A question that is put in goes on as the pair's others do. */
+static void a_question_put_in_holds_its_lock_as_long(void **state)
+{
+	struct sr_model *m = with_tasks(4);
+	const struct sr_program *s = &m->tasks[SERVER], *c = &m->tasks[CLIENT];
+	size_t wait = SIZE_MAX, wake = 0, release = 0;
+
+	for (unsigned i = 0; i < 9; i++) {
+		ask_locked(m, US, 4 * US);
+		reply(m, SERVER, CLIENT, WORK);
+	}
+	talk(m, CLIENT, SERVER, 4);
+	reply_only(m, SERVER, CLIENT);
+	ran_on(m, SERVER, 0, CLIENT + 1);
+	judge(m);
+	for (size_t k = 0; k < s->nops; k++)
+		if (s->ops[k].kind == SR_OP_WAIT && s->ops[k].flags == SR_WAIT_HIDDEN) {
+			assert_int_equal(wait, SIZE_MAX);
+			wait = k;
+		}
+	assert_int_not_equal(wait, SIZE_MAX);
+	assert_int_equal(s->ops[wait + 1].kind, SR_OP_WAIT);
+	assert_int_equal(s->ops[wait + 1].flags, SR_WAIT_HIDDEN | SR_WAIT_LOCK);
+	for (size_t k = 0; k < c->nops; k++)
+		if (c->ops[k].kind == SR_OP_WAKE && c->ops[k].arg == SERVER) {
+			wake = c->ops[k].value == s->ops[wait].arg ? k : wake;
+			release = c->ops[k].value == s->ops[wait + 1].arg ? k : release;
+		}
+	assert_true(wake && release > wake);
+	assert_int_equal(ns_behind(c, wake), 4 * US);
+	assert_int_equal(m->counts.hidden_dropped + m->counts.check_timed, 0);
+	sr_model_free(m);
+}
+
 /* Both sides do something else between. */
 static void only_work_lies_between_a_wake_and_the_release(void **state)
 {
@@ -906,6 +940,7 @@ int main(void)
 		cmocka_unit_test(a_lock_is_held_for_100_us_at_most),
 		cmocka_unit_test(a_task_comes_to_a_lock_within_20_us),
 		cmocka_unit_test(who_came_when_the_lock_was_free_may_come_earlier),
+		cmocka_unit_test(a_question_put_in_holds_its_lock_as_long),
 		cmocka_unit_test(only_work_lies_between_a_wake_and_the_release),
 		cmocka_unit_test(the_release_of_a_lock_is_no_second_question),
 		cmocka_unit_test(who_holds_a_lock_waits_for_nobody),
