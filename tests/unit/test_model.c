@@ -308,7 +308,7 @@ static void trace_wakeup(struct trace *t, uint64_t at, unsigned cpu, int32_t ctx
 }
 
 /* What the call of 10's wake of 20 took, ns, where its sched_wakeup is so; UINT32_MAX: it is not known. Tracing takes 500 ns. */
-static unsigned cost_of_wake(uint64_t after, int32_t ctx, unsigned flags)
+static unsigned cost_of_wake(uint64_t after, int32_t ctx, int32_t woken, unsigned flags)
 {
 	struct sr_model_options o = { .tracepoint_ns = 500 };
 	const struct sr_program *p;
@@ -319,7 +319,7 @@ static unsigned cost_of_wake(uint64_t after, int32_t ctx, unsigned flags)
 	two_tasks(&t);
 	trace_switch(&t, 2 * MS, 1, 20, S, 0);
 	trace_waking(&t, 3 * MS, 0, 10, 20, 0);
-	trace_wakeup(&t, 3 * MS + after, 0, ctx, 20, flags);
+	trace_wakeup(&t, 3 * MS + after, 0, ctx, woken, flags);
 	trace_switch(&t, 5 * MS, 1, 0, R, 20);
 	m = built(&t, &o);
 	p = by_tid(m, 10);
@@ -332,13 +332,14 @@ static unsigned cost_of_wake(uint64_t after, int32_t ctx, unsigned flags)
 
 static void a_wake_tells_what_its_call_took(void **state)
 {
-	assert_int_equal(cost_of_wake(33300, 10, 0), 32800);
-	assert_int_equal(cost_of_wake(400, 10, 0), 0);
-	assert_int_equal(cost_of_wake(1048000, 10, 0), 1047488); /* in units of 16 */
+	assert_int_equal(cost_of_wake(33300, 10, 20, 0), 32800);
+	assert_int_equal(cost_of_wake(400, 10, 20, 0), 0);
+	assert_int_equal(cost_of_wake(1048000, 10, 20, 0), 1047488); /* in units of 16 */
 	/* Longer than any call: an interrupt came between. In an interrupt, perhaps on the target's CPU. */
-	assert_int_equal(cost_of_wake(1950000, 10, 0), UINT32_MAX);
-	assert_int_equal(cost_of_wake(33300, 10, SR_EV_HARDIRQ), UINT32_MAX);
-	assert_int_equal(cost_of_wake(33300, 0, 0), UINT32_MAX);
+	assert_int_equal(cost_of_wake(1950000, 10, 20, 0), UINT32_MAX);
+	assert_int_equal(cost_of_wake(33300, 10, 20, SR_EV_HARDIRQ), UINT32_MAX);
+	assert_int_equal(cost_of_wake(33300, 0, 20, 0), UINT32_MAX);
+	assert_int_equal(cost_of_wake(33300, 10, 30, 0), UINT32_MAX);
 }
 
 static void the_cost_of_tracing_is_taken_out_of_the_bursts(void **state)

@@ -70,8 +70,10 @@ static void a_few_jobs_make_no_pool(void **state)
 
 	plan.slow = 150;
 	plan.most_us = plan.least_us + 10;
-	plan.jobs = 18;
+	plan.jobs = 26;
 	assert_int_equal(pools_of(plan), 0); /* one has fewer than 8 */
+	plan.jobs = 45;
+	assert_int_equal(pools_of(plan), 1);
 }
 
 /* Numbered as they were given out, and each once; what a worker ends with, and what sleeps by the clock, is its own. */
