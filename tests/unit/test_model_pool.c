@@ -69,10 +69,10 @@ static void a_few_jobs_make_no_pool(void **state)
 	struct pool_plan plan = usual;
 
 	plan.slow = 150;
-	plan.most_us = plan.least_us + 10;
-	plan.jobs = 26;
+	plan.most_us = plan.least_us + 80;
+	plan.jobs = 22;
 	assert_int_equal(pools_of(plan), 0); /* one has fewer than 8 */
-	plan.jobs = 45;
+	plan.jobs = 30;
 	assert_int_equal(pools_of(plan), 1);
 }
 
