@@ -124,6 +124,7 @@ DOC = $(DESTDIR)$(PREFIX)/share/doc/schedrec
 UNITS = $(DESTDIR)$(PREFIX)/lib/systemd/system
 SHARE = $(DESTDIR)$(PREFIX)/share/schedrec
 EXAMPLES = replay/examples/policy-leastloaded.c replay/examples/Makefile
+TEXTS = $(wildcard replay/*.md analyze/*.md) formats/FORMAT.md corpus/PROTOCOL.md
 NIGHTLY_UNITS = nightly.service nightly-resume.service nightly.timer
 
 install: all docs
@@ -132,18 +133,17 @@ install: all docs
 	install -m 644 $(B)/share/*.1 $(MAN)
 	install -m 644 $(B)/share/schedrec.bash $(BASH_COMPLETION)/schedrec
 	install -m 644 replay/schedrec-policy.h $(INCLUDE)
-	install -m 644 replay/POLICIES.md analyze/NIGHTLY.md $(DOC)
+	install -m 644 $(TEXTS) $(DOC)
 	install -m 755 analyze/nightly.slurm $(SHARE)
 	$(foreach u,$(NIGHTLY_UNITS),sed 's|/usr/local/bin/|$(PREFIX)/bin/|' analyze/$u >$(UNITS)/schedrec-$u && \
 		chmod 644 $(UNITS)/schedrec-$u &&) true
 	install -m 644 $(EXAMPLES) $(DOC)/examples
-	install -m 644 corpus/PROTOCOL.md $(DOC)
 	sed 's|/usr/local/bin/|$(PREFIX)/bin/|' corpus/schedrec-corpus.service >$(UNITS)/schedrec-corpus.service
 	chmod 644 $(UNITS)/schedrec-corpus.service
 
 uninstall:
 	rm -f $(BIN)/schedrec $(MAN)/schedrec.1 $(MAN)/schedrec-*.1 $(BASH_COMPLETION)/schedrec
-	rm -f $(INCLUDE)/schedrec-policy.h $(DOC)/POLICIES.md $(DOC)/NIGHTLY.md $(DOC)/PROTOCOL.md $(EXAMPLES:replay/%=$(DOC)/%)
+	rm -f $(INCLUDE)/schedrec-policy.h $(addprefix $(DOC)/,$(notdir $(TEXTS))) $(EXAMPLES:replay/%=$(DOC)/%)
 	rm -f $(NIGHTLY_UNITS:%=$(UNITS)/schedrec-%) $(SHARE)/nightly.slurm
 	rm -f $(UNITS)/schedrec-corpus.service
 	rmdir $(DOC)/examples $(DOC) $(SHARE) 2>/dev/null || true

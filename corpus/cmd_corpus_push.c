@@ -384,11 +384,11 @@ const struct cmd cmd_corpus_push = {
 	.summary = "scrub recordings and put them into a corpus",
 	.operands = "URL FILE...",
 	.description =
-		"A recording is scrubbed on this machine before anything leaves it: names become pseudonyms under a "
-		"secret that "
+		"A recording is scrubbed on this machine before anything leaves it: names, of control groups too, "
+		"become pseudonyms under a secret that "
 		"stays here ($XDG_CONFIG_HOME/schedrec/salt), process ids are renumbered, command lines, labels, "
 		"users, "
-		"hosts, control groups and dates are dropped, by a list of what may stay. What will leave is shown. "
+		"hosts and dates are dropped, by a list of what may stay. What will leave is shown. "
 		"Consent "
 		"and licence are asked once and kept in $XDG_CONFIG_HOME/schedrec/consent.\n\n"
 		"A scrubbed recording replays and simulates as the original does, but for names.\n\n"

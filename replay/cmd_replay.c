@@ -81,7 +81,7 @@ static const struct sr_option rows[] = {
 	  "run the tasks of the normal class in this one" },
 	{ "allow-rt", 0, SR_OPT_FLAG, offsetof(struct replay_options, allow_rt), NULL, 0, 0, NULL, NULL,
 	  "run FIFO, RR and DEADLINE tasks as such, under a watchdog; under sudo also keeps the right to set negative "
-	  "nice values" },
+	  "nice values, and to hold the parents of vforks on their CPU" },
 	{ "rt-limit", 0, SR_OPT_TIME, offsetof(struct replay_options, rt_limit), "T", 1e8, 6e10, NULL, "2s",
 	  "with --allow-rt: all real-time threads become normal when one holds a CPU for so long without a pause" },
 	{ "energy", 0, SR_OPT_STRING, offsetof(struct replay_options, energy), "FILE", 0, 0, NULL, NULL,
