@@ -40,7 +40,7 @@
  * but run for 20 us at most and slept again, and the waker did nothing but run for 100 us at most before it woke it again:
  * the first wake came before the waker let go of what the task needed then. Where 8 or more wakes of a pair, and a quarter
  * of those that woke the task on the waker's own CPU, go on like this, the others get a hidden wait of that kind: there the
- * task came when the lock was free, as it always does from another CPU.
+ * task came when the lock was free, as it always does from another CPU. Questions that are put in are followed by such too.
  *
  * It is an event loop (sr_program.loop) when it also answers at least half of them by waking the task that had woken it
  * before it sleeps again, and has two such partners at least.
@@ -49,8 +49,8 @@
  * (but those for locks) nobody ends more, nor it less than a third, and which it gave 8 jobs or more. A job is what
  * a worker does from one of these waits to the next; two thirds of a worker's jobs wake the dispatcher. The workers' median
  * jobs are within a factor of two in CPU time, and their numbers of jobs differ by a tenth of the largest or more: where all
- * have equally many, the jobs may be dealt out by turns. A job that does nothing but run, wake and wait can be
- * done by any worker: the n-th that the dispatcher gives out is the n-th that it gave out in the recording, and goes to who
+ * have equally many, the jobs may be dealt out by turns. There are 256 at most, and none of them gives jobs itself. A job that does nothing but run and wake can be done by any worker,
+ * any other stays its worker's own: the n-th that the dispatcher gives out is the n-th that it gave out in the recording, and goes to who
  * asked for it. Engines heed pools with the causal order only.
  *
  * Sessions are those that the scheduler tells apart: each has an autogroup, which counts for tasks of the root control

@@ -334,12 +334,12 @@ static int add_answer(struct dialogues *d, uint32_t client, uint32_t server, siz
 /* How long a client that wakes its server goes on to hold a lock; 0: it holds none. */
 static uint64_t hold_of(const struct dialogues *d, uint32_t client, uint32_t server)
 {
-	const struct sr_program *s = &d->m->tasks[server];
+	const struct sr_program *c = &d->m->tasks[client], *s = &d->m->tasks[server];
 	size_t k;
 
-	for (k = 0; k < s->nwaits; k++)
-		if (s->waits[k].waker == client && d->hold[server][k])
-			return d->hold[server][k];
+	for (k = 0; k < c->nops; k++)
+		if (wakes(&c->ops[k], server) && c->ops[k].value < s->nwaits && d->hold[server][c->ops[k].value])
+			return d->hold[server][c->ops[k].value];
 	return 0;
 }
 
@@ -420,7 +420,9 @@ static void servers_of(const struct sr_program *p, uint32_t *wakers, uint32_t *s
 /* Where a task runs as it does that op. */
 static int cpu_at(const struct sr_program *p, size_t at)
 {
-	while (at > 0 && p->ops[at].kind != SR_OP_RUN)
+	size_t end = at > LOOK ? at - LOOK : 0;
+
+	while (at > end && p->ops[at].kind != SR_OP_RUN)
 		at--;
 	return p->ops[at].kind == SR_OP_RUN ? p->ops[at].cpu : -1;
 }

@@ -218,6 +218,8 @@ static int on_event(struct build *b, const struct sr_event *ev)
 		if (ctx != UINT32_MAX) {
 			runs_unseen(b, ctx, ev);
 			b->bt[ctx].seen_ns = ev->time_ns;
+			if (ev->kind != SR_EV_WAKEUP) /* whatever else it does, the call of its last wake is over */
+				b->bt[ctx].wake_op = SIZE_MAX;
 			b->bt[ctx].events++;
 		}
 	}

@@ -18,6 +18,7 @@
 #define MASTER 3                     /* who ends fewer of a task's waits, as a part of all, does not give it its jobs */
 #define DONE_OF(n) (((n)*2 + 2) / 3) /* so many of a worker's jobs tell the dispatcher that they are done */
 #define ALIKE 2                      /* the median jobs of two workers are no further apart than this factor */
+#define MOST_WORKERS 256             /* whoever gives a job looks at all of them */
 #define UNEQUAL 10 /* by one in so many at least the workers' numbers of jobs differ, as a part of the largest */
 
 struct worker {
@@ -32,6 +33,7 @@ struct pools {
 	size_t n;
 	uint32_t *wakers;  /* room for one task's waits */
 	uint64_t *lengths; /* the same */
+	bool *dispatches;  /* by task */
 };
 
 static int by_dispatcher(const void *a, const void *b)
@@ -126,7 +128,7 @@ static bool is_pool(const struct worker *w, size_t n)
 		least_ns = w[i].median_ns < least_ns ? w[i].median_ns : least_ns;
 		most_ns = w[i].median_ns > most_ns ? w[i].median_ns : most_ns;
 	}
-	return n > 1 && most_ns / ALIKE <= least_ns && (most - least) * UNEQUAL >= most;
+	return n > 1 && n <= MOST_WORKERS && most_ns / ALIKE <= least_ns && (most - least) * UNEQUAL >= most;
 }
 
 /* Only what the dispatcher's own program has handed out is a job. */
@@ -207,6 +209,31 @@ static void make_pool(struct sr_model *m, const struct worker *w, size_t n)
 	m->counts.pools++;
 }
 
+/* The end of the group of workers with one dispatcher that begins at i. */
+static size_t group_end(const struct pools *s, size_t i)
+{
+	size_t k = i;
+
+	while (k < s->n && s->v[k].dispatcher == s->v[i].dispatcher)
+		k++;
+	return k;
+}
+
+/* Who gives jobs is no worker: it must go through its own program. */
+static void drop_dispatchers(struct pools *s)
+{
+	size_t i, k, n = 0;
+
+	for (i = 0; i < s->n; i = k) {
+		k = group_end(s, i);
+		s->dispatches[s->v[i].dispatcher] = is_pool(&s->v[i], k - i);
+	}
+	for (i = 0; i < s->n; i++)
+		if (!s->dispatches[s->v[i].task])
+			s->v[n++] = s->v[i];
+	s->n = n;
+}
+
 int sr_model_find_pools(struct sr_model *m)
 {
 	struct pools s = { .m = m };
@@ -218,13 +245,14 @@ int sr_model_find_pools(struct sr_model *m)
 	s.v = calloc(m->ntasks + 1, sizeof(*s.v));
 	s.wakers = calloc(longest + 1, sizeof(*s.wakers));
 	s.lengths = calloc(longest + 1, sizeof(*s.lengths));
-	if (s.v && s.wakers && s.lengths) {
+	s.dispatches = calloc(m->ntasks + 1, sizeof(*s.dispatches));
+	if (s.v && s.wakers && s.lengths && s.dispatches) {
 		for (i = 0; i < m->ntasks && i < UINT32_MAX; i++)
 			s.n += is_worker(&s, (uint32_t)i, &s.v[s.n]);
 		qsort(s.v, s.n, sizeof(*s.v), by_dispatcher);
+		drop_dispatchers(&s);
 		for (i = 0; i < s.n; i = k) {
-			for (k = i; k < s.n && s.v[k].dispatcher == s.v[i].dispatcher; k++)
-				;
+			k = group_end(&s, i);
 			if (is_pool(&s.v[i], k - i))
 				make_pool(m, &s.v[i], k - i);
 		}
@@ -233,5 +261,6 @@ int sr_model_find_pools(struct sr_model *m)
 	free(s.v);
 	free(s.wakers);
 	free(s.lengths);
+	free(s.dispatches);
 	return ret;
 }

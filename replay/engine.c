@@ -100,12 +100,14 @@ static int set_up_threads(struct rpl_run *run)
 		count_ops(run, &m->tasks[i], &room[i]);
 		words += m->tasks[i].nwaits;
 		logs += room[i];
+		run->spare_cap += m->tasks[i].dispatcher ? room[i] : 0;
 	}
 	run->threads = rpl_alloc(&run->arena, m->ntasks, sizeof(*run->threads));
 	word = rpl_alloc(&run->arena, words + 1, sizeof(*word));
 	log = rpl_alloc(&run->arena, logs + BALANCER_LOG, sizeof(*log));
+	run->spare = rpl_alloc(&run->arena, run->spare_cap + 1, sizeof(*run->spare));
 	run->groups = rpl_alloc(&run->arena, m->ntasks, sizeof(*run->groups));
-	if (!run->threads || !word || !log || !run->groups) {
+	if (!run->threads || !word || !log || !run->spare || !run->groups) {
 		free(room);
 		return -1;
 	}
@@ -476,10 +478,12 @@ static int event_cmp(const void *x, const void *y)
 
 int rpl_collect(struct rpl_run *run, const struct sr_event **events, size_t *n, struct sr_error *err)
 {
-	size_t total = run->balancer_log.n, i, k;
+	size_t spare = atomic_load(&run->spare_n), total = run->balancer_log.n, i, k;
 
 	for (i = 0; i < run->m->ntasks; i++)
 		total += run->threads[i].log.n;
+	spare = spare < run->spare_cap ? spare : run->spare_cap;
+	total += spare;
 	free(run->events);
 	run->nevents = 0;
 	run->events = malloc((total + 1) * sizeof(*run->events));
@@ -490,6 +494,8 @@ int rpl_collect(struct rpl_run *run, const struct sr_event **events, size_t *n, 
 	for (i = 0; i < run->m->ntasks; i++)
 		for (k = 0; k < run->threads[i].log.n; k++)
 			to_event(run, &run->threads[i].log.v[k], &run->events[run->nevents++]);
+	for (k = 0; k < spare; k++)
+		to_event(run, &run->spare[k], &run->events[run->nevents++]);
 	qsort(run->events, run->nevents, sizeof(*run->events), event_cmp);
 	*events = run->events;
 	*n = run->nevents;

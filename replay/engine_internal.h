@@ -165,8 +165,11 @@ struct rpl_run {
 	struct rpl_costs costs;
 	struct rpl_counts counts;
 	struct rthread *threads;
-	uint32_t *groups; /* live threads of each process as the policy sees them, by group */
-	char *stacks;     /* stack_bytes for each task; NULL: the C library's are used */
+	uint32_t *groups;        /* live threads of each process as the policy sees them, by group */
+	struct log_entry *spare; /* of workers, who may do more than their own programs have room for */
+	size_t spare_cap;
+	_Atomic size_t spare_n;
+	char *stacks; /* stack_bytes for each task; NULL: the C library's are used */
 	size_t stack_bytes;
 	cpu_set_t cpus, old_mask;
 	unsigned ncpus;   /* in cpus */
@@ -255,8 +258,8 @@ void rpl_settle_wake(struct rthread *t, const struct sr_op *wait, bool slept);
 uint64_t rpl_wake_mean(const struct rpl_run *run, bool remote, uint64_t least);
 void rpl_settle_own_sleep(struct rthread *t); /* the same of one that the recording did not have */
 void rpl_settle_wake_of(struct rthread *t, const struct sr_op *wake); /* t is about to do this WAKE */
-uint64_t rpl_before_wake(struct rthread *by);                         /* what rpl_after_wake wants to have */
-void rpl_after_wake(struct rthread *by, struct rthread *t, uint64_t from);
+uint64_t rpl_before_wake(struct rthread *by, struct rthread *t); /* by wakes t: what rpl_after_wake wants to have */
+void rpl_after_wake(struct rthread *by, uint64_t from);
 
 /* timer.c: when a SLEEP ends, CLOCK_MONOTONIC ns; 0: at once. Sets the clock of a periodic timer at its first one. */
 uint64_t rpl_sleep_until(struct rthread *t, const struct sr_op *op);
@@ -282,6 +285,7 @@ void rpl_change_session(struct rthread *t, uint32_t session); /* the same, if it
 
 /* thread.c */
 void *rpl_thread_main(void *arg);
+struct log_entry *rpl_log_slot(struct rthread *t); /* NULL: none is left, which is counted */
 void rpl_log(struct rthread *t, enum log_kind kind, uint64_t time_ns, uint32_t arg, unsigned cause);
 void rpl_release_all(struct rpl_run *run);
 
@@ -345,8 +349,8 @@ bool rpl_rest(struct rthread *t, uint32_t seen, uint64_t until);
 
 /* worker.c: threads of a pool (pool.h) */
 int rpl_workers_start(struct rpl_run *run);
-/* t has come to a wait for a job, in whatever program: the wait that what it does next begins with; NULL: the run is being
- * stopped. */
+/* t has come to a wait for a job, in whatever program, or to its end (rpl_pool_stays): the wait that what it does next begins
+ * with; NULL: the run is being stopped, or its end it is. */
 const struct sr_op *rpl_next_job(struct rthread *t);
 /* A wake of a wait of t's program, before it ends it. True: it has given a job to somebody, and that was all. */
 bool rpl_wakes_pool(struct rthread *by, struct rthread *t, uint32_t wait);

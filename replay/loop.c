@@ -208,7 +208,7 @@ static bool do_out_of_turn(struct rthread *t)
 
 	if (!(l->waits[l->main->arg] & RPL_OUT_OF_TURN))
 		return false;
-	for (k = l->main->arg + 1; k < p->nwaits && ahead > 1; k++) {
+	for (k = l->main->arg + 1; k < p->nwaits && k - l->main->arg < RPL_AHEAD_LOCKS * ahead && ahead > 1; k++) {
 		const struct sr_op *op = &p->ops[l->waits[k] & ~RPL_OUT_OF_TURN];
 
 		if (op->kind == SR_OP_WAIT && op->flags & SR_WAIT_LOCK)

@@ -255,23 +255,28 @@ static void log_decision(struct rpl_run *run, struct rthread *by, uint32_t task,
 			 uint64_t from_ns)
 {
 	uint64_t cost = mono_ns() - from_ns;
-	struct log *l = by ? &by->log : &run->balancer_log;
+	struct log *l = &run->balancer_log;
 	struct rpl_counts *counts = by ? &by->counts : &run->counts;
+	struct log_entry *slot = NULL;
 
 	counts->decisions++;
-	if (l->n == l->cap) {
+	if (by)
+		slot = rpl_log_slot(by);
+	else if (l->n < l->cap)
+		slot = &l->v[l->n++];
+	else
 		counts->events_dropped++;
+	if (!slot)
 		return;
-	}
-	l->v[l->n++] = (struct log_entry){ .time_ns = from_ns,
-					   .arg = task,
-					   .task = by ? by->index : task,
-					   .cost_ns = cost > UINT32_MAX ? UINT32_MAX : cost,
-					   .from = from,
-					   .to = to,
-					   .cpu = sched_getcpu(),
-					   .kind = LOG_DECISION,
-					   .cause = cause };
+	*slot = (struct log_entry){ .time_ns = from_ns,
+				    .arg = task,
+				    .task = by ? by->index : task,
+				    .cost_ns = cost > UINT32_MAX ? UINT32_MAX : cost,
+				    .from = from,
+				    .to = to,
+				    .cpu = sched_getcpu(),
+				    .kind = LOG_DECISION,
+				    .cause = cause };
 }
 
 /* Gives a thread the mask that its place asks for. The place may change meanwhile: the last one must win. */

@@ -15,7 +15,7 @@ struct rpl_pool {
 	uint32_t *workers;
 	_Atomic uint32_t taken;   /* jobs, in their order */
 	_Atomic uint32_t surplus; /* given out while nobody was known to have asked */
-	_Atomic uint32_t live;    /* workers that have not begun their last job */
+	_Atomic uint32_t live;    /* workers that have not begun their last own job */
 	_Atomic uint64_t *asks; /* by wait of the dispatcher: who ended it + 1, above it which of its jobs that was in */
 	uint32_t sequence;      /* the dispatcher's: of those who have asked */
 };
@@ -29,6 +29,7 @@ struct rpl_worker {
 	atomic_bool told;         /* it has woken the dispatcher since it took the last one */
 	_Atomic uint32_t credit;  /* jobs given to it that it has not taken */
 	_Atomic uint32_t away;    /* enum away */
+	atomic_bool rests;        /* it has nothing to do, or is looking for something */
 	_Atomic uint32_t
 		listed; /* the dispatcher has heard that it asked: its place among those that have; 0: it has not */
 	_Atomic uint32_t answered; /* up to that one: its jobs that another has been given for */
@@ -37,9 +38,9 @@ struct rpl_worker {
 	uint32_t asked; /* who has asked in this one's program + 1 */
 };
 
-/* Whether a worker is at a job of its own: it may wait for others there, so what it asks for is given to it when it is
- * back. GONE: that is its last. */
-enum away { HERE, AT_OWN_JOB, GONE };
+/* Whether a worker is at what is its own, a job or what comes before its first: it may wait for others there, so what it asks
+ * for is given to it when it is back. GONE: at its last. */
+enum away { HERE, AT_OWN, GONE };
 
 static bool is_any_workers(const struct sr_program *p, const struct sr_op *op)
 {
@@ -84,6 +85,7 @@ static struct rpl_worker *make_worker(struct rpl_arena *arena, const struct sr_p
 	atomic_store(&pool->live, pool->nworkers);
 	w->listed = ++pool->sequence;
 	w->asked = task + 1;
+	w->away = AT_OWN;
 	return w;
 }
 
@@ -177,23 +179,35 @@ static uint32_t first_listed(const struct rpl_pools *pools, const struct rpl_poo
 	return found;
 }
 
-/* Does nobody work who could still ask? */
-static bool all_idle(const struct rpl_pools *pools, const struct rpl_pool *pool, uint32_t but)
+/* Does nobody do a job for which he could ask for another? */
+static bool all_idle(const struct rpl_pools *pools, const struct rpl_pool *pool)
+{
+	uint32_t i;
+
+	for (i = 0; i < pool->nworkers; i++) {
+		const struct rpl_worker *w = pools->workers[pool->workers[i]];
+
+		if (atomic_load(&w->away) == HERE && !atomic_load(&w->rests))
+			return false;
+	}
+	return true;
+}
+
+static void all_look_again(const struct rpl_pools *pools, const struct rpl_pool *pool)
 {
 	uint32_t i;
 
 	for (i = 0; i < pool->nworkers; i++)
-		if (pool->workers[i] != but && atomic_load(&pools->workers[pool->workers[i]]->away) != GONE &&
-		    !pools->engine.is_idle(pools->engine.arg, pool->workers[i]))
-			return false;
-	return true;
+		pools->engine.look_again(pools->engine.arg, pool->workers[i]);
 }
 
 /* One that sleeps and may have a job of the surplus. */
 static void ring_idle(struct rpl_pools *pools, uint32_t by, const struct rpl_pool *pool)
 {
-	bool all = all_idle(pools, pool, by);
+	bool all = all_idle(pools, pool);
 	uint32_t i;
+
+	all_look_again(pools, pool);
 
 	for (i = 0; i < pool->nworkers; i++) {
 		uint32_t task = pool->workers[i];
@@ -208,14 +222,12 @@ static void ring_idle(struct rpl_pools *pools, uint32_t by, const struct rpl_poo
 
 static void give_to_any(struct rpl_pools *pools, uint32_t dispatcher, struct rpl_pool *pool)
 {
-	uint32_t i, to;
+	uint32_t to;
 
 	while ((to = first_listed(pools, pool)) != NOBODY)
 		if (answer(pools, dispatcher, to))
 			return;
 	atomic_fetch_add(&pool->surplus, 1);
-	for (i = 0; i < pool->nworkers; i++)
-		pools->engine.look_again(pools->engine.arg, pool->workers[i]);
 	ring_idle(pools, dispatcher, pool);
 }
 
@@ -277,37 +289,31 @@ static bool take_credit(struct rpl_worker *w)
 }
 
 /* One that has told the dispatcher something waits until that has heard it. */
-static bool takes_surplus(const struct rpl_pools *pools, struct rpl_worker *w, uint32_t task)
+static bool takes_surplus(const struct rpl_pools *pools, struct rpl_worker *w)
 {
 	if (!atomic_load(&w->pool->surplus))
 		return false;
-	if (atomic_load(&w->told) && !atomic_load(&w->listed) && !all_idle(pools, w->pool, task))
+	if (atomic_load(&w->told) && !atomic_load(&w->listed) && !all_idle(pools, w->pool))
 		return false;
 	if (!take_surplus(w->pool))
 		return false;
-	unlist(w, w->serial);
+	/* What it has asked for is answered, also where the dispatcher hears it only later. */
+	atomic_store(&w->listed, 0);
+	atomic_store(&w->answered, w->serial + 1);
 	return true;
 }
 
-/* It begins a job of its own. Not its last where it would leave jobs that nobody can do, nor when it has just been given
- * another. */
+/* It begins a job of its own; not when it has just been given another. */
 static bool goes_away(struct rpl_worker *w)
 {
-	struct rpl_pool *pool = w->pool;
 	bool last = w->next_own + 1 == w->nown;
-	uint32_t n = atomic_load(&pool->live);
 
-	while (last) {
-		if (n == 1 && atomic_load(&pool->taken) < pool->njobs)
-			return false;
-		if (atomic_compare_exchange_weak(&pool->live, &n, n - 1))
-			break;
-	}
-	atomic_store(&w->away, last ? GONE : AT_OWN_JOB);
-	if (!atomic_load(&w->credit))
+	atomic_store(&w->away, last ? GONE : AT_OWN);
+	if (!atomic_load(&w->credit)) {
+		atomic_fetch_sub(&w->pool->live, last);
 		return true;
+	}
 	atomic_store(&w->away, HERE);
-	atomic_fetch_add(&pool->live, last);
 	return false;
 }
 
@@ -323,21 +329,42 @@ static bool take_own(struct rpl_pools *pools, uint32_t task, struct rpl_job *job
 	return true;
 }
 
+/* The next of the pool's. With the last one those that stayed for more are rung. */
+static void take_next(struct rpl_pools *pools, uint32_t task, struct rpl_job *job)
+{
+	struct rpl_pool *pool = pools->workers[task]->pool;
+	uint32_t i, n = atomic_fetch_add(&pool->taken, 1);
+
+	*job = pool->jobs[n];
+	for (i = 0; n + 1 == pool->njobs && i < pool->nworkers; i++)
+		if (pool->workers[i] != task)
+			pools->engine.ring(pools->engine.arg, task, pool->workers[i]);
+}
+
+bool rpl_pool_stays(const struct rpl_pools *pools, uint32_t task)
+{
+	const struct rpl_pool *pool = pools->workers[task]->pool;
+
+	return !atomic_load(&pool->live) && atomic_load(&pool->taken) < pool->njobs;
+}
+
 bool rpl_pool_takes(struct rpl_pools *pools, uint32_t task, bool own_ready, struct rpl_job *job)
 {
 	struct rpl_worker *w = pools->workers[task];
 	bool own = false;
 
+	atomic_store(&w->rests, true);
 	atomic_store(&w->away, HERE);
-	while (!own && !take_credit(w) && !takes_surplus(pools, w, task)) {
+	while (!own && !take_credit(w) && !takes_surplus(pools, w)) {
 		own = own_ready && take_own(pools, task, job);
 		if (!own && !atomic_load(&w->credit))
 			return false;
 	}
 	if (!own)
-		*job = w->pool->jobs[atomic_fetch_add(&w->pool->taken, 1)];
+		take_next(pools, task, job);
 	w->serial++;
 	atomic_store(&w->told, false);
+	atomic_store(&w->rests, false);
 	return true;
 }
 

@@ -9,10 +9,11 @@
  * somebody does, or to one that is idle and has told the dispatcher nothing.
  *
  * So a worker's thread is apart from its program: for the length of a job it may do a part of another's. Its own are what
- * comes before the first job, and jobs that are more than work, wakes and waits.
+ * comes before the first job, and jobs that are more than work and wakes.
  *
  * Nobody waits for ever: jobs are taken in the order in which they were begun when recorded, so when all that was recorded
- * before a job is done, no more are unfinished than were then, and a worker is free.
+ * before a job is done, no more are unfinished than were then, and a worker is free; where all have come to their ends
+ * before that, they stay.
  */
 #ifndef SCHEDREC_REPLAY_POOL_H
 #define SCHEDREC_REPLAY_POOL_H
@@ -64,6 +65,9 @@ void rpl_pool_gives(struct rpl_pools *pools, uint32_t dispatcher, uint32_t task,
 /* A worker has come to a wait for a job. own_ready: the next of its own (rpl_pool_own) has been given. False: there is nothing
  * for it yet. */
 bool rpl_pool_takes(struct rpl_pools *pools, uint32_t task, bool own_ready, struct rpl_job *job);
+/* A worker has come to its end: must it stay, as there are jobs left that nobody else would do? Then, while it must, it takes
+ * what comes. */
+bool rpl_pool_stays(const struct rpl_pools *pools, uint32_t task);
 uint32_t rpl_pool_own(const struct rpl_pools *pools,
 		      uint32_t task); /* the place of its wait; UINT32_MAX: there is none */
 

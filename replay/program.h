@@ -72,6 +72,7 @@ static inline bool rpl_wakes_within_call(const struct sr_op *wake)
 /* ---- programs that wait for any of several tasks (loop.c) ---- */
 
 #define RPL_AHEAD 16       /* waits that a loop looks ahead, those for locks apart */
+#define RPL_AHEAD_LOCKS 4  /* with those, so many times as many at most */
 #define RPL_AHEAD_POOL 128 /* the same of the dispatcher of a pool: while one job lasts others are done by the dozen */
 #define RPL_HELD 64        /* answers that are put aside */
 #define RPL_HELD_AHEAD 8   /* with so many it does nothing out of turn */

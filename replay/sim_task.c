@@ -252,13 +252,17 @@ bool sim_rest(struct sim *s, struct sim_task *t, const struct sr_op *op)
 	return true;
 }
 
-/* A worker is at a wait for a job: true: it has one, and is at the wait that that begins with. */
+/* A worker is at a wait for a job, or at its end: true: it has one, and is at the wait that that begins with. */
 static bool job_begins(struct sim *s, struct sim_task *t)
 {
 	bool slept = t->left && t->slept;
 
 	t->left = false;
 	if (!sim_next_job(s, t)) {
+		if (rpl_pool_own(&s->pools, t->index) == NOBODY && !rpl_pool_stays(&s->pools, t->index)) {
+			sim_end(s, t);
+			return false;
+		}
 		t->left = t->slept = true;
 		sim_block(s, t, SIM_ON_BELL, 0);
 		return false;
@@ -385,6 +389,10 @@ void sim_go_on(struct sim *s, struct sim_task *t)
 				t->pc++;
 			break;
 		case SR_OP_END:
+			if (t->worker && rpl_pool_stays(&s->pools, t->index)) {
+				t->pc += job_begins(s, t);
+				break;
+			}
 			sim_end(s, t);
 			return;
 		default:

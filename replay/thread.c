@@ -13,36 +13,49 @@
 #define ORDER_SPIN_NS 30000u
 #define ORDER_LIMIT_NS 20000000u
 
-void rpl_log(struct rthread *t, enum log_kind kind, uint64_t time_ns, uint32_t arg, unsigned cause)
+struct log_entry *rpl_log_slot(struct rthread *t)
 {
 	struct log *l = &t->log;
+	size_t i;
+
+	if (l->n < l->cap)
+		return &l->v[l->n++];
+	i = t->worker ? atomic_fetch_add(&t->run->spare_n, 1) : SIZE_MAX;
+	if (i < t->run->spare_cap)
+		return &t->run->spare[i];
+	t->counts.events_dropped++;
+	return NULL;
+}
+
+void rpl_log(struct rthread *t, enum log_kind kind, uint64_t time_ns, uint32_t arg, unsigned cause)
+{
+	struct log_entry *slot;
 
 	if (kind < LOG_BIND && !t->run->cfg.self_record)
 		return;
-	if (l->n == l->cap) {
-		t->counts.events_dropped++;
+	slot = rpl_log_slot(t);
+	if (!slot)
 		return;
-	}
-	l->v[l->n++] = (struct log_entry){ .time_ns = time_ns ? time_ns : mono_ns(),
-					   .arg = arg,
-					   .task = t->index,
-					   .cpu = sched_getcpu(),
-					   .kind = kind,
-					   .cause = cause,
-					   .from = -1,
-					   .to = -1 };
+	*slot = (struct log_entry){ .time_ns = time_ns ? time_ns : mono_ns(),
+				    .arg = arg,
+				    .task = t->index,
+				    .cpu = sched_getcpu(),
+				    .kind = kind,
+				    .cause = cause,
+				    .from = -1,
+				    .to = -1 };
 }
 
 void rpl_wake_up(struct rthread *by, struct rthread *t, _Atomic uint32_t *word)
 {
-	uint64_t from = rpl_before_wake(by);
+	uint64_t from = rpl_before_wake(by, t);
 
 	rpl_log(by, LOG_WAKING, 0, t->index, 0);
 	atomic_store_explicit(&t->woken_from, sched_getcpu(), memory_order_relaxed);
 	atomic_store_explicit(&t->woken_ns, mono_ns(), memory_order_relaxed);
 	rpl_let_go(t);
 	rpl_futex_wake(by->run, word, 1, BIT_OWNER);
-	rpl_after_wake(by, t, from);
+	rpl_after_wake(by, from);
 }
 
 /* One of the things that a wait needs has come; the last one ends it. */
@@ -369,7 +382,9 @@ static void run_program(struct rthread *t)
 				return;
 			break;
 		case SR_OP_END:
-			return;
+			if (!t->worker || !rpl_pool_stays(&t->run->pools, t->index) || !(op = rpl_next_job(t)))
+				return;
+			break;
 		default:
 			rpl_simple_op(t, op);
 			break;

@@ -249,12 +249,16 @@ static void take_out(struct rthread *t, double ns)
 		t->owed_loops = fmax(t->owed_loops - ns * costs->loops_per_ns, least);
 }
 
-uint64_t rpl_before_wake(struct rthread *by)
+uint64_t rpl_before_wake(struct rthread *by, struct rthread *t)
 {
-	return by->gap_measured ? clock_ns(CLOCK_THREAD_CPUTIME_ID) : 0;
+	if (!by->gap_measured)
+		return 0;
+	by->woke = t;
+	by->woke_sleep = atomic_load_explicit(&t->sleeps_over, memory_order_relaxed);
+	return clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
-void rpl_after_wake(struct rthread *by, struct rthread *t, uint64_t from)
+void rpl_after_wake(struct rthread *by, uint64_t from)
 {
 	if (by->run->cfg.work == RPL_WORK_INSTRUCTIONS)
 		take_out(by, own_way(by->run));
@@ -262,8 +266,6 @@ void rpl_after_wake(struct rthread *by, struct rthread *t, uint64_t from)
 		return;
 	by->woke_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - from;
 	by->gap_wakes_ns += by->woke_ns;
-	by->woke = t;
-	by->woke_sleep = atomic_load_explicit(&t->sleeps_over, memory_order_relaxed);
 }
 
 /* A sleep has ended, or one was not needed. */

@@ -63,13 +63,15 @@ static const struct sr_op *own_job(const struct rthread *t)
 const struct sr_op *rpl_next_job(struct rthread *t)
 {
 	struct rpl_run *run = t->run;
-	bool slept = false, found = false;
+	bool stays = rpl_pool_own(&run->pools, t->index) == UINT32_MAX, slept = false, found = false;
 	struct rpl_job job;
 
 	while (!found && !atomic_load_explicit(&run->stopping, memory_order_relaxed)) {
 		uint32_t seen = atomic_fetch_and(&t->bell, ~BELL_FORCED) & ~BELL_FORCED;
 
 		found = rpl_pool_takes(&run->pools, t->index, own_job(t), &job);
+		if (!found && stays && !rpl_pool_stays(&run->pools, t->index))
+			break;
 		if (!found)
 			slept |= rpl_rest(t, seen, 0);
 	}

@@ -2,6 +2,8 @@
 /* Pools of workers: the rules of model.h at their bounds. */
 #include "tests/unit/pool_trace.h"
 
+#include "tests/unit/order_model.h"
+
 static const struct pool_plan usual = { .workers = 3, .jobs = 90, .seed = 1, .least_us = 100, .most_us = 900 };
 
 static uint64_t pools_of(struct pool_plan plan)
@@ -108,6 +110,41 @@ static void jobs_have_the_order_in_which_they_were_given_out(void **state)
 	sr_model_free(m);
 }
 
+/* One wakes the other, and is woken by it, n times. */
+static void talk(struct sr_model *m, uint32_t one, uint32_t other, unsigned n)
+{
+	while (n-- > 0) {
+		op(m, one, SR_OP_RUN, 0, 10 * POOL_US);
+		wakes(m, one, other);
+		op(m, other, SR_OP_RUN, 0, 10 * POOL_US);
+		wakes(m, other, one);
+	}
+}
+
+/* 1 works for 0 and gives jobs to 3 and 4 itself: it stays with its own program. */
+static void who_gives_jobs_does_none_of_another_pool(void **state)
+{
+	struct sr_model *m = with_tasks(5);
+	size_t workers = 0;
+
+	for (size_t i = 0; i < 5; i++)
+		m->tasks[i].tgid = 7;
+	for (unsigned i = 0; i < 30; i++) {
+		talk(m, 0, 1, 6);
+		talk(m, 1, 3, 4);
+		talk(m, 1, 4, 3);
+		talk(m, 2, 0, 8);
+	}
+	judge(m);
+	for (size_t i = 0; i < 5; i++) {
+		workers += m->tasks[i].dispatcher != 0;
+		if (m->tasks[i].dispatcher)
+			assert_int_equal(m->tasks[m->tasks[i].dispatcher - 1].dispatcher, 0);
+	}
+	assert_true(workers >= 2);
+	sr_model_free(m);
+}
+
 static void copies_have_pools_of_their_own(void **state)
 {
 	struct pool_plan plan = usual;
@@ -135,6 +172,7 @@ int main(void)
 		cmocka_unit_test(workers_whose_jobs_differ_in_length_are_none),
 		cmocka_unit_test(a_few_jobs_make_no_pool),
 		cmocka_unit_test(jobs_have_the_order_in_which_they_were_given_out),
+		cmocka_unit_test(who_gives_jobs_does_none_of_another_pool),
 		cmocka_unit_test(copies_have_pools_of_their_own),
 	};
 

@@ -247,7 +247,7 @@ static struct rthread *engine(enum rpl_timing timing, double scale)
 					     .deadline_ns = (10 * i + 11) * MS,
 					     .anchor = i == 0 };
 	}
-	t.pc = 1;
+	atomic_store(&t.op, &ops[1]);
 	return &t;
 }
 

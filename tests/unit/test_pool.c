@@ -100,6 +100,30 @@ static void who_is_free_does_the_jobs_of_who_is_not(void **state)
 	sr_model_free(m);
 }
 
+/* The last worker is born when the dispatcher has had the answers to 30 jobs: none may lie there for it before that. */
+static void nothing_is_given_to_who_is_not_there_yet(void **state)
+{
+	struct sr_model *m = pool_model(usual);
+	struct sr_program *d = &m->tasks[0], *p = &m->tasks[m->ntasks - 1];
+	struct rpl_counts c;
+	size_t at = 0, waits = 0;
+	uint64_t ns;
+
+	while (waits < 30)
+		waits += sr_op_rests(&d->ops[at++]);
+	d->ops = realloc(d->ops, (d->nops + 1) * sizeof(*d->ops));
+	memmove(d->ops + at + 1, d->ops + at, (d->nops++ - at) * sizeof(*d->ops));
+	d->ops[at] = (struct sr_op){ .kind = SR_OP_FORK,
+				     .arg = (uint32_t)m->ntasks - 1,
+				     .flags = SR_FORK_VM | SR_FORK_THREAD };
+	p->parent = 0;
+	c = run_live(m, &rpl_policy_kernel, RPL_ORDER_CAUSAL, &ns);
+	assert_all_done(m, &c);
+	c = run_sim(m, "core:4 pu:1", "kernel", RPL_ORDER_CAUSAL);
+	assert_all_done(m, &c);
+	sr_model_free(m);
+}
+
 static void other_orders_leave_jobs_where_they_were(void **state)
 {
 	struct sr_model *m = pool_model(usual);
@@ -187,6 +211,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_is_free_does_the_jobs_of_who_is_not),
+		cmocka_unit_test(nothing_is_given_to_who_is_not_there_yet),
 		cmocka_unit_test(other_orders_leave_jobs_where_they_were),
 		cmocka_unit_test(random_pools_do_all_their_jobs),
 		cmocka_unit_test(a_simulation_of_a_pool_is_the_same_each_time),
