@@ -224,23 +224,38 @@ static bool identity_is(const struct ana_db_run *r, unsigned which, const char *
 	return r->identity[which] && !strcmp(r->identity[which], value);
 }
 
-/* A measure over the arm's runs of one trace, which begin at first. */
-static int note_poor_measure(const struct arm *a, size_t first, const struct ana_metric *m, double *v,
-			     struct ana_comparison *out, size_t *cap, struct sr_error *err)
-{
-	const struct ana_db_run *run = &a->runs.v[first];
-	struct ana_poor *p;
-	size_t n = 0;
+/* A run of an arm by its trace. */
+struct of_trace {
+	const char *trace;
+	size_t run;
+};
 
-	for (size_t i = first; i < a->runs.n; i++)
-		if (!strcmp(ana_trace_of(&a->runs.v[i]), ana_trace_of(run)))
-			n += ana_get(&a->metrics[i], m->name, &v[n]);
-	if (!ana_fidelity_is_poor(m->name, ana_median(v, n), identity_is(run, ANA_ID_WORK, "time")))
+static int by_trace_and_run(const void *x, const void *y)
+{
+	const struct of_trace *a = x, *b = y;
+	int c = strcmp(a->trace, b->trace);
+
+	if (c)
+		return c;
+	return a->run < b->run ? -1 : a->run > b->run;
+}
+
+/* A measure over the arm's n runs of one trace. */
+static int note_poor_measure(const struct arm *a, const struct of_trace *runs, size_t n, const struct ana_metric *m,
+			     double *v, struct ana_comparison *out, size_t *cap, struct sr_error *err)
+{
+	const struct ana_db_run *run = &a->runs.v[runs->run];
+	struct ana_poor *p;
+	size_t found = 0;
+
+	for (size_t i = 0; i < n; i++)
+		found += ana_get(&a->metrics[runs[i].run], m->name, &v[found]);
+	if (!ana_fidelity_is_poor(m->name, ana_median(v, found), identity_is(run, ANA_ID_WORK, "time")))
 		return 0;
 	if (ana_reserve(&out->poor, cap, out->npoor + 1, sizeof(*out->poor), err) < 0)
 		return -1;
 	p = &out->poor[out->npoor];
-	*p = (struct ana_poor){ .arm = a->what, .value = ana_median(v, n), .runs = n };
+	*p = (struct ana_poor){ .arm = a->what, .value = ana_median(v, found), .runs = found };
 	memcpy(p->measure, m->name, sizeof(p->measure));
 	p->trace = strdup(run->trace_name ? run->trace_name : ana_trace_of(run));
 	if (!p->trace)
@@ -252,17 +267,25 @@ static int note_poor_measure(const struct arm *a, size_t first, const struct ana
 /* Another policy may well change what was recorded; only the kernel's own placement should resemble it. */
 static int note_poor(const struct arm *a, struct ana_comparison *out, size_t *cap, struct sr_error *err)
 {
-	double *v = calloc(a->runs.n, sizeof(*v));
-	int ret = v ? 0 : ana_no_memory(err);
+	struct of_trace *runs = calloc(a->runs.n + 1, sizeof(*runs));
+	double *v = calloc(a->runs.n + 1, sizeof(*v));
+	int ret = v && runs ? 0 : ana_no_memory(err);
+	size_t n = 0, end;
 
-	for (size_t i = 0; ret == 0 && i < a->runs.n; i++) {
-		bool seen = !identity_is(&a->runs.v[i], ANA_ID_POLICY, "kernel") || is_recorded(&a->runs.v[i]);
+	for (size_t i = 0; ret == 0 && i < a->runs.n; i++)
+		if (identity_is(&a->runs.v[i], ANA_ID_POLICY, "kernel") && !is_recorded(&a->runs.v[i]))
+			runs[n++] = (struct of_trace){ ana_trace_of(&a->runs.v[i]), i };
+	if (n)
+		qsort(runs, n, sizeof(*runs), by_trace_and_run);
+	for (size_t i = 0; ret == 0 && i < n; i = end) {
+		const struct ana_result *first = &a->metrics[runs[i].run];
 
-		for (size_t k = 0; k < i && !seen; k++)
-			seen = !strcmp(ana_trace_of(&a->runs.v[i]), ana_trace_of(&a->runs.v[k]));
-		for (size_t k = 0; ret == 0 && !seen && k < a->metrics[i].nmetrics; k++)
-			ret = note_poor_measure(a, i, &a->metrics[i].metrics[k], v, out, cap, err);
+		for (end = i + 1; end < n && !strcmp(runs[end].trace, runs[i].trace); end++)
+			;
+		for (size_t k = 0; ret == 0 && k < first->nmetrics; k++)
+			ret = note_poor_measure(a, runs + i, end - i, &first->metrics[k], v, out, cap, err);
 	}
+	free(runs);
 	free(v);
 	return ret;
 }
