@@ -162,6 +162,7 @@ const char *ana_level_name(unsigned level);
 struct ana_result {
 	struct ana_metric *metrics;
 	size_t nmetrics, metrics_cap;
+	size_t nsorted; /* of the metrics, the first ones: in the order of their names */
 	struct ana_hist *wakeup_latency, *run_delay, *slice, *preempt_wait, *sleep; /* owned; NULL when not known */
 	uint64_t *runnable_ns; /* time with n runnable tasks of the scope, n < nrunnable; of fidelity's results only */
 	size_t nrunnable;

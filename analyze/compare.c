@@ -187,10 +187,7 @@ static int load_arm(struct ana_db *db, struct arm *a, struct sr_error *err)
 	a->metrics = calloc(a->runs.n, sizeof(*a->metrics));
 	if (!a->metrics)
 		return ana_no_memory(err);
-	for (size_t i = 0; i < a->runs.n; i++)
-		if (ana_db_metrics(db, a->runs.v[i].id, &a->metrics[i], err) < 0)
-			return -1;
-	return 0;
+	return ana_db_metrics_of(db, &a->runs, a->metrics, err);
 }
 
 static void release_arm(struct arm *a)

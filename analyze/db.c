@@ -235,6 +235,7 @@ void ana_db_close(struct ana_db *db)
 {
 	if (!db)
 		return;
+	sqlite3_finalize(db->metrics);
 	sqlite3_close(db->sql);
 	free(db->path);
 	free(db);
@@ -615,11 +616,13 @@ int ana_db_select(struct ana_db *db, const struct ana_db_term *terms, size_t n, 
 
 int ana_db_metrics(struct ana_db *db, int64_t id, struct ana_result *out, struct sr_error *err)
 {
-	sqlite3_stmt *st = ana_db_prepare(db, "SELECT name, unit, value FROM metric WHERE run_id = ? ORDER BY name",
-					  err);
-	int rc, ret = st ? 0 : -1;
+	sqlite3_stmt *st = db->metrics;
+	int rc, ret = 0;
 
 	memset(out, 0, sizeof(*out));
+	if (!st)
+		st = db->metrics =
+			ana_db_prepare(db, "SELECT name, unit, value FROM metric WHERE run_id = ? ORDER BY name", err);
 	if (!st)
 		return -1;
 	sqlite3_bind_int64(st, 1, id);
@@ -637,9 +640,22 @@ int ana_db_metrics(struct ana_db *db, int64_t id, struct ana_result *out, struct
 			continue; /* of another version */
 		ret = ana_set(out, name, unit, sqlite3_column_double(st, 2), err);
 	}
-	sqlite3_finalize(st);
+	sqlite3_reset(st);
 	if (ret < 0)
 		ana_result_release(out);
+	return ret;
+}
+
+int ana_db_metrics_of(struct ana_db *db, const struct ana_db_runs *runs, struct ana_result *out, struct sr_error *err)
+{
+	/* In one transaction: else each run's would look at the file, its locks and its journal anew. */
+	bool own = sqlite3_get_autocommit(db->sql);
+	int ret = own ? ana_db_run(db, "read it", "BEGIN", err) : 0;
+
+	for (size_t i = 0; ret == 0 && i < runs->n; i++)
+		ret = ana_db_metrics(db, runs->v[i].id, &out[i], err);
+	if (own && !sqlite3_get_autocommit(db->sql))
+		sqlite3_exec(db->sql, "COMMIT", NULL, NULL, NULL);
 	return ret;
 }
 

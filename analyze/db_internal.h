@@ -10,6 +10,7 @@
 struct ana_db {
 	sqlite3 *sql;
 	char *path;
+	sqlite3_stmt *metrics; /* of ana_db_metrics, kept; NULL: not used yet */
 };
 
 /* Fills *err with what sqlite says, and the status that it means; -1. */
@@ -77,6 +78,8 @@ void ana_db_runs_release(struct ana_db_runs *runs);
 int ana_db_floor(struct ana_db *db, const struct ana_db_run *run, const char *metric, double *least,
 		 struct sr_error *err);
 int ana_db_metrics(struct ana_db *db, int64_t id, struct ana_result *out, struct sr_error *err);
+/* Of all of them, into out[runs->n], which is all 0 and released by the caller, also after a failure. */
+int ana_db_metrics_of(struct ana_db *db, const struct ana_db_runs *runs, struct ana_result *out, struct sr_error *err);
 /* The different values of a column as text "a, b, c", for a message; cut with "..." where buf is short. */
 int ana_db_values(struct ana_db *db, const char *column, char *buf, size_t len, struct sr_error *err);
 

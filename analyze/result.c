@@ -30,7 +30,20 @@ int ana_reserve(void *array, size_t *cap, size_t n, size_t size, struct sr_error
 
 static struct ana_metric *find(const struct ana_result *r, const char *name)
 {
-	for (size_t i = 0; i < r->nmetrics; i++)
+	size_t lo = 0, hi = r->nsorted;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		int c = strcmp(r->metrics[mid].name, name);
+
+		if (c == 0)
+			return &r->metrics[mid];
+		if (c < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	for (size_t i = r->nsorted; i < r->nmetrics; i++)
 		if (!strcmp(r->metrics[i].name, name))
 			return &r->metrics[i];
 	return NULL;
@@ -54,6 +67,8 @@ int ana_set(struct ana_result *r, const char *name, const char *unit, double val
 	if (!m) {
 		if (ana_reserve(&r->metrics, &r->metrics_cap, r->nmetrics + 1, sizeof(*r->metrics), err) < 0)
 			return -1;
+		if (r->nsorted == r->nmetrics && (!r->nsorted || strcmp(r->metrics[r->nsorted - 1].name, name) < 0))
+			r->nsorted++;
 		m = &r->metrics[r->nmetrics++];
 		strcpy(m->name, name);
 	}

@@ -56,7 +56,7 @@ static void check_op(const struct sr_model *m, const struct sr_op *op)
 	default:
 		MUST_BE(!"an operation");
 	}
-	MUST_BE(op->cpu < SR_MAX_CPUS);
+	MUST_BE(op->cpu < SR_MAX_CPUS || op->kind == SR_OP_WAKE); /* there it is what the call took */
 }
 
 /* forks: of each task, how often it is forked. first: of each task, the number of its first wait among all. wakes: of each
@@ -72,6 +72,36 @@ static void *zeroed(size_t n)
 
 	MUST_BE(v);
 	return v;
+}
+
+/* Each pool's jobs are numbered in the order in which its dispatcher gives them, and it does no jobs itself. */
+static void check_pools(const struct sr_model *m)
+{
+	uint32_t *next = zeroed(m->ntasks);
+	uint64_t jobs = 0;
+
+	for (size_t i = 0; i < m->ntasks; i++)
+		for (size_t k = 0; k < m->tasks[i].nops; k++) {
+			const struct sr_op *op = &m->tasks[i].ops[k];
+			uint32_t job;
+
+			if (op->kind != SR_OP_WAKE || op->value >= m->tasks[op->arg].nwaits)
+				continue;
+			job = m->tasks[op->arg].waits[op->value].job;
+			MUST_BE(!job || m->tasks[op->arg].dispatcher == i + 1);
+			if (job >= SR_JOB_FIRST)
+				MUST_BE(job == SR_JOB_FIRST + next[i]++);
+		}
+	for (size_t i = 0; i < m->ntasks; i++) {
+		const struct sr_program *p = &m->tasks[i];
+
+		MUST_BE(p->dispatcher <= m->ntasks);
+		MUST_BE(!p->dispatcher || !m->tasks[p->dispatcher - 1].dispatcher);
+		for (size_t k = 0; k < p->nwaits; k++)
+			jobs += p->waits[k].job >= SR_JOB_FIRST;
+	}
+	MUST_BE(jobs == m->counts.pool_jobs);
+	free(next);
 }
 
 static bool ends_a_wait(const struct sr_model *m, size_t waker, const struct sr_op *wake)
@@ -111,6 +141,7 @@ static void take_stock(const struct sr_model *m, struct tally *t)
 				idle++;
 			}
 		}
+	check_pools(m);
 	/* A wait that the check has timed keeps its wake. */
 	MUST_BE(idle <= m->counts.check_timed);
 	for (size_t i = 0; i < m->ntasks; i++)
