@@ -176,7 +176,7 @@ int ana_report_evidence(struct ana_report *rep, struct ana_json *j, struct sr_er
 												"BY 1, 2",
 			add_evidence, &r, err) < 0 ||
 	    ana_db_each(rep->db,
-			"SELECT rr.arm, rr.trace, name, value FROM report_run rr JOIN metric ON run_id = rr.run"
+			"SELECT rr.arm, rr.trace, name, value FROM report_run rr CROSS JOIN metric ON run_id = rr.run"
 			" WHERE (name LIKE 'fidelity.%' OR name LIKE 'recording_%') AND rr.arm <= " TO_TEXT(
 				ANA_REPORT_ARMS) " AND rr.trace <= " TO_TEXT(ANA_REPORT_TRACES) " ORDER BY 1, 2, 3",
 			add_value, &r, err) < 0)
