@@ -266,10 +266,15 @@ static int note_poor(const struct arm *a, struct ana_comparison *out, size_t *ca
 {
 	struct of_trace *runs = calloc(a->runs.n + 1, sizeof(*runs));
 	double *v = calloc(a->runs.n + 1, sizeof(*v));
-	int ret = v && runs ? 0 : ana_no_memory(err);
+	int ret = 0;
 	size_t n = 0, end;
 
-	for (size_t i = 0; ret == 0 && i < a->runs.n; i++)
+	if (!v || !runs) {
+		free(runs);
+		free(v);
+		return ana_no_memory(err);
+	}
+	for (size_t i = 0; i < a->runs.n; i++)
 		if (identity_is(&a->runs.v[i], ANA_ID_POLICY, "kernel") && !is_recorded(&a->runs.v[i]))
 			runs[n++] = (struct of_trace){ ana_trace_of(&a->runs.v[i]), i };
 	if (n)
