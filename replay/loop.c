@@ -204,11 +204,11 @@ static bool do_out_of_turn(struct rthread *t)
 {
 	struct rloop *l = t->loop;
 	const struct sr_program *p = t->p;
-	uint32_t k, ahead = t->dispatcher ? RPL_AHEAD_POOL : RPL_AHEAD;
+	uint32_t k, ahead = t->dispatcher ? RPL_AHEAD_POOL : RPL_AHEAD, end = l->main->arg + RPL_AHEAD_LOCKS * ahead;
 
 	if (!(l->waits[l->main->arg] & RPL_OUT_OF_TURN))
 		return false;
-	for (k = l->main->arg + 1; k < p->nwaits && k - l->main->arg < RPL_AHEAD_LOCKS * ahead && ahead > 1; k++) {
+	for (k = l->main->arg + 1; k < p->nwaits && k < end && ahead > 1; k++) {
 		const struct sr_op *op = &p->ops[l->waits[k] & ~RPL_OUT_OF_TURN];
 
 		if (op->kind == SR_OP_WAIT && op->flags & SR_WAIT_LOCK)

@@ -200,11 +200,11 @@ static bool do_out_of_turn(struct sim *s, struct sim_task *t)
 {
 	struct sim_loop *l = t->loop;
 	const struct sr_program *p = t->p;
-	uint32_t k, ahead = t->dispatcher ? RPL_AHEAD_POOL : RPL_AHEAD;
+	uint32_t k, ahead = t->dispatcher ? RPL_AHEAD_POOL : RPL_AHEAD, end = l->main->arg + RPL_AHEAD_LOCKS * ahead;
 
 	if (!(t->wait_op[l->main->arg] & RPL_OUT_OF_TURN))
 		return false;
-	for (k = l->main->arg + 1; k < p->nwaits && k - l->main->arg < RPL_AHEAD_LOCKS * ahead && ahead > 1; k++) {
+	for (k = l->main->arg + 1; k < p->nwaits && k < end && ahead > 1; k++) {
 		const struct sr_op *op = &p->ops[t->wait_op[k] & ~RPL_OUT_OF_TURN];
 
 		if (op->kind == SR_OP_WAIT && op->flags & SR_WAIT_LOCK)

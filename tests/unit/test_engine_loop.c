@@ -129,6 +129,27 @@ static void a_late_waker_holds_up_only_what_is_its_own(void **state)
 }
 
 /* Task 0 answers 1 at once but 1 comes to its wait only after 50 ms; what 2 waits for comes meanwhile. */
+/* Task 1 is 100 ms late for the first wait; of the 40 for task 2 behind it those are done of which the last is 15 further on. */
+static void a_loop_looks_fifteen_waits_ahead(void **state)
+{
+	struct sr_model m = { 0 };
+	struct rpl_counts c;
+	uint64_t ns;
+
+	for (int i = 0; i < 3; i++)
+		add_task(&m, NONE);
+	m.tasks[0].any = true;
+	wait_for(&m, 1, NONE, 100 * MS);
+	wake(&m, 1, 0, wait_for(&m, 0, 1, 0), false);
+	for (int i = 0; i < 40; i++)
+		wake(&m, 2, 0, wait_for(&m, 0, 2, 0), false);
+	wait_for(&m, 2, NONE, 150 * MS);
+	end_all(&m);
+	c = run_whole(&m, (struct rpl_config){ 0 }, &ns);
+	assert_int_equal(c.out_of_turn, 15);
+	free_model(&m);
+}
+
 static void an_answer_is_held_until_its_target_waits(void **state)
 {
 	struct sr_model m = { 0 };
@@ -364,6 +385,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_late_waker_holds_up_only_what_is_its_own),
+		cmocka_unit_test(a_loop_looks_fifteen_waits_ahead),
 		cmocka_unit_test(an_answer_is_held_until_its_target_waits),
 		cmocka_unit_test(an_answer_is_held_for_a_second_at_most),
 		cmocka_unit_test(nobody_spins_for_a_loop_that_sleeps),
