@@ -265,12 +265,14 @@ static int note_poor_measure(const struct arm *a, const struct of_trace *runs, s
 static int note_poor(const struct arm *a, struct ana_comparison *out, size_t *cap, struct sr_error *err)
 {
 	struct of_trace *runs = calloc(a->runs.n + 1, sizeof(*runs));
+	size_t *starts = calloc(a->runs.n + 1, sizeof(*starts)); /* by a trace's first run: where its runs begin + 1 */
 	double *v = calloc(a->runs.n + 1, sizeof(*v));
 	int ret = 0;
-	size_t n = 0, end;
+	size_t n = 0;
 
-	if (!v || !runs) {
+	if (!v || !runs || !starts) {
 		free(runs);
+		free(starts);
 		free(v);
 		return ana_no_memory(err);
 	}
@@ -279,15 +281,22 @@ static int note_poor(const struct arm *a, struct ana_comparison *out, size_t *ca
 			runs[n++] = (struct of_trace){ ana_trace_of(&a->runs.v[i]), i };
 	if (n)
 		qsort(runs, n, sizeof(*runs), by_trace_and_run);
-	for (size_t i = 0; ret == 0 && i < n; i = end) {
-		const struct ana_result *first = &a->metrics[runs[i].run];
+	for (size_t i = 0; i < n; i++)
+		if (i == 0 || strcmp(runs[i].trace, runs[i - 1].trace) != 0)
+			starts[runs[i].run] = i + 1;
+	for (size_t i = 0; ret == 0 && i < a->runs.n; i++) {
+		const struct ana_result *first = &a->metrics[i];
+		size_t start = starts[i] - 1, end = starts[i];
 
-		for (end = i + 1; end < n && !strcmp(runs[end].trace, runs[i].trace); end++)
-			;
+		if (!starts[i])
+			continue;
+		while (end < n && !strcmp(runs[end].trace, runs[start].trace))
+			end++;
 		for (size_t k = 0; ret == 0 && k < first->nmetrics; k++)
-			ret = note_poor_measure(a, runs + i, end - i, &first->metrics[k], v, out, cap, err);
+			ret = note_poor_measure(a, runs + start, end - start, &first->metrics[k], v, out, cap, err);
 	}
 	free(runs);
+	free(starts);
 	free(v);
 	return ret;
 }

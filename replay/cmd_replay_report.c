@@ -442,6 +442,7 @@ void replay_report_warnings(const struct replay_series *s)
 		  "waits had to be ended by the watchdog: please report this recording" },
 		{ offsetof(struct rpl_counts, events_dropped), "of the replay's own events found no room" },
 	};
+	uint64_t open = total(s, offsetof(struct rpl_counts, vforks_open));
 	size_t i;
 
 	if (s->doubt[0])
@@ -462,10 +463,10 @@ void replay_report_warnings(const struct replay_series *s)
 		if (n)
 			cmd_warn("%llu %s", (unsigned long long)n, count[i].text);
 	}
-	if (total(s, offsetof(struct rpl_counts, vforks_open)))
+	if (open)
 		cmd_note("%llu parents of vforks could not keep their CPU (that needs root or CAP_SYS_NICE; under sudo "
 			 "--allow-rt keeps it): the longest waits may be missing",
-			 (unsigned long long)total(s, offsetof(struct rpl_counts, vforks_open)));
+			 (unsigned long long)open);
 	for (i = 0; i < s->narms; i++)
 		warn_told(&s->arm[i]);
 	if (!s->self && !s->no_stall && s->compared)

@@ -131,7 +131,8 @@ void sim_arrive(struct sim *s, struct sim_task *t, const struct sr_op *op)
 {
 	uint32_t before = t->role->words[op->arg], waker;
 
-	rpl_pool_waits(&s->pools, t->index, t->role->index, op->arg);
+	if (t->worker)
+		rpl_pool_waits(&s->pools, t->index, t->role->index, op->arg);
 	t->role->words[op->arg] = before | W_ARRIVED;
 	if (!(before & W_WATCHED))
 		return;

@@ -234,7 +234,8 @@ void rpl_arrive(struct rthread *t, const struct sr_op *op)
 	struct rthread *watcher = w->waker == UINT32_MAX ? NULL : &t->run->threads[w->waker];
 	_Atomic uint32_t *word = &t->role->words[op->arg];
 
-	rpl_pool_waits(&t->run->pools, t->index, t->role->index, op->arg);
+	if (t->worker)
+		rpl_pool_waits(&t->run->pools, t->index, t->role->index, op->arg);
 
 	if (!(atomic_fetch_or(word, W_ARRIVED) & W_WATCHED))
 		return;
