@@ -49,9 +49,10 @@
  * (but those for locks) nobody ends more, nor it less than a third, and which it gave 8 jobs or more. A job is what
  * a worker does from one of these waits to the next; two thirds of a worker's jobs wake the dispatcher. The workers' median
  * jobs are within a factor of two in CPU time, and their numbers of jobs differ by a tenth of the largest or more: where all
- * have equally many, the jobs may be dealt out by turns. There are 256 at most, and none of them gives jobs itself. A job that does nothing but run and wake can be done by any worker,
- * any other stays its worker's own: the n-th that the dispatcher gives out is the n-th that it gave out in the recording, and goes to who
- * asked for it. Engines heed pools with the causal order only.
+ * have equally many, the jobs may be dealt out by turns. There are 256 at most, and none of them gives jobs itself. A job
+ * that does nothing but run and wake can be done by any worker, any other stays its worker's own: the n-th that the
+ * dispatcher gives out is the n-th that it gave out in the recording, and goes to who asked for it. Engines heed pools with
+ * the causal order only.
  *
  * Sessions are those that the scheduler tells apart: each has an autogroup, which counts for tasks of the root control
  * group. That in which the recorder started the command is no other one here either, but the replay's own (0).

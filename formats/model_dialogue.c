@@ -52,18 +52,11 @@ struct dialogues {
 	size_t ntail, nwork, ncap;
 };
 
-static int u64_cmp(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
 static uint64_t median_of(uint64_t *v, size_t n)
 {
 	if (!n)
 		return 0;
-	qsort(v, n, sizeof(*v), u64_cmp);
+	qsort(v, n, sizeof(*v), sr_by_size);
 	return v[n / 2];
 }
 
@@ -493,7 +486,7 @@ static int complete_locks(struct dialogues *d)
 			}
 		if (!locks)
 			continue;
-		qsort(waits, n, sizeof(*waits), u64_cmp);
+		qsort(waits, n, sizeof(*waits), sr_by_size);
 		for (from = 0; from < n && ret == 0; from = k) {
 			for (k = from; k < n && waits[k] >> 32 == waits[from] >> 32; k++)
 				;

@@ -25,6 +25,9 @@ int sr_model_check(struct sr_model *m, struct sr_error *err);
  * sr_program.loop. -1: out of memory. */
 int sr_model_complete_dialogues(struct sr_model *m);
 int sr_by_number(const void *a, const void *b); /* of uint32_t, for qsort */
+int sr_by_size(const void *a, const void *b);   /* of uint64_t */
+/* Sorts v. The number that is in it most often, the smallest of several, and how often; UINT32_MAX: there is none. */
+uint32_t sr_most_frequent(uint32_t *v, size_t n, size_t *times);
 
 /* Pools of workers, and their jobs. Needs all that is judged of wakes. -1: out of memory. */
 int sr_model_find_pools(struct sr_model *m);

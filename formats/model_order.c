@@ -24,7 +24,7 @@ static uint64_t pair_of(uint32_t waker, uint32_t target)
 	return (uint64_t)waker << 32 | target;
 }
 
-static int by_value(const void *a, const void *b)
+int sr_by_size(const void *a, const void *b)
 {
 	const uint64_t *x = a, *y = b;
 
@@ -75,7 +75,7 @@ static int count_wakes(const struct sr_model *m, struct wakes *w)
 		for (k = 0; k < m->tasks[i].nops; k++)
 			if (m->tasks[i].ops[k].kind == SR_OP_WAKE)
 				w->pair[w->n++] = pair_of((uint32_t)i, m->tasks[i].ops[k].arg);
-	qsort(w->pair, w->n, sizeof(*w->pair), by_value);
+	qsort(w->pair, w->n, sizeof(*w->pair), sr_by_size);
 	return 0;
 }
 
@@ -104,20 +104,33 @@ static bool is_loop(const struct sr_program *p)
 	return waits >= LOOP_WAITS && answered * 2 >= waits && partners == LOOP_PARTNERS;
 }
 
+uint32_t sr_most_frequent(uint32_t *v, size_t n, size_t *times)
+{
+	uint32_t found = UINT32_MAX;
+	size_t k, run = 0;
+
+	*times = 0;
+	qsort(v, n, sizeof(*v), sr_by_number);
+	for (k = 0; k < n; k++) {
+		run = k && v[k] == v[k - 1] ? run + 1 : 1;
+		if (run > *times) {
+			*times = run;
+			found = v[k];
+		}
+	}
+	return found;
+}
+
 /* The most waits that one task ends. */
 static size_t most(const struct sr_program *p, uint32_t *wakers)
 {
-	size_t k, n = 0, run = 0, best = 0;
+	size_t k, n = 0, times;
 
 	for (k = 0; k < p->nwaits; k++)
 		if (p->waits[k].waker != UINT32_MAX)
 			wakers[n++] = p->waits[k].waker;
-	qsort(wakers, n, sizeof(*wakers), sr_by_number);
-	for (k = 0; k < n; k++) {
-		run = k && wakers[k] == wakers[k - 1] ? run + 1 : 1;
-		best = run > best ? run : best;
-	}
-	return best;
+	sr_most_frequent(wakers, n, &times);
+	return times;
 }
 
 static int find_any(struct sr_model *m)

@@ -45,13 +45,6 @@ static int by_dispatcher(const void *a, const void *b)
 	return x->task < y->task ? -1 : x->task > y->task;
 }
 
-static int by_length(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
 static bool is_for_job(const struct sr_program *p, const struct sr_op *op, uint32_t dispatcher)
 {
 	return op->kind == SR_OP_WAIT && !(op->flags & SR_WAIT_LOCK) && p->waits[op->arg].waker == dispatcher;
@@ -60,8 +53,8 @@ static bool is_for_job(const struct sr_program *p, const struct sr_op *op, uint3
 /* Who ends most of a task's waits but those for locks; UINT32_MAX: nobody ends a third of them. */
 static uint32_t master_of(const struct sr_program *p, uint32_t *wakers)
 {
-	size_t k, n = 0, run = 0, best = 0;
-	uint32_t master = UINT32_MAX;
+	size_t k, n = 0, times;
+	uint32_t master;
 
 	for (k = 0; k < p->nops; k++) {
 		const struct sr_op *op = &p->ops[k];
@@ -69,27 +62,23 @@ static uint32_t master_of(const struct sr_program *p, uint32_t *wakers)
 		if (op->kind == SR_OP_WAIT && !(op->flags & SR_WAIT_LOCK) && p->waits[op->arg].waker != UINT32_MAX)
 			wakers[n++] = p->waits[op->arg].waker;
 	}
-	qsort(wakers, n, sizeof(*wakers), sr_by_number);
-	for (k = 0; k < n; k++) {
-		run = k && wakers[k] == wakers[k - 1] ? run + 1 : 1;
-		if (run > best) {
-			best = run;
-			master = wakers[k];
-		}
-	}
-	return best * MASTER >= n ? master : UINT32_MAX;
+	master = sr_most_frequent(wakers, n, &times);
+	return times * MASTER >= n ? master : UINT32_MAX;
 }
 
 /* Is it a worker of who ends most of its waits? Fills w. */
 static bool is_worker(const struct pools *s, uint32_t task, struct worker *w)
 {
 	const struct sr_program *p = &s->m->tasks[task];
-	uint32_t d = master_of(p, s->wakers);
 	size_t k, n = 0, done = 0;
 	bool told = false;
 	uint64_t ns = 0;
+	uint32_t d;
 
-	if (d == UINT32_MAX || d == task || !s->m->tasks[d].loop || s->m->tasks[d].tgid != p->tgid || p->tgid <= 0)
+	if (p->tgid <= 0 || p->nwaits < LEAST_JOBS)
+		return false;
+	d = master_of(p, s->wakers);
+	if (d == UINT32_MAX || d == task || !s->m->tasks[d].loop || s->m->tasks[d].tgid != p->tgid)
 		return false;
 	*w = (struct worker){ .task = task, .dispatcher = d };
 	for (k = 0; k < p->nops; k++) {
@@ -111,7 +100,7 @@ static bool is_worker(const struct pools *s, uint32_t task, struct worker *w)
 	}
 	if (w->jobs < LEAST_JOBS || done < DONE_OF(w->jobs))
 		return false;
-	qsort(s->lengths, n, sizeof(*s->lengths), by_length);
+	qsort(s->lengths, n, sizeof(*s->lengths), sr_by_size);
 	w->median_ns = s->lengths[n / 2];
 	return true;
 }
@@ -131,6 +120,17 @@ static bool is_pool(const struct worker *w, size_t n)
 	return n > 1 && n <= MOST_WORKERS && most_ns / ALIKE <= least_ns && (most - least) * UNEQUAL >= most;
 }
 
+/* The wait of one of its workers that an op of a dispatcher's ends; NULL: it ends none. */
+static struct sr_wait *given_by(const struct sr_model *m, uint32_t dispatcher, const struct sr_op *op)
+{
+	const struct sr_program *p = op->kind == SR_OP_WAKE ? &m->tasks[op->arg] : NULL;
+
+	return p && p->dispatcher == dispatcher + 1 && op->value < p->nwaits &&
+			       p->waits[op->value].waker == dispatcher ?
+		       &p->waits[op->value] :
+		       NULL;
+}
+
 /* Only what the dispatcher's own program has handed out is a job. */
 static void mark_jobs(struct sr_model *m, uint32_t dispatcher)
 {
@@ -138,12 +138,10 @@ static void mark_jobs(struct sr_model *m, uint32_t dispatcher)
 	size_t k;
 
 	for (k = 0; k < d->nops; k++) {
-		const struct sr_op *op = &d->ops[k];
-		struct sr_program *p = op->kind == SR_OP_WAKE ? &m->tasks[op->arg] : NULL;
+		struct sr_wait *w = given_by(m, dispatcher, &d->ops[k]);
 
-		if (p && p->dispatcher == dispatcher + 1 && op->value < p->nwaits &&
-		    p->waits[op->value].waker == dispatcher)
-			p->waits[op->value].job = SR_JOB_OWN;
+		if (w)
+			w->job = SR_JOB_OWN;
 	}
 }
 
@@ -179,12 +177,10 @@ static void number_jobs(struct sr_model *m, uint32_t dispatcher)
 
 	for (k = 0; k < d->nops; k++) {
 		struct sr_op *op = &d->ops[k];
-		struct sr_program *p = op->kind == SR_OP_WAKE ? &m->tasks[op->arg] : NULL;
-		struct sr_wait *w;
+		struct sr_wait *w = given_by(m, dispatcher, op);
 
-		if (!p || p->dispatcher != dispatcher + 1 || op->value >= p->nwaits || !p->waits[op->value].job)
+		if (!w || !w->job)
 			continue;
-		w = &p->waits[op->value];
 		m->counts.order_answers -= op->flags & SR_WAKE_ANSWERS ? 1 : 0;
 		op->flags &= ~SR_WAKE_ANSWERS;
 		w->answers = false;
@@ -240,6 +236,8 @@ int sr_model_find_pools(struct sr_model *m)
 	size_t i, k, longest = 0;
 	int ret = -1;
 
+	if (!m->counts.loops)
+		return 0;
 	for (i = 0; i < m->ntasks; i++)
 		longest = m->tasks[i].nwaits > longest ? m->tasks[i].nwaits : longest;
 	s.v = calloc(m->ntasks + 1, sizeof(*s.v));

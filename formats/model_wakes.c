@@ -2,7 +2,7 @@
 /* What a wake can have cost at most in a recording, and what its call took. */
 #include <stdlib.h>
 
-#include "formats/model.h"
+#include "formats/model_internal.h"
 
 #define LEAST_BURSTS 50u
 #define MOST_BURSTS (1u << 18)
@@ -13,19 +13,12 @@ struct lengths {
 	uint64_t calls, call_ns; /* those that are known */
 };
 
-static int u64_cmp(const void *a, const void *b)
-{
-	const uint64_t *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
 /* The shortest tenth is below; 0: there are too few. */
 static uint64_t tenth(struct lengths *l)
 {
 	if (l->n < LEAST_BURSTS)
 		return 0;
-	qsort(l->v, l->n, sizeof(*l->v), u64_cmp);
+	qsort(l->v, l->n, sizeof(*l->v), sr_by_size);
 	return l->v[l->n / 10];
 }
 

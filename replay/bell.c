@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* How a thread sleeps that waits for whatever comes first: event loops (loop.c), workers (pool.c). */
+/* How a thread sleeps that waits for whatever comes first: event loops (loop.c), workers (worker.c). */
 #include "replay/engine_internal.h"
 
 void rpl_ring(struct rthread *by, struct rthread *t)

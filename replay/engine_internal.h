@@ -352,8 +352,6 @@ int rpl_workers_start(struct rpl_run *run);
 /* t has come to a wait for a job, in whatever program, or to its end (rpl_pool_stays): the wait that what it does next begins
  * with; NULL: the run is being stopped, or its end it is. */
 const struct sr_op *rpl_next_job(struct rthread *t);
-/* A wake of a wait of t's program, before it ends it. True: it has given a job to somebody, and that was all. */
-bool rpl_wakes_pool(struct rthread *by, struct rthread *t, uint32_t wait);
 /* Who has come to a wait of t's program; t where nobody has. */
 static inline struct rthread *rpl_who_waits(struct rthread *t, uint32_t wait)
 {

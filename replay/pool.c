@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * In the live engine the dispatcher and each worker are threads. A worker's credit and the pool's surplus are what passes between
- * them; the rest is the dispatcher's or that one worker's.
+ * In the live engine the dispatcher and each worker are threads. A worker's credit and the pool's surplus are what passes
+ * between them; the rest is the dispatcher's or that one worker's.
  */
 #include "replay/pool.h"
 
@@ -126,6 +126,17 @@ int rpl_pools_make(struct rpl_pools *pools, const struct sr_model *m, bool heed,
 	return 0;
 }
 
+/* One of so many is somebody's now. */
+static bool take_one(_Atomic uint32_t *count)
+{
+	uint32_t n = atomic_load(count);
+
+	while (n)
+		if (atomic_compare_exchange_weak(count, &n, n - 1))
+			return true;
+	return false;
+}
+
 /* ---- what the dispatcher does ---- */
 
 /* What a worker has asked for it gets: true, once. */
@@ -151,17 +162,6 @@ static bool answer(struct rpl_pools *pools, uint32_t by, uint32_t task)
 			return false; /* it will ask again, if it comes back */
 	pools->engine.ring(pools->engine.arg, by, task);
 	return true;
-}
-
-/* One job of the surplus is somebody's now. */
-static bool take_surplus(struct rpl_pool *pool)
-{
-	uint32_t n = atomic_load(&pool->surplus);
-
-	while (n)
-		if (atomic_compare_exchange_weak(&pool->surplus, &n, n - 1))
-			return true;
-	return false;
 }
 
 /* Of those that have asked the one that did first; NOBODY. */
@@ -208,7 +208,6 @@ static void ring_idle(struct rpl_pools *pools, uint32_t by, const struct rpl_poo
 	uint32_t i;
 
 	all_look_again(pools, pool);
-
 	for (i = 0; i < pool->nworkers; i++) {
 		uint32_t task = pool->workers[i];
 
@@ -247,11 +246,12 @@ void rpl_pool_hears(struct rpl_pools *pools, uint32_t dispatcher, uint32_t waker
 	w->ask = (uint32_t)(ask >> 32);
 	if (!atomic_load(&w->listed))
 		atomic_store(&w->listed, ++pool->sequence);
-	if (take_surplus(pool) && !answer(pools, dispatcher, by))
+	if (take_one(&pool->surplus) && !answer(pools, dispatcher, by))
 		give_to_any(pools, dispatcher, pool);
 }
 
-void rpl_pool_gives(struct rpl_pools *pools, uint32_t dispatcher, uint32_t task, bool own)
+/* own: a job that only this worker can do, and gets so. */
+static void give(struct rpl_pools *pools, uint32_t dispatcher, uint32_t task, bool own)
 {
 	struct rpl_worker *role = pools->workers[task];
 	uint32_t to = role->asked - 1;
@@ -266,9 +266,7 @@ void rpl_pool_gives(struct rpl_pools *pools, uint32_t dispatcher, uint32_t task,
 	role->asked = 0;
 }
 
-/* ---- what the workers do ---- */
-
-void rpl_pool_asks(struct rpl_pools *pools, uint32_t by, uint32_t dispatcher, uint32_t wait)
+static void ask(struct rpl_pools *pools, uint32_t by, uint32_t dispatcher, uint32_t wait)
 {
 	struct rpl_worker *w = pools->workers[by];
 
@@ -278,15 +276,19 @@ void rpl_pool_asks(struct rpl_pools *pools, uint32_t by, uint32_t dispatcher, ui
 	atomic_store(&w->pool->asks[wait], (uint64_t)w->serial << 32 | (by + 1));
 }
 
-static bool take_credit(struct rpl_worker *w)
+bool rpl_pool_wakes(struct rpl_pools *pools, uint32_t by, uint32_t task, const struct sr_program *p, uint32_t wait)
 {
-	uint32_t n = atomic_load(&w->credit);
+	uint32_t job = p->waits[wait].job;
 
-	while (n)
-		if (atomic_compare_exchange_weak(&w->credit, &n, n - 1))
-			return true;
-	return false;
+	if (pools->gives[task])
+		ask(pools, by, task, wait);
+	if (!pools->workers[task] || !job)
+		return false;
+	give(pools, by, task, job == SR_JOB_OWN);
+	return job != SR_JOB_OWN;
 }
+
+/* ---- what the workers do ---- */
 
 /* One that has told the dispatcher something waits until that has heard it. */
 static bool takes_surplus(const struct rpl_pools *pools, struct rpl_worker *w)
@@ -295,7 +297,7 @@ static bool takes_surplus(const struct rpl_pools *pools, struct rpl_worker *w)
 		return false;
 	if (atomic_load(&w->told) && !atomic_load(&w->listed) && !all_idle(pools, w->pool))
 		return false;
-	if (!take_surplus(w->pool))
+	if (!take_one(&w->pool->surplus))
 		return false;
 	/* What it has asked for is answered, also where the dispatcher hears it only later. */
 	atomic_store(&w->listed, 0);
@@ -355,7 +357,7 @@ bool rpl_pool_takes(struct rpl_pools *pools, uint32_t task, bool own_ready, stru
 
 	atomic_store(&w->rests, true);
 	atomic_store(&w->away, HERE);
-	while (!own && !take_credit(w) && !takes_surplus(pools, w)) {
+	while (!own && !take_one(&w->credit) && !takes_surplus(pools, w)) {
 		own = own_ready && take_own(pools, task, job);
 		if (!own && !atomic_load(&w->credit))
 			return false;

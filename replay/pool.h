@@ -56,12 +56,11 @@ static inline bool rpl_begins_job(const struct sr_program *p, const struct sr_op
 	return op->kind == SR_OP_WAIT && p->waits[op->arg].job;
 }
 
-/* `by` is about to end that wait of a dispatcher. */
-void rpl_pool_asks(struct rpl_pools *pools, uint32_t by, uint32_t dispatcher, uint32_t wait);
+/* `by` is about to wake a wait of the program p of a dispatcher, which is a question, or of a worker. True: it has given
+ * somebody a job by that, and nothing else is to be done. */
+bool rpl_pool_wakes(struct rpl_pools *pools, uint32_t by, uint32_t task, const struct sr_program *p, uint32_t wait);
 /* The dispatcher has gone through that wait. */
 void rpl_pool_hears(struct rpl_pools *pools, uint32_t dispatcher, uint32_t waker, uint32_t wait);
-/* The dispatcher wakes a wait for a job in a worker's program; own: one that only this worker can do, and gets so. */
-void rpl_pool_gives(struct rpl_pools *pools, uint32_t dispatcher, uint32_t task, bool own);
 /* A worker has come to a wait for a job. own_ready: the next of its own (rpl_pool_own) has been given. False: there is nothing
  * for it yet. */
 bool rpl_pool_takes(struct rpl_pools *pools, uint32_t task, bool own_ready, struct rpl_job *job);

@@ -364,7 +364,6 @@ void sim_loop_force(struct sim_task *t);
 /* sim_worker.c: tasks of a pool (pool.h), as worker.c has them */
 int sim_workers_start(struct sim *s);
 bool sim_next_job(struct sim *s, struct sim_task *t); /* t is at its wait then; false: there is none yet */
-bool sim_wakes_pool(struct sim *s, struct sim_task *by, struct sim_task *t, uint32_t wait);
 static inline struct sim_task *sim_who_waits(struct sim *s, struct sim_task *t, uint32_t wait)
 {
 	return t->worker ? &s->tasks[rpl_pool_who(&s->pools, t->index, wait)] : t;

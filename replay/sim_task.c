@@ -150,7 +150,7 @@ void sim_release_wait(struct sim *s, struct sim_task *by, uint32_t task, uint64_
 
 	if (wait >= t->p->nwaits)
 		return;
-	if ((t->worker || t->dispatcher) && sim_wakes_pool(s, by, t, (uint32_t)wait))
+	if ((t->worker || t->dispatcher) && rpl_pool_wakes(&s->pools, by->index, task, t->p, (uint32_t)wait))
 		return;
 	word = &t->words[wait];
 	if (!(*word & W_COUNT))

@@ -35,16 +35,6 @@ int sim_workers_start(struct sim *s)
 	return 0;
 }
 
-bool sim_wakes_pool(struct sim *s, struct sim_task *by, struct sim_task *t, uint32_t wait)
-{
-	if (t->dispatcher)
-		rpl_pool_asks(&s->pools, by->index, t->index, wait);
-	if (!t->worker || !t->p->waits[wait].job)
-		return false;
-	rpl_pool_gives(&s->pools, by->index, t->index, t->p->waits[wait].job == SR_JOB_OWN);
-	return t->p->waits[wait].job != SR_JOB_OWN;
-}
-
 bool sim_next_job(struct sim *s, struct sim_task *t)
 {
 	uint32_t own = rpl_pool_own(&s->pools, t->index);

@@ -70,7 +70,7 @@ void rpl_release_wait(struct rthread *by, uint32_t task, uint64_t wait)
 
 	if (wait >= t->p->nwaits)
 		return;
-	if ((t->worker || t->dispatcher) && rpl_wakes_pool(by, t, (uint32_t)wait))
+	if ((t->worker || t->dispatcher) && rpl_pool_wakes(&by->run->pools, by->index, task, t->p, (uint32_t)wait))
 		return;
 	word = &t->words[wait];
 	v = atomic_load(word);

@@ -39,18 +39,6 @@ int rpl_workers_start(struct rpl_run *run)
 	return 0;
 }
 
-bool rpl_wakes_pool(struct rthread *by, struct rthread *t, uint32_t wait)
-{
-	struct rpl_pools *pools = &by->run->pools;
-
-	if (t->dispatcher)
-		rpl_pool_asks(pools, by->index, t->index, wait);
-	if (!t->worker || !t->p->waits[wait].job)
-		return false;
-	rpl_pool_gives(pools, by->index, t->index, t->p->waits[wait].job == SR_JOB_OWN);
-	return t->p->waits[wait].job != SR_JOB_OWN;
-}
-
 /* The next of its own jobs; NULL: it is not its turn yet. */
 static const struct sr_op *own_job(const struct rthread *t)
 {
