@@ -55,6 +55,17 @@ static inline uint32_t add_wait(struct sr_model *m, uint32_t task, enum sr_op_ki
 	return (uint32_t)p->nwaits++;
 }
 
+/* Ops of a kind that the recording has. */
+static inline uint64_t count_recorded(const struct sr_model *m, enum sr_op_kind kind)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < m->ntasks; i++)
+		for (size_t k = 0; k < m->tasks[i].nops; k++)
+			n += m->tasks[i].ops[k].kind == kind && !sr_op_hidden(&m->tasks[i].ops[k]);
+	return n;
+}
+
 static inline void free_model(struct sr_model *m)
 {
 	for (size_t i = 0; i < m->ntasks; i++) {

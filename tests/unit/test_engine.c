@@ -17,8 +17,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/engine_model.h"
-
-static struct sr_machine *machine;
+#include "tests/unit/this_machine.h"
 
 static void op(struct sr_model *m, uint32_t task, enum sr_op_kind kind, uint32_t arg, uint64_t value)
 {
@@ -738,20 +737,6 @@ static void a_process_that_dies_ends_the_run_with_an_error(void **state)
 	free_model(&m);
 }
 
-static int set_up(void **state)
-{
-	struct sr_error err;
-
-	machine = sr_machine_load("this", &err);
-	return machine ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-	sr_machine_free(machine);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -783,5 +768,5 @@ int main(void)
 		cmocka_unit_test(a_process_that_dies_ends_the_run_with_an_error),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, load_machine, free_machine);
 }

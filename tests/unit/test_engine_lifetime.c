@@ -9,8 +9,7 @@
 
 #include "replay/engine_internal.h"
 #include "tests/unit/engine_model.h"
-
-static struct sr_machine *machine;
+#include "tests/unit/this_machine.h"
 
 /* A run that is not run: threads of processes that have only them, or threads of one process. */
 static struct rpl_run *a_run(const struct sr_model *m, bool processes, uint64_t fork_ns, uint64_t end_ns)
@@ -213,20 +212,6 @@ static void a_replay_owes_all_bursts_less_the_exits_whatever_it_is_made_of(void 
 	}
 }
 
-static int set_up(void **state)
-{
-	struct sr_error err;
-
-	machine = sr_machine_load("this", &err);
-	return machine ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-	sr_machine_free(machine);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -237,5 +222,5 @@ int main(void)
 		cmocka_unit_test(a_replay_owes_all_bursts_less_the_exits_whatever_it_is_made_of),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, load_machine, free_machine);
 }

@@ -3,10 +3,9 @@
 #include "tests/unit/trace_builder.h"
 
 #include "tests/unit/engine_model.h"
+#include "tests/unit/this_machine.h"
 
 #define US 1000ull
-
-static struct sr_machine *machine;
 
 /* The task's next wait, to be ended by waker (NONE: by the clock, after ns); its number. */
 static uint32_t wait_for(struct sr_model *m, uint32_t task, uint32_t waker, uint64_t ns)
@@ -25,17 +24,6 @@ static void end_all(struct sr_model *m)
 {
 	for (uint32_t i = 0; i < m->ntasks; i++)
 		add_op(m, i, SR_OP_END, 0, 0);
-}
-
-/* Those that the recording has. */
-static uint64_t count_ops(const struct sr_model *m, enum sr_op_kind kind)
-{
-	uint64_t n = 0;
-
-	for (size_t i = 0; i < m->ntasks; i++)
-		for (size_t k = 0; k < m->tasks[i].nops; k++)
-			n += m->tasks[i].ops[k].kind == kind && !sr_op_hidden(&m->tasks[i].ops[k]);
-	return n;
 }
 
 /* Runs the model, causal and self-recorded; the counts, the elapsed ns, and how often task `of` blocked. */
@@ -81,10 +69,10 @@ static struct rpl_counts run_whole(const struct sr_model *m, struct rpl_config c
 {
 	struct rpl_counts c = go(m, cfg, elapsed, 0, NULL);
 
-	assert_int_equal(c.wakes, count_ops(m, SR_OP_WAKE));
-	assert_int_equal(c.waits_slept + c.waits_passed, count_ops(m, SR_OP_WAIT));
+	assert_int_equal(c.wakes, count_recorded(m, SR_OP_WAKE));
+	assert_int_equal(c.waits_slept + c.waits_passed, count_recorded(m, SR_OP_WAIT));
 	assert_int_equal(c.hidden_slept + c.hidden_passed, m->counts.hidden);
-	assert_int_equal(c.sleeps, count_ops(m, SR_OP_SLEEP));
+	assert_int_equal(c.sleeps, count_recorded(m, SR_OP_SLEEP));
 	assert_int_equal(c.forced, 0);
 	late += (unsigned)c.order_expired;
 	assert_in_range(late, 0, 1);
@@ -367,20 +355,6 @@ static void random_recordings_run_whole_under_policies(void **state)
 		run_random(rpl_policies[i], 4);
 }
 
-static int set_up(void **state)
-{
-	struct sr_error err;
-
-	machine = sr_machine_load("this", &err);
-	return machine ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-	sr_machine_free(machine);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -395,5 +369,5 @@ int main(void)
 		cmocka_unit_test(random_recordings_run_whole_under_policies),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, load_machine, free_machine);
 }

@@ -15,12 +15,11 @@
 
 #include "replay/engine.h"
 #include "tests/fuzz/model_code.h"
+#include "tests/unit/this_machine.h"
 
 #define EVENTS 500
 #define MOST_NS 20000u
 #define RUN_NS 10000000000u /* of a run of a few ms, on however busy a machine */
-
-static struct sr_machine *machine;
 
 /* ---- random recordings ---- */
 
@@ -249,20 +248,6 @@ static void random_recordings_run_to_their_end_as_processes(void **state)
 	run_all(true);
 }
 
-static int set_up(void **state)
-{
-	struct sr_error err;
-
-	machine = sr_machine_load("this", &err);
-	return machine ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-	sr_machine_free(machine);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -270,5 +255,5 @@ int main(void)
 		cmocka_unit_test(random_recordings_run_to_their_end_as_processes),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, load_machine, free_machine);
 }

@@ -11,8 +11,7 @@
 
 #include "replay/engine_internal.h"
 #include "tests/unit/engine_model.h"
-
-static struct sr_machine *machine;
+#include "tests/unit/this_machine.h"
 
 /* Else the test is skipped. */
 static void need_real_time(void)
@@ -218,20 +217,6 @@ static void the_last_resort_holds_for_every_process(void **state)
 	free_model(&m);
 }
 
-static int set_up(void **state)
-{
-	struct sr_error err;
-
-	machine = sr_machine_load("this", &err);
-	return machine ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-	sr_machine_free(machine);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -242,5 +227,5 @@ int main(void)
 		cmocka_unit_test(the_last_resort_holds_for_every_process),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, load_machine, free_machine);
 }

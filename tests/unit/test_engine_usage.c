@@ -12,8 +12,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/engine_model.h"
-
-static struct sr_machine *machine;
+#include "tests/unit/this_machine.h"
 
 /* By task: what each tick found once the run was well under way. */
 static struct {
@@ -191,20 +190,6 @@ static void a_nice_value_that_changes_takes_the_task_out_of_the_queue_and_back(v
 	assert_int_equal(wrong_weight, 0);
 	assert_true(out);
 	free_model(&m);
-}
-
-static int load_machine(void **state)
-{
-	struct sr_error err;
-
-	machine = sr_machine_load("this", &err);
-	return machine ? 0 : -1;
-}
-
-static int free_machine(void **state)
-{
-	sr_machine_free(machine);
-	return 0;
 }
 
 int main(void)

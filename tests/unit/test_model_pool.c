@@ -6,6 +6,11 @@
 
 static const struct pool_plan usual = { .workers = 3, .jobs = 90, .seed = 1, .least_us = 100, .most_us = 900 };
 
+/* One worker gets a third fewer jobs. */
+static const struct pool_plan uneven = {
+	.workers = 3, .jobs = 90, .seed = 1, .least_us = 100, .most_us = 180, .slow = 150
+};
+
 static uint64_t pools_of(struct pool_plan plan)
 {
 	struct sr_model *m = pool_model(plan);
@@ -22,21 +27,17 @@ static uint64_t pools_of(struct pool_plan plan)
 static void workers_that_get_jobs_as_they_become_free_are_a_pool(void **state)
 {
 	for (uint64_t seed = 0; seed < 20; seed++) {
-		struct pool_plan plan = usual;
+		struct pool_plan plan = uneven;
 
 		plan.seed = seed;
-		plan.slow = 150; /* at least a tenth fewer for one */
-		plan.most_us = plan.least_us + 80;
 		assert_int_equal(pools_of(plan), 1);
 	}
 }
 
 static void threads_of_other_processes_are_none(void **state)
 {
-	struct pool_plan plan = usual;
+	struct pool_plan plan = uneven;
 
-	plan.slow = 150;
-	plan.most_us = plan.least_us + 80;
 	plan.apart = true;
 	assert_int_equal(pools_of(plan), 0);
 }
@@ -68,10 +69,8 @@ static void workers_whose_jobs_differ_in_length_are_none(void **state)
 
 static void a_few_jobs_make_no_pool(void **state)
 {
-	struct pool_plan plan = usual;
+	struct pool_plan plan = uneven;
 
-	plan.slow = 150;
-	plan.most_us = plan.least_us + 80;
 	plan.jobs = 22;
 	assert_int_equal(pools_of(plan), 0); /* one has fewer than 8 */
 	plan.jobs = 30;
@@ -81,13 +80,11 @@ static void a_few_jobs_make_no_pool(void **state)
 /* Numbered as they were given out, and each once; what a worker ends with, and what sleeps by the clock, is its own. */
 static void jobs_have_the_order_in_which_they_were_given_out(void **state)
 {
-	struct pool_plan plan = usual;
+	struct pool_plan plan = uneven;
 	struct sr_model *m;
 	uint32_t next = SR_JOB_FIRST;
 	size_t own = 0, naps = 0;
 
-	plan.slow = 150;
-	plan.most_us = plan.least_us + 80;
 	plan.own = 10;
 	m = pool_model(plan);
 	assert_int_equal(m->counts.pools, 1);
@@ -147,12 +144,10 @@ static void who_gives_jobs_does_none_of_another_pool(void **state)
 
 static void copies_have_pools_of_their_own(void **state)
 {
-	struct pool_plan plan = usual;
+	struct pool_plan plan = uneven;
 	struct sr_model *m;
 	struct sr_error err;
 
-	plan.slow = 150;
-	plan.most_us = plan.least_us + 80;
 	m = pool_model(plan);
 	assert_int_equal(sr_model_copies(m, 2, 0, 1, &err), 0);
 	assert_int_equal(m->counts.pools, 2);

@@ -4,29 +4,17 @@
 
 #include "replay/engine.h"
 #include "tests/unit/sim_run.h"
-
-static struct sr_machine *machine;
+#include "tests/unit/this_machine.h"
 
 static const struct pool_plan usual = {
 	.workers = 3, .jobs = 90, .seed = 1, .least_us = 100, .most_us = 180, .slow = 150
 };
 
-/* Those that the recording has. */
-static uint64_t count_ops(const struct sr_model *m, enum sr_op_kind kind)
-{
-	uint64_t n = 0;
-
-	for (size_t i = 0; i < m->ntasks; i++)
-		for (size_t k = 0; k < m->tasks[i].nops; k++)
-			n += m->tasks[i].ops[k].kind == kind && !sr_op_hidden(&m->tasks[i].ops[k]);
-	return n;
-}
-
 static void assert_all_done(const struct sr_model *m, const struct rpl_counts *c)
 {
-	assert_int_equal(c->wakes, count_ops(m, SR_OP_WAKE));
-	assert_int_equal(c->waits_slept + c->waits_passed, count_ops(m, SR_OP_WAIT));
-	assert_int_equal(c->sleeps, count_ops(m, SR_OP_SLEEP));
+	assert_int_equal(c->wakes, count_recorded(m, SR_OP_WAKE));
+	assert_int_equal(c->waits_slept + c->waits_passed, count_recorded(m, SR_OP_WAIT));
+	assert_int_equal(c->sleeps, count_recorded(m, SR_OP_SLEEP));
 	assert_int_equal(c->hidden_slept + c->hidden_passed, m->counts.hidden);
 	assert_int_equal(c->forced, 0);
 }
@@ -193,20 +181,6 @@ static void a_simulation_of_a_pool_is_the_same_each_time(void **state)
 	sr_model_free(m);
 }
 
-static int set_up(void **state)
-{
-	struct sr_error err;
-
-	machine = sr_machine_load("this", &err);
-	return machine ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-	sr_machine_free(machine);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -217,5 +191,5 @@ int main(void)
 		cmocka_unit_test(a_simulation_of_a_pool_is_the_same_each_time),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, load_machine, free_machine);
 }
