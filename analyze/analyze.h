@@ -306,6 +306,14 @@ struct ana_run {
 	const struct ana_host *conditions; /* NULL: not of a live run */
 };
 void ana_new_id(char text[33]); /* 32 hexadecimal digits, never the same */
+
+/*
+ * The order in which n arms run in a round: turn[i] runs as the i-th. Each order is equally likely, and no round knows of
+ * another: then the signs of the rounds' differences are coins of ours, and the signed-rank test is exact whatever the
+ * machine does meanwhile (Fisher, The Design of Experiments, 1935). A B, B A, A B, ... is not proof against what comes
+ * back every four runs. The same for the same seed and round. -1: out of memory.
+ */
+int ana_turns(const char *seed, size_t round, size_t n, size_t *turn, struct sr_error *err);
 struct ana_db *ana_db_open(const char *path, bool create, struct sr_error *err);
 void ana_db_close(struct ana_db *db);
 int ana_db_store(struct ana_db *db, struct ana_run *run, const struct ana_result *r, struct sr_error *err);

@@ -43,7 +43,7 @@ static const struct sr_option rows[] = {
 	{ "machine", 'm', SR_OPT_STRING, O(machine), "SPEC", 0, 0, NULL, NULL,
 	  "the simulated machine, as of `schedrec simulate` (default: each recording's own)" },
 	{ "repeat", 'n', SR_OPT_UINT, O(repeat), "N", 1, 1000, NULL, "10",
-	  "rounds of each trace: each runs every policy once, the order turned round from one to the next" },
+	  "rounds of each trace: each runs every policy once, live in an order that is drawn anew" },
 	{ "shard", 0, SR_OPT_STRING, O(shard), "I/N", 0, 0, NULL, "1/1",
 	  "only the I-th of N parts of the corpus; which part a trace is in depends on its content alone" },
 	{ "out", 'o', SR_OPT_STRING, O(out), "DIR", 0, 0, NULL, NULL,

@@ -418,8 +418,8 @@ static void put_number(struct args *a, const char *option, uint64_t v)
 }
 
 /* The user's own options first: ours win. */
-static void make_args(const struct nightly_job *j, const char *path, const char *tag, size_t first, size_t n,
-		      struct args *a)
+static void make_args(const struct nightly_job *j, const char *path, const char *tag, const char *turns, size_t first,
+		      size_t n, struct args *a)
 {
 	const struct nightly_options *o = j->o;
 
@@ -436,6 +436,10 @@ static void make_args(const struct nightly_job *j, const char *path, const char 
 	put(a, tag);
 	put_number(a, "--repeat", n);
 	put_number(a, "--first-round", first);
+	if (j->live) {
+		put(a, "--turns-seed");
+		put(a, turns);
+	}
 	if (!j->live && o->machine) {
 		put(a, "--machine");
 		put(a, o->machine);
@@ -464,10 +468,10 @@ static const char *why_failed(const struct nightly_job *j, const struct child *c
 static int run_rounds(struct nightly_job *j, const struct nightly_source *s, size_t first, size_t n, char *why,
 		      size_t len, struct sr_error *err)
 {
-	struct ana_night_rounds r = { .sha256 = s->sha256, .first = first, .n = n, .turned = j->live };
+	struct ana_night_rounds r = { .sha256 = s->sha256, .first = first, .n = n };
 	struct look l = { .before = -1, .during = -1 };
 	struct ana_busy_look a = { 0 }, b = { 0 };
-	char *path = NULL, *tag = NULL, *host = NULL, *noise = NULL, start[32], end[32];
+	char *path = NULL, *tag = NULL, *host = NULL, *noise = NULL, start[32], end[32], turns[384];
 	struct ana_host now;
 	struct child c;
 	struct args args;
@@ -494,7 +498,8 @@ static int run_rounds(struct nightly_job *j, const struct nightly_source *s, siz
 	if (cmd_signal)
 		goto out;
 	nightly_now(start, 0);
-	make_args(j, path, tag, first, n, &args);
+	snprintf(turns, sizeof(turns), "%.300s %s", j->night.label, s->sha256);
+	make_args(j, path, tag, turns, first, n, &args);
 	ret = run_child(j, s, first, args.v, &c, err);
 	if (ret < 0)
 		goto out;
@@ -514,6 +519,7 @@ static int run_rounds(struct nightly_job *j, const struct nightly_source *s, siz
 		noise = noise_of(j, &now, &l);
 	}
 	r.tag = tag;
+	r.turns = j->live ? turns : NULL;
 	r.started_at = start;
 	r.ended_at = end;
 	r.host = host;

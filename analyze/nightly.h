@@ -61,7 +61,7 @@ int ana_night_done(struct ana_db *db, const struct ana_night *n, const char *sha
 struct ana_night_rounds {
 	const char *sha256, *tag;
 	size_t first, n;
-	bool turned; /* odd rounds have the arms in reverse */
+	const char *turns; /* seed of ana_turns; NULL: the arms in their order */
 	const char *started_at, *ended_at;
 	const char *host;  /* conditions, JSON; NULL: of a simulation */
 	const char *noise; /* what else ran on the machine, as text; NULL: it was quiet enough */

@@ -407,9 +407,20 @@ static int link_run(struct ana_db *db, const struct ana_night *n, const struct a
 static int link_round(struct ana_db *db, const struct ana_night *n, const struct ana_night_rounds *r, size_t round,
 		      const int64_t *runs, struct sr_error *err)
 {
+	size_t *turn = calloc(n->narms + 1, sizeof(*turn));
+	int ret = 0;
+
+	if (!turn)
+		return ana_no_memory(err);
 	for (size_t k = 0; k < n->narms; k++)
-		if (link_run(db, n, r, runs[k], round, r->turned && round % 2 ? n->narms - 1 - k : k, err) < 0)
-			return -1;
+		turn[k] = k;
+	if (r->turns)
+		ret = ana_turns(r->turns, round, n->narms, turn, err);
+	for (size_t k = 0; ret == 0 && k < n->narms; k++)
+		ret = link_run(db, n, r, runs[k], round, turn[k], err);
+	free(turn);
+	if (ret < 0)
+		return -1;
 	return finish(db,
 		      bound(db, err,
 			    "INSERT INTO night_round (night_id, sha256, round, started_at, ended_at, host, noise)"

@@ -17,10 +17,13 @@ static const struct sr_option rows[] = {
 	  "options "
 	  "--policy, --label, --cpus, --nice-offset, --class, --time-scale and --work-scale that are to differ" },
 	{ "repeat", 'n', SR_OPT_STRING, offsetof(struct replay_options, rounds), "N|auto[:N]", 0, 0, NULL, NULL,
-	  "rounds (default: 1); each round runs every policy or arm once, the order turned round from one to the next "
-	  "(A B C, C B A); auto: until each metric that `compare` shows has a verdict, at most 40 or N rounds" },
+	  "rounds (default: 1); each round runs every policy or arm once, in an order that is drawn anew; auto: until "
+	  "each metric that `compare` shows has a verdict, at most 40 or N rounds" },
 	{ "first-round", 0, SR_OPT_UINT, offsetof(struct replay_options, first_round), "N", 0, 1000000, NULL, "0",
-	  "number of the first round: order, seeds and numbers are those of a longer series that this is a part of" },
+	  "number of the first round: seeds and numbers are those of a longer series that this is a part of" },
+	{ "turns-seed", 0, SR_OPT_STRING, offsetof(struct replay_options, turns_seed), "TEXT", 0, 0, NULL, NULL,
+	  "what the order of the arms in each round is drawn from, together with the round's number (default: anew for "
+	  "each call)" },
 	{ "margin", 0, SR_OPT_REAL, offsetof(struct replay_options, margin), "PERCENT", 0.01, 1000, NULL, "2",
 	  "with --repeat auto: a change up to this many per cent does not matter, as for `compare`" },
 	{ "aa", 0, SR_OPT_FLAG, offsetof(struct replay_options, aa), NULL, 0, 0, NULL, NULL,

@@ -23,10 +23,11 @@
 
 struct replay_options {
 	const char *policy, *label, *db, *output, *work, *timing, *cpus, *cpu_map, *task, *order, *offset, *class;
-	const char *processes; /* auto, yes, no; "": yes */
-	const char *groups;    /* auto, no */
-	const char *energy;    /* file of an energy table; NULL: none */
-	const char *rounds;    /* of replay: N, auto or auto:N */
+	const char *processes;  /* auto, yes, no; "": yes */
+	const char *groups;     /* auto, no */
+	const char *energy;     /* file of an energy table; NULL: none */
+	const char *rounds;     /* of replay: N, auto or auto:N */
+	const char *turns_seed; /* of replay; NULL: the series has its own */
 	struct sr_strings arms;
 	uint64_t repeat, first_round, from, to, seed, rt_limit, loop, copies, copy_spread, nice_offset;
 	double time_scale, work_scale, work_drift, margin; /* the last two in per cent */

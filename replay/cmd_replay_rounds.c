@@ -2,8 +2,8 @@
 /*
  * The order of a replay's rounds, and how many there are.
  *
- * Each round runs every arm once, and the order turns round from one to the next: A B, B A, A B, ... Whatever changes
- * slowly on the machine then does so for all arms alike.
+ * Each round runs every arm once, in an order that is drawn anew (ana_turns). Whatever the machine does meanwhile, slowly
+ * or again and again, then meets all arms alike.
  *
  * --repeat auto looks at the results after a few numbers of rounds that are known before, at most LOOKS of them, and ends
  * when there is nothing more to learn. Whoever looks often finds something by chance: the number of looks is stored with
@@ -19,17 +19,17 @@
 #define LOOKS 4
 #define FIRST_LOOK 8 /* rounds: the first number at which a corrected p can be small enough */
 
-/* Ends evenly spaced in ratio from FIRST_LOOK to most, all even: an order and its reverse. */
+/* Ends evenly spaced in ratio from FIRST_LOOK to most. */
 static unsigned plan_looks(size_t most, size_t at[LOOKS])
 {
 	unsigned n = 0;
 
 	for (unsigned i = 0; most > FIRST_LOOK && i + 1 < LOOKS; i++) {
 		double want = FIRST_LOOK * pow((double)most / FIRST_LOOK, (double)i / (LOOKS - 1));
-		size_t even = (size_t)ceil(want / 2) * 2;
+		size_t end = (size_t)ceil(want / 2) * 2;
 
-		if (even < most && (!n || even > at[n - 1]))
-			at[n++] = even;
+		if (end < most && (!n || end > at[n - 1]))
+			at[n++] = end;
 	}
 	at[n++] = most;
 	return n;
@@ -136,7 +136,8 @@ static int store_noise(struct replay_job *j, struct sr_error *err)
 int replay_rounds(struct replay_job *j, struct sr_error *err)
 {
 	struct replay_series *s = &j->series;
-	size_t at[LOOKS] = { 0 }, first = j->o->first_round, slot = s->narms * first;
+	size_t at[LOOKS] = { 0 }, first = j->o->first_round, slot = s->narms * first, turn[MAX_ARMS];
+	const char *seed = j->o->turns_seed ? j->o->turns_seed : j->series_id;
 	unsigned next = 0;
 
 	if (j->rounds_auto && s->narms < 2)
@@ -145,10 +146,10 @@ int replay_rounds(struct replay_job *j, struct sr_error *err)
 		s->looks = plan_looks(j->rounds, at);
 	j->total = s->narms * j->rounds;
 	for (size_t round = 0; round < j->rounds; round++) {
+		if (ana_turns(seed, first + round, s->narms, turn, err) < 0)
+			return -1;
 		for (size_t k = 0; k < s->narms; k++) {
-			struct replay_arm *arm = &s->arm[(first + round) % 2 ? s->narms - 1 - k : k];
-
-			if (replay_slot(j, arm, first + round, slot++, err) < 0)
+			if (replay_slot(j, &s->arm[turn[k]], first + round, slot++, err) < 0)
 				return -1;
 			j->done++;
 			if (j->stop || cmd_signal)

@@ -22,10 +22,35 @@ t_need sqlite3 && {
 }
 t_ok
 
-t_case "the order turns round from one round to the next"
-t_need sqlite3 && t_equal '-,n,r,r,n,-,-,n,r' \
-	"$(sql "select coalesce(substr(arm, 1, 1), substr(label, 1, 1)) from run where engine = 'live' order by order_slot" |
-		sed 's/b/-/' | paste -sd,)"
+t_case "each round runs every arm once, one after the other"
+t_need sqlite3 && t_equal '0 0 2 3,1 3 5 3,2 6 8 3' \
+	"$(sql "select repeat || ' ' || min(order_slot) || ' ' || max(order_slot) || ' ' || count(distinct policy ||
+		coalesce(arm, '')) from run where engine = 'live' group by repeat order by repeat" | paste -sd,)"
+t_ok
+
+# drawn NAME OPTION...: which arm came when, into $T/NAME.
+drawn() {
+	local name=$1
+	shift
+
+	rm -f "$T/turns.db"
+	t_status 0 "$SCHEDREC" replay -q --self --force tests/golden/load.srz --no-stall --work time --work-scale 0.01 --db "$T/turns.db" \
+		--arm '--label a' --arm '--label b' --arm '--label c' "$@"
+	sqlite3 "$T/turns.db" "select repeat, order_slot, label from run where engine = 'live' order by order_slot" >"$T/$name"
+}
+
+t_case "the order is drawn: anew for each call, or from what is given, also in parts"
+if t_need sqlite3; then
+	drawn one --repeat 8
+	drawn two --repeat 8
+	drawn given --repeat 8 --turns-seed 'night one'
+	drawn again --repeat 8 --turns-seed 'night one'
+	drawn rest --repeat 3 --first-round 5 --turns-seed 'night one'
+	t_true "two calls have the same order" sh -c "! cmp -s '$T/one' '$T/two'"
+	t_true "one seed has two orders" cmp "$T/given" "$T/again"
+	t_equal 24 "$(wc -l <"$T/given")"
+	t_true "a part of the series has another order" sh -c "tail -n 9 '$T/given' | cmp - '$T/rest'"
+fi
 t_ok
 
 t_case "a recording is not replaced by a run of it"

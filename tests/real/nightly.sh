@@ -532,8 +532,10 @@ if t_need sqlite3 python3; then
 	hog=$!
 	t_status "0|1" "$SCHEDREC" nightly -q --corpus "$T/long" --db "$T/live.db" --policy kernel,domain --baseline policy=kernel \
 		--out "$T/liveout" -n 2 --quiet-wait 0s --extra=--self &&
-		t_equal "kernel domain domain kernel" "$(sqlite3 "$T/live.db" "select group_concat(policy, ' ') from
-			(select policy from run where engine = 'live' order by order_slot)")" &&
+		t_equal "domain kernel,domain kernel" "$(for round in 0 1; do sqlite3 "$T/live.db" "select group_concat(policy, ' ')
+			from (select policy from run where engine = 'live' and order_slot / 2 = $round order by policy)"; done | paste -sd,)" &&
+		t_equal 4 "$(sqlite3 "$T/live.db" "select count(*) from night_run q join run r on r.id = q.run
+			where r.policy = iif(q.arm, 'domain', 'kernel')")" &&
 		t_equal "0 1 2 3" "$(sqlite3 "$T/live.db" "select group_concat(order_slot, ' ') from
 			(select order_slot from run where engine = 'live' order by id)")" &&
 		t_equal "2" "$(sqlite3 "$T/live.db" "select count(*) from night_round where noise like '%busy%' and

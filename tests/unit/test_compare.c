@@ -304,21 +304,46 @@ static void test_a_boot_is_one_round_however_many_runs_it_has(void **state)
 
 /* ---- what a machine does ---- */
 
-enum order { ABBA, BLOCKED };
+enum order { DRAWN, ABBA, BLOCKED };
 
-/* Rounds on a machine with 1 % noise which drifts by 3 % over the whole series. */
+/* What a machine does beside 1 % of noise. */
+static struct {
+	double drift;  /* over the whole series */
+	double period; /* runs, of a wave as large as the noise; 0: there is none */
+	double drag;   /* of the noise, from one run to the next */
+} machine = { .drift = 0.03 };
+
+/* Of one and the same machine are series of different lengths; each begins at another time. */
+static void run_machine(double *v, int n)
+{
+	double phase = 2 * M_PI * uniform(), drag = 0;
+
+	for (int i = 0; i < n; i++) {
+		double wave = machine.period > 0 ? M_SQRT2 * sin(2 * M_PI * i / machine.period + phase) : 0;
+
+		drag = machine.drag * drag + normal();
+		v[i] = 1000 * (1 + machine.drift * i / (n - 1) + 0.01 * (drag + wave));
+	}
+}
+
 static void measure(double *base, double *cand, int rounds, enum order order, double shift)
 {
+	static unsigned series;
 	double v[2 * MOST];
+	char name[32];
 
-	for (int i = 0; i < 2 * rounds; i++)
-		v[i] = 1000 * (1 + 0.03 * i / (2 * rounds - 1) + 0.01 * normal());
+	snprintf(name, sizeof(name), "%u", series++);
+	run_machine(v, 2 * rounds);
 	for (int i = 0; i < rounds; i++) {
-		int first = order == ABBA ? 2 * i + (i & 1) : i;
-		int second = order == ABBA ? 2 * i + 1 - (i & 1) : rounds + i;
+		int first = order == BLOCKED ? i : 2 * i, second = order == BLOCKED ? rounds + i : 2 * i + 1;
+		size_t turn[2] = { 0, 1 };
 
-		base[i] = v[first];
-		cand[i] = v[second] * (1 + shift);
+		if (order == ABBA)
+			turn[0] = i & 1;
+		else if (order == DRAWN)
+			assert_int_equal(ana_turns(name, (size_t)i, 2, turn, &err), 0);
+		base[i] = v[turn[0] ? second : first];
+		cand[i] = v[turn[0] ? first : second] * (1 + shift);
 	}
 }
 
@@ -360,13 +385,63 @@ static void test_false_alarms_are_no_more_than_they_may(void **state)
 	seed = 2026;
 	for (size_t i = 0; i < 3; i++) {
 		snprintf(what, sizeof(what), "false alarms, %d rounds, no margin", rounds[i]);
-		at_most(what, alarms(rounds[i], ABBA, 0, 0, TRIES, ANA_UNKNOWN), TRIES, 0.05);
+		at_most(what, alarms(rounds[i], DRAWN, 0, 0, TRIES, ANA_UNKNOWN), TRIES, 0.05);
 		snprintf(what, sizeof(what), "false alarms, %d rounds, margin 2 %%", rounds[i]);
-		at_most(what, alarms(rounds[i], ABBA, 0, 0.02, TRIES, ANA_UNKNOWN), TRIES, 0.001);
+		at_most(what, alarms(rounds[i], DRAWN, 0, 0.02, TRIES, ANA_UNKNOWN), TRIES, 0.001);
 	}
 	/* The test is no dummy, and the same numbers in blocked order would fool it. */
-	at_least("false alarms, 20 rounds, no margin", alarms(20, ABBA, 0, 0, TRIES, ANA_UNKNOWN), TRIES, 0.025);
+	at_least("false alarms, 20 rounds, no margin", alarms(20, DRAWN, 0, 0, TRIES, ANA_UNKNOWN), TRIES, 0.025);
 	at_least("blocked order, 10 rounds", alarms(10, BLOCKED, 0, 0, TRIES, ANA_UNKNOWN), TRIES, 0.8);
+}
+
+/* Something that the machine does every so many runs; what one run leaves for the next; a strong drift. */
+static void test_a_drawn_order_is_proof_against_whatever_the_machine_does(void **state)
+{
+	static const double periods[] = { 2, 3.7, 4, 4.3, 8 };
+	char what[80];
+
+	seed = 2027;
+	machine.drift = 0;
+	for (size_t i = 0; i < sizeof(periods) / sizeof(periods[0]); i++) {
+		machine.period = periods[i];
+		snprintf(what, sizeof(what), "false alarms, a wave of %.1f runs", periods[i]);
+		at_most(what, alarms(10, DRAWN, 0, 0, TRIES, ANA_UNKNOWN), TRIES, 0.05);
+	}
+	machine.period = 4;
+	at_least("the usual order under a wave of 4 runs", alarms(10, ABBA, 0, 0, TRIES, ANA_UNKNOWN), TRIES, 0.5);
+	machine.period = 0;
+	machine.drag = 0.9;
+	at_most("false alarms, one run leaves something for the next", alarms(10, DRAWN, 0, 0, TRIES, ANA_UNKNOWN), TRIES,
+		0.05);
+	machine.drag = 0;
+	machine.drift = 0.1;
+	at_most("false alarms, 10 % of drift", alarms(10, DRAWN, 0, 0, TRIES, ANA_UNKNOWN), TRIES, 0.05);
+	at_least("found, +5 %, 10 % of drift", alarms(10, DRAWN, 0.05, 0.02, TRIES, ANA_REGRESSED), TRIES, 0.95);
+	machine.drift = 0.03;
+}
+
+static void test_every_order_is_equally_likely(void **state)
+{
+	static const char *const names[] = { "a", "b" };
+	int orders[2][27] = { { 0 } }, differ = 0;
+	size_t turn[2][3], again[3];
+
+	for (size_t round = 0; round < 6000; round++) {
+		for (size_t k = 0; k < 2; k++) {
+			assert_int_equal(ana_turns(names[k], round, 3, turn[k], &err), 0);
+			orders[k][turn[k][0] * 9 + turn[k][1] * 3 + turn[k][2]]++;
+		}
+		differ += memcmp(turn[0], turn[1], sizeof(turn[0])) != 0;
+		assert_int_equal(ana_turns("a", round, 3, again, &err), 0);
+		assert_memory_equal(again, turn[0], sizeof(again));
+	}
+	for (size_t k = 0; k < 2; k++)
+		for (int i = 0; i < 27; i++) {
+			bool all = (1 << i / 9 | 1 << i / 3 % 3 | 1 << i % 3) == 7;
+
+			assert_in_range(orders[k][i], all ? 880 : 0, all ? 1120 : 0); /* four deviations of a binomial */
+		}
+	assert_in_range(differ, 4880, 5120);
 }
 
 static void test_power(void **state)
@@ -383,18 +458,18 @@ static void test_power(void **state)
 	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
 		snprintf(what, sizeof(what), "found, +%.0f %%, %d rounds, margin 2 %%", want[i].shift * 100,
 			 want[i].rounds);
-		at_least(what, alarms(want[i].rounds, ABBA, want[i].shift, 0.02, TRIES, ANA_REGRESSED), TRIES,
+		at_least(what, alarms(want[i].rounds, DRAWN, want[i].shift, 0.02, TRIES, ANA_REGRESSED), TRIES,
 			 want[i].least);
 	}
-	assert_int_equal(alarms(5, ABBA, 0.1, 0.02, TRIES, ANA_REGRESSED), 0); /* five rounds never tell */
+	assert_int_equal(alarms(5, DRAWN, 0.1, 0.02, TRIES, ANA_REGRESSED), 0); /* five rounds never tell */
 }
 
 static void test_equal_arms_are_found_to_be_the_same(void **state)
 {
 	seed = 32;
-	at_least("same, 20 rounds, margin 2 %", alarms(20, ABBA, 0, 0.02, TRIES, ANA_SAME), TRIES, 0.95);
+	at_least("same, 20 rounds, margin 2 %", alarms(20, DRAWN, 0, 0.02, TRIES, ANA_SAME), TRIES, 0.95);
 	/* Equivalence is not claimed of what is at the margin: a true 2 % is called the same in 2.5 % of the cases. */
-	at_most("a shift of the margin called the same", alarms(20, ABBA, 0.02, 0.02, TRIES, ANA_SAME), TRIES, 0.025);
+	at_most("a shift of the margin called the same", alarms(20, DRAWN, 0.02, 0.02, TRIES, ANA_SAME), TRIES, 0.025);
 }
 
 static void test_the_interval_covers_the_truth(void **state)
@@ -410,7 +485,7 @@ static void test_the_interval_covers_the_truth(void **state)
 		for (int t = 0; t < TRIES; t++) {
 			struct ana_shift s;
 
-			measure(base, cand, rounds[i], ABBA, 0.05);
+			measure(base, cand, rounds[i], DRAWN, 0.05);
 			s = judge(base, cand, rounds[i], 0.02, 1);
 			held += s.lo <= 0.05 && 0.05 <= s.hi;
 			/* Noise with heavy tails, about a shift of 0. */
@@ -445,7 +520,7 @@ static void test_false_discoveries(void **state)
 			int wrong = 0, all = 0;
 
 			for (int c = 0; c < CELLS; c++) {
-				measure(base, cand, ROUNDS, ABBA, c < with_shift[w] ? 0.03 : 0);
+				measure(base, cand, ROUNDS, DRAWN, c < with_shift[w] ? 0.03 : 0);
 				s[c] = judge(base, cand, ROUNDS, 0, 1);
 				at[c] = &s[c];
 			}
@@ -479,7 +554,7 @@ static void test_looking_early_and_often_makes_no_more_false_alarms(void **state
 
 	seed = 35;
 	for (int t = 0; t < TRIES; t++) {
-		measure(base, cand, 40, ABBA, 0);
+		measure(base, cand, 40, DRAWN, 0);
 		for (int corrected = 0; corrected < 2; corrected++)
 			for (int k = 0; k < 4; k++)
 				if (is_alarm(judge(base, cand, at[k], 0, corrected ? 4 : 1).verdict)) {
@@ -698,6 +773,8 @@ int main(void)
 		cmocka_unit_test(test_of_two_kernels_the_boots_are_the_rounds),
 		cmocka_unit_test(test_a_boot_is_one_round_however_many_runs_it_has),
 		cmocka_unit_test(test_false_alarms_are_no_more_than_they_may),
+		cmocka_unit_test(test_a_drawn_order_is_proof_against_whatever_the_machine_does),
+		cmocka_unit_test(test_every_order_is_equally_likely),
 		cmocka_unit_test(test_power),
 		cmocka_unit_test(test_equal_arms_are_found_to_be_the_same),
 		cmocka_unit_test(test_the_interval_covers_the_truth),

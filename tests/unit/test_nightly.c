@@ -145,21 +145,25 @@ static int add_trace(const char *sha256, char *name)
 	return add_pick(sha256, name, 0, 0);
 }
 
-/* One live round as a replay stores it: odd ones the other way round. */
+#define TURNS "the night's" /* seed of its rounds */
+
+/* One live round as a replay stores it. */
 static int do_round(const char *trace, size_t round, double kernel, double bld)
 {
 	struct ana_night_rounds r = { .sha256 = trace,
 				      .first = round,
 				      .n = 1,
-				      .turned = true,
+				      .turns = TURNS,
 				      .started_at = "2026-05-01T00:00:00Z",
 				      .ended_at = "2026-05-01T00:01:00Z" };
+	size_t turn[2];
 	char *tag;
 	int ret;
 
+	assert_int_equal(ana_turns(TURNS, round, 2, turn, &err), 0);
 	assert_int_equal(ana_night_tag(&night, &tag, &err), 0);
 	for (size_t k = 0; k < 2; k++) {
-		bool first = (k == 0) == (round % 2 == 0);
+		bool first = turn[k] == 0;
 
 		store(tag, trace, night.engine, first ? "kernel" : "bld", round, 2 * round + k, first ? kernel : bld);
 	}
@@ -561,17 +565,18 @@ static void test_runs_that_came_under_their_tag_are_the_nights_in_the_end(void *
 	struct ana_night_rounds r = { .sha256 = A,
 				      .tag = "x~1",
 				      .n = 1,
-				      .turned = true,
+				      .turns = TURNS,
 				      .started_at = "2026-05-01T00:00:00Z",
 				      .ended_at = "2026-05-01T00:01:00Z" };
 	struct ana_db_merged merged;
 	struct ana_db *whole;
-	size_t rounds;
+	size_t rounds, turn[2];
 
+	assert_int_equal(ana_turns(TURNS, 0, 2, turn, &err), 0);
 	begin("x", "{}", "2026-05-01T00:00:00Z");
 	assert_int_equal(add_trace(A, "a.srz"), 0);
-	store("x~1", A, "live", "kernel", 0, 0, 1);
-	store("x~1", A, "live", "bld", 0, 1, 2);
+	store("x~1", A, "live", "kernel", 0, turn[0], 1);
+	store("x~1", A, "live", "bld", 0, turn[1], 2);
 	whole = ana_db_open(other_path, true, &err);
 	assert_non_null(whole);
 	assert_int_equal(ana_db_merge(whole, path, &merged, &err), 0);
