@@ -36,6 +36,13 @@
  * such wakes without a wait, more than twice the usual time from wake to wait apart, an answer that came in time.
  * Engines heed them with the causal order only.
  *
+ * Two processes share a bounded buffer (model_buffer.c; a pipe) when they sleep for each other 32 times or more, which is a
+ * sixth of one's sleeps, and a third of that at most follow a wake of the other: who asks and waits is in a dialogue. Its
+ * size is the work that an end does from a sleep of the other to its own next one, where both turn about 4 times or more and
+ * the upper quartile of these is not far above the lower one. Such waits are for their waker alone, never for any, and
+ * nobody's wake answers them. Messages are put in that keep each end within a buffer of the other. Engines heed them with the
+ * causal order only.
+ *
  * A wait is one for a lock (SR_WAIT_LOCK) where a thread of the same process had just woken its task, the task did nothing
  * but run for 20 us at most and slept again, and the waker did nothing but run for 100 us at most before it woke it again:
  * the first wake came before the waker let go of what the task needed then. Where 8 or more wakes of a pair, and a quarter
@@ -103,11 +110,15 @@ enum {
 /* A woken task that runs later than this waited for its CPU: nobody interrupted that for it. */
 #define SR_WAKE_AT_ONCE_NS 150000u
 
+/* A woken task that runs sooner than this on its waker's CPU was given it. */
+#define SR_WAKE_GIVEN_NS 300000u
+
 /* sr_op.flags of a WAIT */
 enum {
 	SR_WAIT_REMOTE = 1, /* the task was woken from another CPU and ran on one that had been idle, or at once */
 	SR_WAIT_HIDDEN = 2, /* the recording does not have it: the message had come before the task would have slept */
 	SR_WAIT_LOCK = 4,   /* for what its waker held: a task that waits for any waits here for this one only */
+	SR_WAIT_GIVEN = 8,  /* the task ran on its waker's CPU at once */
 };
 
 /* What ended a sleep in the recording. */
@@ -135,6 +146,7 @@ enum sr_order {
 	SR_WAKE_ANSWERS = 8, /* what the target did before it slept, the waker must have learnt of */
 	SR_WAKE_HIDDEN = 16, /* the recording does not have it; its wait is SR_WAIT_HIDDEN */
 	SR_WAKE_VFORK = 32,  /* it ends the parent's wait of a vfork: it is part of the waker's exec, or of its exit */
+	SR_WAKE_GIVES = 64,  /* such a one, after which the parent was given the CPU (SR_WAIT_GIVEN) */
 };
 
 struct sr_op {
@@ -204,6 +216,7 @@ struct sr_wait {
 	bool remote;    /* its op has SR_WAIT_REMOTE */
 	uint8_t timer;  /* of a periodic sleep: below SR_TIMERS */
 	uint32_t job; /* that begins behind it, by its place in the pool's order: SR_JOB_FIRST.., SR_JOB_OWN, 0: none */
+	bool buffer;  /* its waker is the other end of a bounded buffer */
 	bool anchor;  /* the first one of its timer: it is as long as recorded, and the others' deadlines go with it */
 	uint64_t block_ns, wake_ns, deadline_ns;
 };
@@ -247,6 +260,7 @@ struct sr_model_counts {
 	uint64_t waits_lock;      /* with SR_WAIT_LOCK */
 	uint64_t hidden;          /* messages put in; hidden_dropped: of them, could never come */
 	uint64_t hidden_dropped;
+	uint64_t buffers;          /* bounded buffers between two processes */
 	uint64_t loops, any;       /* tasks that are event loops; that wait for any */
 	uint64_t pools, pool_jobs; /* pools of workers; their jobs that any worker can do */
 	uint64_t voluntary, preempted, repaired, lost;

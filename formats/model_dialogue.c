@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "formats/model_internal.h"
+#include "formats/model_messages.h"
 
 #define LEAST_MESSAGES 8 /* recorded, in each direction */
 #define MASTER 3         /* who ends fewer of a task's waits, as a part of all, is not its server */
@@ -30,26 +30,11 @@
 #define LOCK_HOLD_NS 100000u
 #define LOCKED 4 /* one in so many of a pair's wakes on one CPU at least comes while the waker holds a lock */
 
-/* An op that is to be put in: in front of ops[at], or offset_ns into it, where it is a RUN. */
-struct insert {
-	uint32_t task;
-	size_t at;
-	uint64_t offset_ns, time_ns;
-	uint32_t partner; /* task at the other end */
-	size_t message;   /* its number: the WAKE's wait is the WAIT of the same one */
-	bool wait, lock;
-	bool first; /* before all else that is put in there */
-};
-
 struct dialogues {
-	struct sr_model *m;
-	size_t **wait_op; /* by task and wait: where it stands in the ops */
+	struct sr_messages *w;
 	uint64_t **hold; /* by task and wait: how long its waker holds the lock that was put in behind it; 0: none was */
-	size_t **wake_op; /* by task and wait: where its WAKE stands in the waker's ops; SIZE_MAX: nowhere */
-	struct insert *v;
-	size_t n, cap, messages;
 	uint64_t *tail, *work; /* ns, of the pair that is looked at */
-	size_t ntail, nwork, ncap;
+	size_t ntail, nwork;
 };
 
 static uint64_t median_of(uint64_t *v, size_t n)
@@ -70,49 +55,12 @@ static bool waits_for(const struct sr_program *p, const struct sr_op *op, uint32
 	return op->kind == SR_OP_WAIT && p->waits[op->arg].waker == task;
 }
 
-static int index_ops(struct dialogues *d)
-{
-	struct sr_model *m = d->m;
-	size_t i, k;
-
-	d->wait_op = calloc(m->ntasks, sizeof(*d->wait_op));
-	d->wake_op = calloc(m->ntasks, sizeof(*d->wake_op));
-	d->hold = calloc(m->ntasks, sizeof(*d->hold));
-	if (!d->wait_op || !d->wake_op || !d->hold)
-		return -1;
-	for (i = 0; i < m->ntasks; i++) {
-		const struct sr_program *p = &m->tasks[i];
-
-		d->wait_op[i] = calloc(p->nwaits + 1, sizeof(size_t));
-		d->wake_op[i] = malloc((p->nwaits + 1) * sizeof(size_t));
-		d->hold[i] = calloc(p->nwaits + 1, sizeof(uint64_t));
-		if (!d->wait_op[i] || !d->wake_op[i] || !d->hold[i])
-			return -1;
-		memset(d->wake_op[i], 0xff, (p->nwaits + 1) * sizeof(size_t));
-		for (k = 0; k < p->nops; k++)
-			if (sr_op_rests(&p->ops[k]))
-				d->wait_op[i][p->ops[k].arg] = k;
-		d->ncap = p->nops > d->ncap ? p->nops : d->ncap;
-	}
-	for (i = 0; i < m->ntasks; i++)
-		for (k = 0; k < m->tasks[i].nops; k++) {
-			const struct sr_op *op = &m->tasks[i].ops[k];
-
-			if (op->kind == SR_OP_WAKE && op->value < m->tasks[op->arg].nwaits &&
-			    m->tasks[op->arg].waits[op->value].waker == i)
-				d->wake_op[op->arg][op->value] = k;
-		}
-	d->tail = malloc((d->ncap + 1) * sizeof(*d->tail));
-	d->work = malloc((d->ncap + 1) * sizeof(*d->work));
-	return d->tail && d->work ? 0 : -1;
-}
-
 /* A wake of a task by which it says something, and does not only let go of a lock. */
 static bool tells(const struct dialogues *d, const struct sr_op *op, uint32_t task)
 {
-	const struct sr_program *p = &d->m->tasks[task];
+	const struct sr_program *p = &d->w->m->tasks[task];
 
-	return wakes(op, task) && (op->value >= p->nwaits || sr_op_ends_unit(&p->ops[d->wait_op[task][op->value]]));
+	return wakes(op, task) && (op->value >= p->nwaits || sr_op_ends_unit(&p->ops[d->w->wait_op[task][op->value]]));
 }
 
 /* The CPU time of a server's from the client's wake to its own; false: it had another reason, or has answered already. */
@@ -136,7 +84,7 @@ static bool work_before(const struct sr_program *s, size_t at, uint32_t client, 
 /* Is `server` one, and `client` its client? Fills tail and work. */
 static bool is_dialogue(struct dialogues *d, uint32_t client, uint32_t server)
 {
-	const struct sr_program *c = &d->m->tasks[client], *s = &d->m->tasks[server];
+	const struct sr_program *c = &d->w->m->tasks[client], *s = &d->w->m->tasks[server];
 	size_t k, questions = 0, answers = 0, told = 0, waits = 0;
 	bool asked = false, near = false;
 	uint64_t ns = 0, cost = 0;
@@ -145,6 +93,8 @@ static bool is_dialogue(struct dialogues *d, uint32_t client, uint32_t server)
 	for (k = 0; k < c->nops; k++) {
 		const struct sr_op *op = &c->ops[k];
 
+		if (waits_for(c, op, server) && c->waits[op->arg].buffer)
+			return false;
 		if (tells(d, op, server)) {
 			questions++;
 			asked = near = true;
@@ -165,8 +115,8 @@ static bool is_dialogue(struct dialogues *d, uint32_t client, uint32_t server)
 		}
 	}
 	for (k = 0; k < c->nwaits; k++)
-		if (c->waits[k].waker == server && d->wake_op[client][k] != SIZE_MAX &&
-		    work_before(s, d->wake_op[client][k], client, &ns))
+		if (c->waits[k].waker == server && d->w->wake_op[client][k] != SIZE_MAX &&
+		    work_before(s, d->w->wake_op[client][k], client, &ns))
 			d->work[d->nwork++] = ns;
 	return questions >= LEAST_MESSAGES && answers >= LEAST_MESSAGES && answers * MASTER >= waits &&
 	       told * TOLD >= answers && d->ntail && d->nwork;
@@ -189,17 +139,18 @@ static uint64_t only_work(const struct sr_program *p, size_t from, size_t to)
 /* The wait behind a wait for the same waker that is one for a lock; NULL: there is none. */
 static struct sr_op *lock_behind(struct dialogues *d, uint32_t task, size_t at)
 {
-	struct sr_program *p = &d->m->tasks[task];
+	struct sr_program *p = &d->w->m->tasks[task];
 	uint32_t waker = p->waits[p->ops[at].arg].waker;
-	size_t next = at + 1, first = d->wake_op[task][p->ops[at].arg], second;
+	size_t next = at + 1, first = d->w->wake_op[task][p->ops[at].arg], second;
 
 	while (!sr_op_ends_piece(&p->ops[next]))
 		next++;
-	if (!waits_for(p, &p->ops[next], waker) || p->tgid != d->m->tasks[waker].tgid ||
+	if (!waits_for(p, &p->ops[next], waker) || p->tgid != d->w->m->tasks[waker].tgid ||
 	    only_work(p, at, next) > LOCK_RUN_NS)
 		return NULL;
-	second = d->wake_op[task][p->ops[next].arg];
-	return first < second && second != SIZE_MAX && only_work(&d->m->tasks[waker], first, second) <= LOCK_HOLD_NS ?
+	second = d->w->wake_op[task][p->ops[next].arg];
+	return first < second && second != SIZE_MAX &&
+			       only_work(&d->w->m->tasks[waker], first, second) <= LOCK_HOLD_NS ?
 		       &p->ops[next] :
 		       NULL;
 }
@@ -208,8 +159,8 @@ static void mark_locks(struct dialogues *d)
 {
 	size_t i, k;
 
-	for (i = 0; i < d->m->ntasks; i++) {
-		struct sr_program *p = &d->m->tasks[i];
+	for (i = 0; i < d->w->m->ntasks; i++) {
+		struct sr_program *p = &d->w->m->tasks[i];
 
 		for (k = 0; k < p->nops; k++)
 			if (p->ops[k].kind == SR_OP_WAIT && p->waits[p->ops[k].arg].waker != UINT32_MAX) {
@@ -217,42 +168,27 @@ static void mark_locks(struct dialogues *d)
 
 				if (lock)
 					lock->flags |= SR_WAIT_LOCK;
-				d->m->counts.waits_lock += lock != NULL;
+				d->w->m->counts.waits_lock += lock != NULL;
 			}
 	}
 }
 
-static int add(struct dialogues *d, struct insert x)
-{
-	if (d->n == d->cap) {
-		size_t cap = d->cap ? d->cap * 2 : 256;
-		struct insert *bigger = reallocarray(d->v, cap, sizeof(*bigger));
-
-		if (!bigger)
-			return -1;
-		d->v = bigger;
-		d->cap = cap;
-	}
-	d->v[d->n++] = x;
-	return 0;
-}
-
 /* The place ns of CPU time before an op, but behind all that is no work. */
-static struct insert before(const struct sr_program *p, size_t at, uint64_t ns)
+static struct sr_insert before(const struct sr_program *p, size_t at, uint64_t ns)
 {
 	while (at > 0 && (p->ops[at - 1].kind == SR_OP_RUN || p->ops[at - 1].kind == SR_OP_NOP)) {
 		const struct sr_op *op = &p->ops[--at];
 
 		if (op->kind == SR_OP_RUN && op->value >= ns)
-			return (struct insert){ .at = at, .offset_ns = op->value - ns };
+			return (struct sr_insert){ .at = at, .offset_ns = op->value - ns };
 		if (op->kind == SR_OP_RUN)
 			ns -= op->value;
 	}
-	return (struct insert){ .at = at };
+	return (struct sr_insert){ .at = at };
 }
 
 /* The place ns of CPU time behind an op, but before the task rests. */
-static struct insert behind(const struct sr_program *p, size_t at, uint64_t ns)
+static struct sr_insert behind(const struct sr_program *p, size_t at, uint64_t ns)
 {
 	while (!sr_op_ends_unit(&p->ops[++at])) {
 		const struct sr_op *op = &p->ops[at];
@@ -260,23 +196,10 @@ static struct insert behind(const struct sr_program *p, size_t at, uint64_t ns)
 		if (op->kind != SR_OP_RUN)
 			continue;
 		if (op->value >= ns)
-			return (struct insert){ .at = at, .offset_ns = ns };
+			return (struct sr_insert){ .at = at, .offset_ns = ns };
 		ns -= op->value;
 	}
-	return (struct insert){ .at = at };
-}
-
-static int add_message(struct dialogues *d, uint32_t from, struct insert wake, uint32_t to, struct insert wait,
-		       uint64_t time_ns)
-{
-	wake.task = from;
-	wake.partner = to;
-	wait.task = to;
-	wait.partner = from;
-	wait.wait = true;
-	wake.message = wait.message = d->messages++;
-	wake.time_ns = wait.time_ns = time_ns;
-	return add(d, wake) < 0 || add(d, wait) < 0 ? -1 : 0;
+	return (struct sr_insert){ .at = at };
 }
 
 static bool wakes_in_piece(const struct sr_program *p, size_t at, uint32_t task)
@@ -303,31 +226,32 @@ static bool follows(const struct sr_program *s, size_t at, uint32_t client)
 /* Does a task release a lock after nothing but work? In an engine who waits for a lock does nothing else. */
 static bool holds_lock(const struct dialogues *d, uint32_t task, size_t at)
 {
-	const struct sr_op *op = &d->m->tasks[task].ops[at];
+	const struct sr_op *op = &d->w->m->tasks[task].ops[at];
 
 	while (op->kind == SR_OP_RUN || op->kind == SR_OP_NOP)
 		op++;
-	return op->kind == SR_OP_WAKE && op->value < d->m->tasks[op->arg].nwaits &&
-	       !sr_op_ends_unit(&d->m->tasks[op->arg].ops[d->wait_op[op->arg][op->value]]);
+	return op->kind == SR_OP_WAKE && op->value < d->w->m->tasks[op->arg].nwaits &&
+	       !sr_op_ends_unit(&d->w->m->tasks[op->arg].ops[d->w->wait_op[op->arg][op->value]]);
 }
 
 /* The answer that came between a question and the next. */
 static int add_answer(struct dialogues *d, uint32_t client, uint32_t server, size_t question, uint64_t tail,
 		      uint64_t work)
 {
-	const struct sr_program *c = &d->m->tasks[client], *s = &d->m->tasks[server];
+	const struct sr_program *c = &d->w->m->tasks[client], *s = &d->w->m->tasks[server];
 	uint64_t wait = c->ops[question].value, hold = d->hold[server][wait];
-	struct insert sleep = behind(c, question, sr_wake_call_ns(&c->ops[question]) + (tail < hold ? hold : tail));
+	struct sr_insert sleep = behind(c, question, sr_wake_call_ns(&c->ops[question]) + (tail < hold ? hold : tail));
 
 	if (holds_lock(d, client, sleep.at))
 		return 0;
-	return add_message(d, server, behind(s, d->wait_op[server][wait], work), client, sleep, s->waits[wait].wake_ns);
+	return sr_messages_add(d->w, server, behind(s, d->w->wait_op[server][wait], work), client, sleep,
+			       s->waits[wait].wake_ns);
 }
 
 /* How long a client that wakes its server goes on to hold a lock; 0: it holds none. */
 static uint64_t hold_of(const struct dialogues *d, uint32_t client, uint32_t server)
 {
-	const struct sr_program *c = &d->m->tasks[client], *s = &d->m->tasks[server];
+	const struct sr_program *c = &d->w->m->tasks[client], *s = &d->w->m->tasks[server];
 	size_t k;
 
 	for (k = 0; k < c->nops; k++)
@@ -340,25 +264,25 @@ static uint64_t hold_of(const struct dialogues *d, uint32_t client, uint32_t ser
 static int add_question(struct dialogues *d, uint32_t client, uint32_t server, size_t sleep, uint64_t tail,
 			uint64_t work, uint64_t hold)
 {
-	const struct sr_program *c = &d->m->tasks[client], *s = &d->m->tasks[server];
+	const struct sr_program *c = &d->w->m->tasks[client], *s = &d->w->m->tasks[server];
 	uint32_t wait = c->ops[sleep].arg;
-	struct insert hears = before(s, d->wake_op[client][wait], work);
+	struct sr_insert hears = before(s, d->w->wake_op[client][wait], work);
 	uint64_t time_ns = c->waits[wait].wake_ns;
 
-	if (add_message(d, client, before(c, sleep, tail), server, hears, time_ns) < 0)
+	if (sr_messages_add(d->w, client, before(c, sleep, tail), server, hears, time_ns) < 0)
 		return -1;
 	if (!hold)
 		return 0;
-	if (add_message(d, client, before(c, sleep, tail > hold ? tail - hold : 0), server, hears, time_ns) < 0)
+	if (sr_messages_add(d->w, client, before(c, sleep, tail > hold ? tail - hold : 0), server, hears, time_ns) < 0)
 		return -1;
-	d->v[d->n - 2].lock = d->v[d->n - 1].lock = true;
+	d->w->v[d->w->n - 2].lock = d->w->v[d->w->n - 1].lock = true;
 	return 0;
 }
 
 /* All of a pair that is missing. */
 static int complete(struct dialogues *d, uint32_t client, uint32_t server)
 {
-	const struct sr_program *c = &d->m->tasks[client], *s = &d->m->tasks[server];
+	const struct sr_program *c = &d->w->m->tasks[client], *s = &d->w->m->tasks[server];
 	uint64_t tail = median_of(d->tail, d->ntail), work = median_of(d->work, d->nwork), ns = 0;
 	uint64_t hold = hold_of(d, client, server);
 	size_t k, question = SIZE_MAX;
@@ -370,7 +294,7 @@ static int complete(struct dialogues *d, uint32_t client, uint32_t server)
 		if (op->kind == SR_OP_RUN)
 			ns += op->value;
 		if (waits_for(c, op, server) && sr_op_ends_unit(op)) {
-			size_t answer = d->wake_op[client][op->arg];
+			size_t answer = d->w->wake_op[client][op->arg];
 
 			if (begun && answer != SIZE_MAX && (question == SIZE_MAX || s->any) &&
 			    !follows(s, answer, client) && add_question(d, client, server, k, tail, work, hold) < 0)
@@ -382,7 +306,7 @@ static int complete(struct dialogues *d, uint32_t client, uint32_t server)
 
 			/* A second one so soon is no other question. */
 			if (last && ns > sr_wake_call_ns(last) + 2 * tail && last->value < s->nwaits &&
-			    !wakes_in_piece(s, d->wait_op[server][last->value], client) &&
+			    !wakes_in_piece(s, d->w->wait_op[server][last->value], client) &&
 			    add_answer(d, client, server, question, tail, work) < 0)
 				return -1;
 			question = k;
@@ -427,20 +351,20 @@ static int cpu_at(const struct sr_program *p, size_t at)
  */
 static int complete_lock(struct dialogues *d, uint32_t task, uint32_t waker, const uint64_t *at, size_t n)
 {
-	const struct sr_program *p = &d->m->tasks[task], *w = &d->m->tasks[waker];
+	const struct sr_program *p = &d->w->m->tasks[task], *w = &d->w->m->tasks[waker];
 	size_t i, wakes = 0;
 	uint64_t hold;
 
 	d->ntail = 0;
 	for (i = 0; i < n; i++) {
 		const struct sr_op *op = &p->ops[(uint32_t)at[i]];
-		size_t wake = d->wake_op[task][op->arg];
+		size_t wake = d->w->wake_op[task][op->arg];
 
 		/* From another CPU it comes too late to find the lock held. */
 		wakes += sr_op_ends_unit(op) && wake != SIZE_MAX && cpu_at(w, wake) == op->cpu;
 		/* The one before it is for the same waker: else it would be none for a lock. */
 		if (i && !sr_op_ends_unit(op)) {
-			size_t first = d->wake_op[task][p->ops[(uint32_t)at[i - 1]].arg];
+			size_t first = d->w->wake_op[task][p->ops[(uint32_t)at[i - 1]].arg];
 			uint64_t ns = only_work(w, first, wake), cost = sr_wake_call_ns(&w->ops[first]);
 
 			d->tail[d->ntail++] = ns > cost ? ns - cost : 0;
@@ -450,7 +374,7 @@ static int complete_lock(struct dialogues *d, uint32_t task, uint32_t waker, con
 		return 0;
 	hold = median_of(d->tail, d->ntail);
 	for (i = 0; i < n; i++) {
-		size_t k = (uint32_t)at[i], next = k + 1, wake = d->wake_op[task][p->ops[k].arg];
+		size_t k = (uint32_t)at[i], next = k + 1, wake = d->w->wake_op[task][p->ops[k].arg];
 
 		if (!sr_op_ends_unit(&p->ops[k]) || wake == SIZE_MAX)
 			continue;
@@ -458,11 +382,12 @@ static int complete_lock(struct dialogues *d, uint32_t task, uint32_t waker, con
 			next++;
 		if (p->ops[next].kind == SR_OP_END || !sr_op_ends_unit(&p->ops[next]))
 			continue;
-		if (add_message(d, waker, behind(w, wake, sr_wake_call_ns(&w->ops[wake]) + hold), task,
-				(struct insert){ .at = k + 1 }, p->waits[p->ops[k].arg].wake_ns) < 0)
+		if (sr_messages_add(d->w, waker, behind(w, wake, sr_wake_call_ns(&w->ops[wake]) + hold), task,
+				    (struct sr_insert){ .at = k + 1 }, p->waits[p->ops[k].arg].wake_ns) < 0)
 			return -1;
-		d->v[d->n - 2].lock = d->v[d->n - 1].lock = true;
-		d->v[d->n - 2].first = d->v[d->n - 1].first = true; /* part of the wake-up that it follows */
+		d->w->v[d->w->n - 2].lock = d->w->v[d->w->n - 1].lock = true;
+		d->w->v[d->w->n - 2].first = d->w->v[d->w->n - 1].first =
+			true; /* part of the wake-up that it follows */
 		d->hold[task][p->ops[k].arg] = hold;
 	}
 	return 0;
@@ -470,8 +395,8 @@ static int complete_lock(struct dialogues *d, uint32_t task, uint32_t waker, con
 
 static int complete_locks(struct dialogues *d)
 {
-	const struct sr_model *m = d->m;
-	uint64_t *waits = calloc(d->ncap + 1, sizeof(*waits)); /* of a task: waker << 32 | op */
+	const struct sr_model *m = d->w->m;
+	uint64_t *waits = calloc(d->w->longest + 1, sizeof(*waits)); /* of a task: waker << 32 | op */
 	size_t i, k, n, from;
 	int ret = waits ? 0 : -1;
 
@@ -503,7 +428,7 @@ static int complete_locks(struct dialogues *d)
  */
 static bool is_seen_from_server(struct dialogues *d, uint32_t (*servers)[SERVERS], uint32_t client, uint32_t server)
 {
-	const struct sr_program *c = &d->m->tasks[client], *s = &d->m->tasks[server];
+	const struct sr_program *c = &d->w->m->tasks[client], *s = &d->w->m->tasks[server];
 	size_t k = 0;
 
 	if (c->any == s->any ? client < server : s->any)
@@ -515,8 +440,8 @@ static bool is_seen_from_server(struct dialogues *d, uint32_t (*servers)[SERVERS
 
 static int find_all(struct dialogues *d)
 {
-	const struct sr_model *m = d->m;
-	uint32_t *wakers = calloc(d->ncap + 1, sizeof(*wakers));
+	const struct sr_model *m = d->w->m;
+	uint32_t *wakers = calloc(d->w->longest + 1, sizeof(*wakers));
 	uint32_t(*servers)[SERVERS] = malloc(m->ntasks * sizeof(*servers));
 	uint32_t i;
 	size_t k;
@@ -538,191 +463,38 @@ static int find_all(struct dialogues *d)
 	return ret;
 }
 
-static int by_place(const void *a, const void *b)
+static int make_room(struct dialogues *d)
 {
-	const struct insert *x = a, *y = b;
+	const struct sr_model *m = d->w->m;
+	size_t i;
 
-	if (x->task != y->task)
-		return x->task < y->task ? -1 : 1;
-	if (x->at != y->at)
-		return x->at < y->at ? -1 : 1;
-	if (x->offset_ns != y->offset_ns)
-		return x->offset_ns < y->offset_ns ? -1 : 1;
-	if (x->first != y->first)
-		return x->first ? -1 : 1;
-	return x->message < y->message ? -1 : x->message > y->message;
-}
-
-struct rebuilt {
-	struct sr_op *ops;
-	struct sr_wait *waits;
-	uint32_t *number; /* of each old wait; the last: of those that no wait has */
-	size_t nops, nwaits;
-};
-
-static void put(struct rebuilt *r, struct sr_op op, const struct sr_wait *wait)
-{
-	if (wait) {
-		op.arg = (uint32_t)r->nwaits;
-		r->waits[r->nwaits++] = *wait;
-	}
-	r->ops[r->nops++] = op;
-}
-
-/* cpu: where the task ran then */
-static void put_insert(struct rebuilt *r, const struct insert *x, uint16_t cpu, uint32_t *wait_of)
-{
-	struct sr_wait wait = {
-		.needs = 1, .watch_task = UINT32_MAX, .waker = x->partner, .block_ns = x->time_ns, .wake_ns = x->time_ns
-	};
-
-	if (!x->wait) {
-		/* Its wait may not have its number yet. */
-		put(r,
-		    (struct sr_op){
-			    .kind = SR_OP_WAKE, .flags = SR_WAKE_HIDDEN, .arg = x->partner, .value = x->message },
-		    NULL);
-		return;
-	}
-	wait_of[x->message] = (uint32_t)r->nwaits;
-	put(r, (struct sr_op){ .kind = SR_OP_WAIT, .flags = SR_WAIT_HIDDEN | (x->lock ? SR_WAIT_LOCK : 0), .cpu = cpu },
-	    &wait);
-}
-
-/* The program of a task with n inserts; 0 or -1. */
-static int rebuild(const struct sr_program *p, const struct insert *x, size_t n, uint32_t *wait_of, struct rebuilt *r)
-{
-	size_t i = 0, k;
-	uint16_t cpu = 0;
-
-	r->ops = calloc(p->nops + 2 * n + 1, sizeof(*r->ops));
-	r->waits = calloc(p->nwaits + n + 1, sizeof(*r->waits));
-	r->number = calloc(p->nwaits + 1, sizeof(*r->number));
-	if (!r->ops || !r->waits || !r->number)
+	d->hold = calloc(m->ntasks, sizeof(*d->hold));
+	d->tail = malloc((d->w->longest + 1) * sizeof(*d->tail));
+	d->work = malloc((d->w->longest + 1) * sizeof(*d->work));
+	if (!d->hold || !d->tail || !d->work)
 		return -1;
-	for (k = 0; k < p->nops; k++) {
-		struct sr_op op = p->ops[k];
-		uint64_t done = 0;
-
-		if (op.kind == SR_OP_RUN)
-			cpu = op.cpu;
-		for (; i < n && x[i].at == k; i++) {
-			if (op.kind == SR_OP_RUN && x[i].offset_ns > done) {
-				struct sr_op part = op;
-
-				part.value = x[i].offset_ns - done;
-				put(r, part, NULL);
-				done = x[i].offset_ns;
-			}
-			put_insert(r, &x[i], cpu, wait_of);
-		}
-		if (op.kind == SR_OP_RUN)
-			op.value -= done;
-		if (sr_op_rests(&op)) {
-			r->number[op.arg] = (uint32_t)r->nwaits;
-			put(r, op, &p->waits[op.arg]);
-		} else if (op.kind != SR_OP_RUN || op.value) {
-			put(r, op, NULL);
-		}
+	for (i = 0; i < m->ntasks; i++) {
+		d->hold[i] = calloc(m->tasks[i].nwaits + 1, sizeof(uint64_t));
+		if (!d->hold[i])
+			return -1;
 	}
-	r->number[p->nwaits] = (uint32_t)r->nwaits;
 	return 0;
 }
 
-/* Waits have new numbers. */
-static void renumber(struct sr_model *m, const struct rebuilt *r, const size_t *old_nwaits, const uint32_t *wait_of)
+int sr_messages_of_dialogues(struct sr_messages *w)
 {
-	size_t i, k;
-
-	for (i = 0; i < m->ntasks; i++) {
-		struct sr_program *p = &m->tasks[i];
-
-		for (k = 0; k < p->nops; k++) {
-			struct sr_op *op = &p->ops[k];
-
-			if (op->kind == SR_OP_WAKE && op->flags & SR_WAKE_HIDDEN)
-				op->value = wait_of[op->value];
-			else if (op->kind == SR_OP_WAKE)
-				/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): rebuild made all. */
-				op->value = r[op->arg].number[op->value < old_nwaits[op->arg] ? op->value :
-												old_nwaits[op->arg]];
-		}
-		for (k = 0; k < p->nwaits; k++)
-			if (p->waits[k].watch_task != UINT32_MAX)
-				/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the same. */
-				p->waits[k].watch_wait = r[p->waits[k].watch_task].number[p->waits[k].watch_wait];
-	}
-}
-
-static int put_in(struct dialogues *d)
-{
-	struct sr_model *m = d->m;
-	struct rebuilt *r = calloc(m->ntasks, sizeof(*r));
-	size_t *old_nwaits = calloc(m->ntasks, sizeof(*old_nwaits));
-	uint32_t *wait_of = calloc(d->messages, sizeof(*wait_of));
-	size_t i, from = 0, to;
-	int ret = -1;
-
-	if (!r || !old_nwaits || !wait_of)
-		goto out;
-	qsort(d->v, d->n, sizeof(*d->v), by_place);
-	for (i = 0; i < m->ntasks; i++, from = to) {
-		for (to = from; to < d->n && d->v[to].task == i; to++)
-			;
-		if (rebuild(&m->tasks[i], d->v + from, to - from, wait_of, &r[i]) < 0)
-			goto out;
-	}
-	for (i = 0; i < m->ntasks; i++) {
-		struct sr_program *p = &m->tasks[i];
-
-		old_nwaits[i] = p->nwaits;
-		free(p->ops);
-		free(p->waits);
-		p->ops = r[i].ops;
-		p->waits = r[i].waits;
-		p->nops = p->ops_cap = r[i].nops;
-		p->nwaits = p->waits_cap = r[i].nwaits;
-		r[i].ops = NULL;
-		r[i].waits = NULL;
-	}
-	renumber(m, r, old_nwaits, wait_of);
-	m->counts.hidden = d->messages;
-	ret = 0;
-out:
-	for (i = 0; r && i < m->ntasks; i++) {
-		free(r[i].ops);
-		free(r[i].waits);
-		free(r[i].number);
-	}
-	free(r);
-	free(old_nwaits);
-	free(wait_of);
-	return ret;
-}
-
-int sr_model_complete_dialogues(struct sr_model *m)
-{
-	struct dialogues d = { .m = m };
+	struct dialogues d = { .w = w };
 	size_t i;
 	int ret = -1;
 
-	if (index_ops(&d) == 0) {
+	if (make_room(&d) == 0) {
 		mark_locks(&d);
-		if (complete_locks(&d) == 0 && find_all(&d) == 0)
-			ret = d.messages ? put_in(&d) : 0;
+		if (complete_locks(&d) == 0)
+			ret = find_all(&d);
 	}
-	for (i = 0; i < m->ntasks; i++) {
-		if (d.wait_op)
-			free(d.wait_op[i]);
-		if (d.wake_op)
-			free(d.wake_op[i]);
-		if (d.hold)
-			free(d.hold[i]);
-	}
-	free(d.wait_op);
-	free(d.wake_op);
+	for (i = 0; d.hold && i < w->m->ntasks; i++)
+		free(d.hold[i]);
 	free(d.hold);
-	free(d.v);
 	free(d.tail);
 	free(d.work);
 	return ret;

@@ -103,6 +103,8 @@ static int on_switch_in(struct build *b, const struct sr_event *ev, uint32_t i)
 		if (t->waker_cpu >= 0 && t->waker_cpu != ev->cpu &&
 		    (!ev->u.sw.prev || ev->time_ns - t->last_wake_ns < SR_WAKE_AT_ONCE_NS))
 			p->ops[t->wait_op].flags |= SR_WAIT_REMOTE;
+		if (t->waker_cpu == ev->cpu && ev->time_ns - t->last_wake_ns < SR_WAKE_GIVEN_NS)
+			p->ops[t->wait_op].flags |= SR_WAIT_GIVEN;
 	}
 	if (ev->flags & SR_EV_REPAIRED) /* its priority is a guess */
 		prio = t->prio;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Which recorded orders are dependencies, and which tasks are event loops: the rules are in model.h. */
 #include <stdlib.h>
+#include <string.h>
 
-#include "formats/model_internal.h"
+#include "formats/model_messages.h"
 
 /* A pair of tasks is a dialogue when each of them wakes the other at least this often, as a part of the other way. */
 #define DIALOGUE 10
@@ -121,23 +122,30 @@ uint32_t sr_most_frequent(uint32_t *v, size_t n, size_t *times)
 	return found;
 }
 
+/* Who waits for the other end of a buffer wants that one's. */
+static bool counts(const struct sr_wait *w)
+{
+	return w->waker != UINT32_MAX && !w->buffer;
+}
+
 /* The most waits that one task ends. */
 static size_t most(const struct sr_program *p, uint32_t *wakers)
 {
 	size_t k, n = 0, times;
 
 	for (k = 0; k < p->nwaits; k++)
-		if (p->waits[k].waker != UINT32_MAX)
+		if (counts(&p->waits[k]))
 			wakers[n++] = p->waits[k].waker;
 	sr_most_frequent(wakers, n, &times);
 	return times;
 }
 
-static int find_any(struct sr_model *m)
+int sr_model_find_any(struct sr_model *m)
 {
 	size_t i, k, longest = 0;
 	uint32_t *wakers;
 
+	m->counts.any = 0;
 	for (i = 0; i < m->ntasks; i++)
 		longest = m->tasks[i].nwaits > longest ? m->tasks[i].nwaits : longest;
 	wakers = calloc(longest + 1, sizeof(*wakers));
@@ -145,11 +153,13 @@ static int find_any(struct sr_model *m)
 		return -1;
 	for (i = 0; i < m->ntasks; i++) {
 		struct sr_program *p = &m->tasks[i];
-		size_t waits = 0;
+		size_t waits = 0, all = 0;
 
-		for (k = 0; k < p->nwaits; k++)
-			waits += p->waits[k].waker != UINT32_MAX;
-		p->any = waits >= LOOP_WAITS && most(p, wakers) * ANY < waits * (ANY - 1);
+		for (k = 0; k < p->nwaits; k++) {
+			all += p->waits[k].waker != UINT32_MAX;
+			waits += counts(&p->waits[k]);
+		}
+		p->any = waits >= LOOP_WAITS && waits * ANY >= all && most(p, wakers) * ANY < waits * (ANY - 1);
 		m->counts.any += p->any;
 	}
 	free(wakers);
@@ -195,7 +205,8 @@ static int judge_targets(struct sr_model *m, const struct wakes *wakes)
 			uint32_t waker = p->waits[w].waker;
 			size_t there, back;
 
-			if (waker == UINT32_MAX || told(p, at[w], waker) || p->ops[at[w]].flags & SR_WAIT_HIDDEN)
+			if (waker == UINT32_MAX || told(p, at[w], waker) || p->ops[at[w]].flags & SR_WAIT_HIDDEN ||
+			    p->waits[w].buffer)
 				continue;
 			there = times(wakes, waker, (uint32_t)i);
 			back = times(wakes, (uint32_t)i, waker);
@@ -207,8 +218,23 @@ static int judge_targets(struct sr_model *m, const struct wakes *wakes)
 	return 0;
 }
 
+/* The kernel looks for the exec's CPU before it lets the parent go on, though the event of the exec comes at its end. */
+static void exec_first(struct sr_op *ops, size_t wake)
+{
+	size_t k = wake + 1;
+	struct sr_op exec;
+
+	while (!sr_op_ends_piece(&ops[k]) && ops[k].kind != SR_OP_EXEC)
+		k++;
+	if (ops[k].kind != SR_OP_EXEC)
+		return;
+	exec = ops[k];
+	memmove(&ops[wake + 1], &ops[wake], (k - wake) * sizeof(*ops));
+	ops[wake] = exec;
+}
+
 /* The wake of the wait of a vfork. */
-static void mark_vfork(struct sr_model *m, uint32_t waker, uint32_t target, uint32_t wait)
+static void mark_vfork(struct sr_model *m, uint32_t waker, uint32_t target, uint32_t wait, bool given)
 {
 	const struct sr_program *p = &m->tasks[waker];
 	size_t k;
@@ -216,8 +242,9 @@ static void mark_vfork(struct sr_model *m, uint32_t waker, uint32_t target, uint
 	for (k = 0; k < p->nops; k++)
 		if (p->ops[k].kind == SR_OP_WAKE && p->ops[k].arg == target && p->ops[k].value == wait) {
 			m->counts.order_answers += !(p->ops[k].flags & SR_WAKE_ANSWERS);
-			p->ops[k].flags |= SR_WAKE_ANSWERS | SR_WAKE_VFORK;
+			p->ops[k].flags |= SR_WAKE_ANSWERS | SR_WAKE_VFORK | (given ? SR_WAKE_GIVES : 0);
 			m->tasks[target].waits[wait].answers = true;
+			exec_first(p->ops, k);
 			return;
 		}
 }
@@ -264,7 +291,7 @@ static void mark_vforks(struct sr_model *m)
 			const struct sr_op *wait = sr_vfork_wait(p, &p->ops[k]);
 
 			if (wait)
-				mark_vfork(m, p->ops[k].arg, (uint32_t)i, wait->arg);
+				mark_vfork(m, p->ops[k].arg, (uint32_t)i, wait->arg, wait->flags & SR_WAIT_GIVEN);
 		}
 }
 
@@ -286,8 +313,8 @@ static int find_loops(struct sr_model *m)
 {
 	size_t i;
 
-	m->counts.any = m->counts.loops = 0;
-	if (find_any(m) < 0)
+	m->counts.loops = 0;
+	if (sr_model_find_any(m) < 0)
 		return -1;
 	for (i = 0; i < m->ntasks; i++) {
 		m->tasks[i].loop = m->tasks[i].any && is_loop(&m->tasks[i]);
@@ -296,12 +323,25 @@ static int find_loops(struct sr_model *m)
 	return 0;
 }
 
+/* The messages that left no event. */
+static int complete(struct sr_model *m)
+{
+	struct sr_messages d;
+	int ret = -1;
+
+	if (sr_messages_begin(&d, m) == 0 && sr_messages_of_buffers(&d) == 0 && find_loops(m) == 0 &&
+	    sr_messages_of_dialogues(&d) == 0)
+		ret = d.messages ? sr_messages_put_in(&d) : 0;
+	sr_messages_end(&d);
+	return ret;
+}
+
 int sr_model_find_causes(struct sr_model *m, struct sr_error *err)
 {
 	struct wakes wakes = { 0 };
 	int ret = -1;
 
-	if (find_loops(m) < 0 || sr_model_complete_dialogues(m) < 0)
+	if (find_loops(m) < 0 || complete(m) < 0)
 		return sr_fail(err, SR_ENVIRONMENT, "out of memory for the workload model");
 	/* With all their messages more tasks are loops. */
 	if (m->counts.hidden && (sr_model_check(m, err) < 0 || find_loops(m) < 0))

@@ -54,7 +54,7 @@ void sr_model_judge_softirq(struct sr_model *m, struct sr_soft_wake *v, size_t n
 			struct sr_program *tp = &m->tasks[s->target];
 			struct sr_wait *w = &tp->waits[s->wait];
 
-			m->tasks[s->waker].ops[s->waker_op].kind = SR_OP_NOP;
+			m->tasks[s->waker].ops[s->waker_op] = (struct sr_op){ .kind = SR_OP_NOP };
 			tp->ops[s->wait_op].kind = SR_OP_SLEEP;
 			tp->ops[s->wait_op].flags = s->disk ? SR_SLEEP_DISK : SR_SLEEP_INTERRUPT;
 			if (w->needs)

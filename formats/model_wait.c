@@ -106,7 +106,7 @@ void sr_build_drop_early(struct build *b, struct build_task *t)
 	if (!t->early)
 		return;
 	if (t->early_waker != UINT32_MAX)
-		b->m->tasks[t->early_waker].ops[t->early_op].kind = SR_OP_NOP;
+		b->m->tasks[t->early_waker].ops[t->early_op] = (struct sr_op){ .kind = SR_OP_NOP };
 	b->m->counts.wakes_unmatched++;
 	t->early = false;
 }

@@ -41,6 +41,7 @@ static const struct {
 	ROW("order_concurrent", order[SR_ORDER_CONCURRENT]),
 	ROW("order_answers", order_answers),
 	ROW("waits_lock", waits_lock),
+	ROW("buffers", buffers),
 	ROW("hidden_messages", hidden),
 	ROW("hidden_dropped", hidden_dropped),
 	ROW("event_loops", loops),

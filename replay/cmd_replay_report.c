@@ -262,7 +262,7 @@ static void json_counts(struct cmd_json *j, const struct rpl_counts *c)
 	cmd_json_u64(j, "vforks_held", c->vforks_held);
 	cmd_json_u64(j, "vforks_open", c->vforks_open);
 	cmd_json_u64(j, "wakes_held", c->wakes_held);
-	cmd_json_u64(j, "wakes_open", c->wakes_open);
+	cmd_json_u64(j, "wakes_late", c->wakes_late);
 	cmd_json_u64(j, "wake_local_ns", c->wake_local_ns);
 	cmd_json_u64(j, "wake_remote_ns", c->wake_remote_ns);
 	cmd_json_u64(j, "forced", c->forced);

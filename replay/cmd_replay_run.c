@@ -176,7 +176,7 @@ int replay_put_meta(struct replay_job *j, struct srz_writer *w, const struct rep
 		{ "replay.count.vforks_held", c->vforks_held },
 		{ "replay.count.vforks_open", c->vforks_open },
 		{ "replay.count.wakes_held", c->wakes_held },
-		{ "replay.count.wakes_open", c->wakes_open },
+		{ "replay.count.wakes_late", c->wakes_late },
 		{ "replay.count.wake_local_ns", c->wake_local_ns },
 		{ "replay.count.wake_remote_ns", c->wake_remote_ns },
 		{ "replay.count.forced", c->forced },

@@ -92,8 +92,9 @@ struct rpl_counts {
 	uint64_t jobs_moved;                              /* of pools, done by another worker than recorded */
 	uint64_t order_waits, order_yields, order_spins, order_blocks, order_expired, order_wait_ns;
 	uint64_t vforks_held,
-		vforks_open,            /* forks whose parent kept its CPU until it slept, and that could not be so */
-		wakes_held, wakes_open; /* within an exec or an exit, whose waker kept its CPU, and could not */
+		vforks_open; /* forks whose parent was given its CPU back to sleep, and that could not be so */
+	uint64_t wakes_held,
+		wakes_late; /* part of an exec or an exit: whose waker kept its CPU, and done when that is over */
 	uint64_t wake_local_ns,
 		wake_remote_ns; /* what the replay's own wakes cost, mean of those measured; work in instructions */
 	uint64_t forced;        /* waits ended by the watchdog: a defect when not 0 */

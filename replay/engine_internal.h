@@ -118,6 +118,7 @@ struct rthread {
 	uint64_t sync_cpu_ns, sync_mono_ns; /* a reading of its CPU clock and when it was made */
 	bool synced;                        /* still good: it has not slept since */
 	_Atomic int on_cpu;           /* where it last said that it ran; -1: blocked, or woken and not yet running */
+	_Atomic int slept_on;         /* where it last went to sleep */
 	_Atomic uint32_t *_Atomic at; /* the word it sleeps on; NULL: it does not */
 	_Atomic uint64_t woken_ns;    /* when somebody woke it, and from which CPU */
 	_Atomic int woken_from;

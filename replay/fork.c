@@ -508,24 +508,21 @@ static int make_process(struct rthread *t, struct rthread *child)
  * The parent of a vfork sleeps within the call, where nothing can take its CPU, and be its slice over. Here it comes back
  * from the call before it sleeps; where that is when it loses the CPU, it does not sleep until all others have had their
  * turn, and is never woken behind them as it was (of a compile job on one CPU: 67 of 339 vforks, and with them the longest
- * waits). So it keeps the CPU that long, where this process may use SCHED_FIFO. Where the kernel chooses the child's CPU it
- * does so by the load of each, to which a FIFO parent adds nothing, and too many children would stay at home: there the parent
- * is held only behind the call; where it has lost the CPU when the child begins, the child gives it back.
+ * waits). So the child gives the CPU back when it begins, where this process may use SCHED_FIFO. Other parents stay as they
+ * are: FIFO adds nothing to a CPU's load, by which the kernel chooses the child's, and who sleeps in that class does not stay
+ * in the queue until it has served its lag.
  */
-static void hold_vforking(struct rthread *by, struct rthread *parent)
-{
-	if (!atomic_exchange(&parent->in_vfork, false))
-		return;
-	if (rpl_hold(parent))
-		by->counts.vforks_held++;
-	else
-		by->counts.vforks_open++;
-}
-
 void rpl_hold_parent(struct rthread *t)
 {
-	if (t->vforked_by)
-		hold_vforking(t, t->vforked_by);
+	struct rthread *parent = t->vforked_by;
+
+	if (!parent || atomic_load_explicit(&parent->on_cpu, memory_order_relaxed) != sched_getcpu() ||
+	    !atomic_exchange(&parent->in_vfork, false))
+		return;
+	if (rpl_hold(parent))
+		t->counts.vforks_held++;
+	else
+		t->counts.vforks_open++;
 }
 
 void rpl_fork(struct rthread *t, const struct sr_op *op)
@@ -544,10 +541,6 @@ void rpl_fork(struct rthread *t, const struct sr_op *op)
 	if (!t->loop && rpl_sleeps_in_fork(t->p, op)) {
 		child->vforked_by = t;
 		atomic_store(&t->in_vfork, true);
-		if (run->ncpus == 1 || run->cfg.policy->pins)
-			hold_vforking(t, t);
-		if (atomic_load(&t->held)) /* the kernel gives the child the normal class, and this */
-			child->nice = 0;
 	}
 	if (thread) {
 		if (run->procs)
@@ -569,7 +562,7 @@ void rpl_fork(struct rthread *t, const struct sr_op *op)
 		atomic_fetch_sub(&run->alive, 1);
 		return;
 	}
-	hold_vforking(t, t);
+	atomic_store(&t->in_vfork, false);
 	rpl_forked(t, op);
 	rpl_log(t, LOG_FORK, 0, op->arg, 0);
 }

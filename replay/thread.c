@@ -114,6 +114,7 @@ bool rpl_sleep_on(struct rthread *t, _Atomic uint32_t *word, uint32_t v, uint32_
 	bool slept = false;
 
 	atomic_store(&t->at, word);
+	atomic_store_explicit(&t->slept_on, sched_getcpu(), memory_order_relaxed);
 	atomic_store_explicit(&t->on_cpu, -1, memory_order_relaxed);
 	if (!atomic_load(&t->run->stopping))
 		slept = rpl_futex_wait(t->run, word, v, bits, until) != -EAGAIN;
@@ -345,35 +346,58 @@ void rpl_simple_op(struct rthread *t, const struct sr_op *op)
 	}
 }
 
-/* Within the call that the wake is part of the kernel goes on with the waker. */
-static bool hold_for_call(struct rthread *t)
+static void wake(struct rthread *t, const struct sr_op *op)
 {
-	bool held = rpl_hold(t);
+	rpl_at(t, op);
+	if (rpl_keeps_order(t->run->cfg.order, op))
+		keep_order(t, op);
+	rpl_do_wake(t, op);
+}
 
-	*(held ? &t->counts.wakes_held : &t->counts.wakes_open) += 1;
-	return held;
+/*
+ * A wake that is part of a call, an exec or an exit: the kernel goes on with the waker until that is over, and only then gives
+ * the CPU to whom it woke, where it would. A thread is back from its own call at once. Where the recording shows that the
+ * target was given the CPU, the waker is held until then. Else the wake is done when the call is over: so the kernel has
+ * the same to decide as it had, while who was held comes back to the fair class without its slice. Who slept on another CPU
+ * is woken at once.
+ */
+static bool comes_late(struct rthread *t, const struct sr_op *op, bool *held)
+{
+	const struct rthread *target = &t->run->threads[op->arg];
+
+	if (!rpl_wakes_within_call(op) ||
+	    atomic_load_explicit(&target->slept_on, memory_order_relaxed) != sched_getcpu())
+		return false;
+	*held = op->flags & SR_WAKE_GIVES && rpl_hold(t);
+	*(*held ? &t->counts.wakes_held : &t->counts.wakes_late) += 1;
+	return !*held;
 }
 
 static void run_program(struct rthread *t)
 {
 	const struct sr_program *p = t->p;
-	const struct sr_op *op = p->ops;
+	const struct sr_op *op = p->ops, *late = NULL;
 	bool held = false;
 
 	for (; !atomic_load_explicit(&t->run->stopping, memory_order_relaxed); op++) {
 		rpl_at(t, op);
 		if (is_left_out(t, op))
 			continue;
-		if (held && op->kind != SR_OP_RUN && op->kind != SR_OP_NOP && op->kind != SR_OP_END) {
-			rpl_let_go(t);
+		if ((late || held) && op->kind != SR_OP_RUN && op->kind != SR_OP_NOP) {
+			if (late)
+				wake(t, late);
+			else
+				rpl_let_go(t);
+			rpl_at(t, op);
+			late = NULL;
 			held = false;
 		}
 		switch (op->kind) {
 		case SR_OP_WAKE:
-			if (rpl_keeps_order(t->run->cfg.order, op))
-				keep_order(t, op);
-			held = rpl_wakes_within_call(op) && hold_for_call(t);
-			rpl_do_wake(t, op);
+			if (comes_late(t, op, &held))
+				late = op;
+			else
+				wake(t, op);
 			break;
 		case SR_OP_WAIT:
 		case SR_OP_SLEEP:

@@ -411,8 +411,8 @@ static void test_a_drawn_order_is_proof_against_whatever_the_machine_does(void *
 	at_least("the usual order under a wave of 4 runs", alarms(10, ABBA, 0, 0, TRIES, ANA_UNKNOWN), TRIES, 0.5);
 	machine.period = 0;
 	machine.drag = 0.9;
-	at_most("false alarms, one run leaves something for the next", alarms(10, DRAWN, 0, 0, TRIES, ANA_UNKNOWN), TRIES,
-		0.05);
+	at_most("false alarms, one run leaves something for the next", alarms(10, DRAWN, 0, 0, TRIES, ANA_UNKNOWN),
+		TRIES, 0.05);
 	machine.drag = 0;
 	machine.drift = 0.1;
 	at_most("false alarms, 10 % of drift", alarms(10, DRAWN, 0, 0, TRIES, ANA_UNKNOWN), TRIES, 0.05);
@@ -439,7 +439,8 @@ static void test_every_order_is_equally_likely(void **state)
 		for (int i = 0; i < 27; i++) {
 			bool all = (1 << i / 9 | 1 << i / 3 % 3 | 1 << i % 3) == 7;
 
-			assert_in_range(orders[k][i], all ? 880 : 0, all ? 1120 : 0); /* four deviations of a binomial */
+			assert_in_range(orders[k][i], all ? 880 : 0,
+					all ? 1120 : 0); /* four deviations of a binomial */
 		}
 	assert_in_range(differ, 4880, 5120);
 }

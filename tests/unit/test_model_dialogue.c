@@ -897,6 +897,73 @@ static void no_other_child_and_nobody_else_does(void **state)
 	assert_int_equal(answers_of_a_child(CLONE_VFORK | CLONE_VM, 30), 0);
 }
 
+/* 10 makes 20 by vfork, which wakes it 100 us before its exec is over, on the same CPU, and goes on for so long. */
+static struct sr_model *with_exec(uint64_t goes_on_ns)
+{
+	struct sr_model_options none = { 0 };
+	struct srz_reader *r;
+	struct sr_model *m;
+	struct trace t;
+
+	trace_begin(&t, "system");
+	trace_task(&t, 10, "parent", 'R', 0);
+	trace_switch(&t, 1000 * US, 0, 0, SR_STATE_PREEMPTED, 10);
+	trace_put(&t, (struct sr_event){ .time_ns = 1090 * US,
+					 .kind = SR_EV_NEWTASK,
+					 .ctx = 10,
+					 .u.newtask = { .tid = 20, .clone_flags = CLONE_VFORK | CLONE_VM } });
+	trace_fork(&t, 1100 * US, 0, 10, 20);
+	trace_switch(&t, 1150 * US, 0, 10, SR_STATE_SLEEPING, 20);
+	trace_waking(&t, 1300 * US, 0, 20, 10, 0);
+	trace_put(&t, (struct sr_event){ .time_ns = 1400 * US,
+					 .kind = SR_EV_EXEC,
+					 .ctx = 20,
+					 .u.exec = { .tid = 20, .old_tid = 20 } });
+	trace_switch(&t, 1300 * US + goes_on_ns, 0, 20, SR_STATE_PREEMPTED, 10);
+	trace_exit(&t, 9000 * US, 0, 10);
+	trace_switch(&t, 9010 * US, 0, 10, SR_STATE_DEAD, 20);
+	trace_exit(&t, 9100 * US, 0, 20);
+	trace_switch(&t, 9110 * US, 0, 20, SR_STATE_DEAD, 0);
+	r = trace_end(&t);
+	m = sr_model_build(r, &none, &t.err);
+	srz_reader_free(r);
+	if (!m)
+		fail_msg("%s", t.err.text);
+	return m;
+}
+
+static void an_exec_looks_for_its_cpu_before_it_wakes_its_parent(void **state)
+{
+	static const uint64_t goes_on[] = { 150 * US, 299 * US, 300 * US, 4000 * US };
+
+	for (size_t i = 0; i < 4; i++) {
+		struct sr_model *m = with_exec(goes_on[i]);
+		const struct sr_program *child = &m->tasks[m->tasks[0].tid == 20 ? 0 : 1];
+		uint64_t before = 0, between = 0;
+		bool execs = false, gives = false;
+
+		assert_int_equal(child->tid, 20);
+		for (size_t k = 0; k < child->nops; k++) {
+			const struct sr_op *o = &child->ops[k];
+
+			if (o->kind == SR_OP_EXEC)
+				execs = true;
+			else if (o->kind == SR_OP_RUN)
+				*(execs ? &between : &before) += o->value;
+			if (o->kind != SR_OP_WAKE)
+				continue;
+			assert_true(execs);
+			assert_int_equal(between, 0);
+			gives = o->flags & SR_WAKE_GIVES;
+		}
+		assert_true(execs);
+		assert_int_equal(gives, i < 2); /* the parent ran at once, or the child went on */
+		assert_int_equal(before, 150 * US);
+		assert_int_equal(before + between, ns_of(child)); /* all its work is still there */
+		sr_model_free(m);
+	}
+}
+
 /* A message may be put in before the parent of a vfork slept. */
 static void a_hidden_op_behind_a_vfork_changes_nothing(void **state)
 {
@@ -952,6 +1019,7 @@ int main(void)
 		cmocka_unit_test(many_waits_for_locks_in_one_piece_are_judged_in_no_time),
 		cmocka_unit_test(the_child_of_a_vfork_answers_its_parent),
 		cmocka_unit_test(no_other_child_and_nobody_else_does),
+		cmocka_unit_test(an_exec_looks_for_its_cpu_before_it_wakes_its_parent),
 		cmocka_unit_test(a_hidden_op_behind_a_vfork_changes_nothing),
 	};
 
