@@ -229,6 +229,15 @@ t_need_root() {
 	fi
 }
 
+# A chroot whose root is no mount point has none.
+t_need_mount_namespace() {
+	t_need unshare && t_need_root || return 1
+	if ! unshare -m true 2>/dev/null; then
+		t_skip "no mount namespace can be made here: $(unshare -m true 2>&1 | head -n 1)"
+		return 1
+	fi
+}
+
 t_need_tracefs() {
 	t_need_root || return 1
 	if [ ! -d /sys/kernel/tracing/events/sched ]; then

@@ -78,7 +78,7 @@ t_need setpriv && t_need setcap && t_need cc && t_need_tracefs && mkdir "$T/plug
 t_ok
 
 t_case "without tracefs: status 3 and one line"
-t_need unshare && t_need_tracefs &&
+t_need_mount_namespace && t_need_tracefs &&
 	t_status 3 unshare -m sh -c "mount -t tmpfs none /sys && \"$SCHEDREC\" record -o '$T/no.srz' -- true" && t_one_line "$T/err" &&
 	t_match 'tracefs' "$T/err"
 t_ok
@@ -254,7 +254,7 @@ t_need_tracefs && t_status 0 env SUDO_UID=-1 SUDO_GID=1x "$SCHEDREC" record -q -
 t_ok
 
 t_case "in a pid namespace the command is found all the same"
-t_need unshare && t_need_tracefs &&
+t_need_mount_namespace && t_need_tracefs &&
 	t_status 0 unshare -pf --mount-proc "$SCHEDREC" record -o "$T/x.srz" -- sh -c '/bin/true; /bin/true; exit 0' &&
 	dump_has 'sched_process_fork' && t_equal 2 "$(grep -c sched_process_fork "$T/dump")" &&
 	t_equal 3 "$(grep -c sched_process_exit "$T/dump")"
