@@ -127,7 +127,7 @@ static uint64_t buffers_of(struct plan p)
 	struct sr_model *m = judged(&p);
 	uint64_t n = m->counts.buffers;
 
-		for (size_t i = 0; i < m->ntasks; i++)
+	for (size_t i = 0; i < m->ntasks; i++)
 		for (size_t k = 0; k < m->tasks[i].nwaits; k++)
 			assert_true(n > 0 || !m->tasks[i].waits[k].buffer);
 	sr_model_free(m);
