@@ -25,19 +25,10 @@ struct search {
 	uint64_t random;
 };
 
-static uint64_t next_random(uint64_t *state)
-{
-	uint64_t z = *state += 0x9e3779b97f4a7c15u;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-	return z ^ z >> 31;
-}
-
 static void permute(double *v, size_t n, uint64_t *state)
 {
 	for (size_t i = n; i > 1; i--) {
-		size_t k = next_random(state) % i;
+		size_t k = ana_random(state) % i;
 		double swap = v[i - 1];
 
 		v[i - 1] = v[k];

@@ -123,6 +123,9 @@ double ana_noise(const double *v, size_t n);
 int ana_compare_looks(const double *base, const double *cand, size_t n, double margin, enum ana_better better,
 		      unsigned looks, struct ana_shift *out, struct sr_error *err);
 
+/* Numbers of our own, the same on every computer: splitmix64 (Steele, Lea, Flood 2014). */
+uint64_t ana_random(uint64_t *state);
+
 /* How many traces of equal weight tell as much (Kish): the squared sum of the weights over the sum of their squares. */
 double ana_effective(const double *w, size_t n);
 /* Interval of the mean of v[0..n), weighted with w (NULL: all alike; else all above 0), by resampling v; NAN with fewer

@@ -325,8 +325,7 @@ double ana_noise(const double *v, size_t n)
 
 #define NEARLY 1e-9 /* equal weights count as the number of them, whatever their rounding */
 
-/* Numbers of our own, the same on every computer (splitmix64). */
-static uint64_t next_random(uint64_t *state)
+uint64_t ana_random(uint64_t *state)
 {
 	uint64_t z = *state += 0x9e3779b97f4a7c15u;
 
@@ -392,7 +391,7 @@ int ana_bootstrap(const double *v, const double *w, size_t n, double alpha, uint
 		double sum = 0, weight = 0;
 
 		for (size_t i = 0; i < n; i++) {
-			size_t k = next_random(&seed) % n;
+			size_t k = ana_random(&seed) % n;
 
 			sum += w ? w[k] * v[k] : v[k];
 			weight += w ? w[k] : 1;

@@ -7,16 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* splitmix64 (Steele, Lea, Flood 2014). */
-static uint64_t next(uint64_t *state)
-{
-	uint64_t z = *state += 0x9e3779b97f4a7c15u;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-	return z ^ z >> 31;
-}
-
 int ana_turns(const char *seed, size_t round, size_t n, size_t *turn, struct sr_error *err)
 {
 	struct sr_sha256 *d = sr_sha256_new();
@@ -33,7 +23,7 @@ int ana_turns(const char *seed, size_t round, size_t n, size_t *turn, struct sr_
 	text[16] = '\0';
 	state = strtoull(text, NULL, 16);
 	for (size_t i = 0; i < n; i++) { /* Fisher and Yates, from within */
-		size_t k = next(&state) % (i + 1);
+		size_t k = ana_random(&state) % (i + 1);
 
 		turn[i] = turn[k];
 		turn[k] = i;

@@ -366,7 +366,7 @@ static bool waits_for_any(const struct buffers *b, const struct buffer *x)
 
 static int complete_all(struct buffers *b)
 {
-	int ret = 0;
+	int ret = b->n ? sr_model_find_any(b->w->m) : 0;
 
 	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): who calls frees b->v. */
 	for (size_t i = 0; i < b->n && ret == 0; i++) {
@@ -387,7 +387,7 @@ int sr_messages_of_buffers(struct sr_messages *w)
 	int ret = -1;
 
 	w->m->counts.buffers = 0;
-	if (find_sleeps(&b) == 0 && find_buffers(&b) == 0 && sr_model_find_any(w->m) == 0)
+	if (find_sleeps(&b) == 0 && find_buffers(&b) == 0)
 		ret = complete_all(&b);
 	free(b.sleep);
 	free(b.sleeps_of);

@@ -341,7 +341,7 @@ int sr_model_find_causes(struct sr_model *m, struct sr_error *err)
 	struct wakes wakes = { 0 };
 	int ret = -1;
 
-	if (find_loops(m) < 0 || complete(m) < 0)
+	if (complete(m) < 0)
 		return sr_fail(err, SR_ENVIRONMENT, "out of memory for the workload model");
 	/* With all their messages more tasks are loops. */
 	if (m->counts.hidden && (sr_model_check(m, err) < 0 || find_loops(m) < 0))

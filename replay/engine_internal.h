@@ -271,7 +271,7 @@ int rpl_tree_set_up(struct rpl_run *run, const struct sr_tidmap *process_of);
 int rpl_tree_start(struct rpl_run *run, struct sr_error *err);
 bool rpl_tree_broken(struct rpl_run *run);                              /* has a process died? Then all are killed. */
 int rpl_tree_stop(struct rpl_run *run, bool now, struct sr_error *err); /* err NULL: whatever happened was said */
-void rpl_hold_parent(struct rthread *t); /* t begins: if it was made by a vfork its parent keeps its CPU */
+void rpl_hold_parent(struct rthread *t); /* t begins: the parent that made it by vfork gets its CPU back */
 void rpl_fork(struct rthread *t, const struct sr_op *op); /* a new process does not come back: see rpl_home */
 /* The last thing a task of a replay with processes does; returns when its thread is to end as any other. */
 void rpl_leave_process(struct rthread *t);

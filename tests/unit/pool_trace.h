@@ -178,8 +178,6 @@ static inline struct sr_model *pool_model(struct pool_plan plan)
 {
 	struct sr_model_options none = { 0 };
 	struct pool p = { .plan = plan, .seed = plan.seed };
-	struct srz_reader *r;
-	struct sr_model *m;
 	unsigned i;
 
 	trace_begin(&p.t, "system");
@@ -204,12 +202,7 @@ static inline struct sr_model *pool_model(struct pool_plan plan)
 		else
 			pool_dispatcher_goes_on(&p);
 	}
-	r = trace_end(&p.t);
-	m = sr_model_build(r, &none, &p.t.err);
-	srz_reader_free(r);
-	if (!m)
-		fail_msg("%s", p.t.err.text);
-	return m;
+	return trace_model(&p.t, &none);
 }
 
 #endif

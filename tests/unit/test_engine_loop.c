@@ -20,6 +20,14 @@ static void wake(struct sr_model *m, uint32_t waker, uint32_t task, uint32_t wai
 								    SR_ORDER_NONE;
 }
 
+/* Task 0 waits for any; so many partners of it are 1, 2, ... */
+static void add_loop(struct sr_model *m, unsigned partners)
+{
+	for (unsigned i = 0; i <= partners; i++)
+		add_task(m, NONE);
+	m->tasks[0].any = true;
+}
+
 static void end_all(struct sr_model *m)
 {
 	for (uint32_t i = 0; i < m->ntasks; i++)
@@ -124,9 +132,7 @@ static void a_loop_looks_fifteen_waits_ahead(void **state)
 	struct rpl_counts c;
 	uint64_t ns;
 
-	for (int i = 0; i < 3; i++)
-		add_task(&m, NONE);
-	m.tasks[0].any = true;
+	add_loop(&m, 2);
 	wait_for(&m, 1, NONE, 100 * MS);
 	wake(&m, 1, 0, wait_for(&m, 0, 1, 0), false);
 	for (int i = 0; i < 40; i++)
@@ -144,9 +150,7 @@ static void an_answer_is_held_until_its_target_waits(void **state)
 	struct rpl_counts c;
 	uint64_t ns;
 
-	for (int i = 0; i < 3; i++)
-		add_task(&m, NONE);
-	m.tasks[0].any = true;
+	add_loop(&m, 2);
 	wake(&m, 1, 0, wait_for(&m, 0, 1, 0), false);
 	wait_for(&m, 1, NONE, 50 * MS);
 	wake(&m, 0, 1, wait_for(&m, 1, 0, 0), true);
@@ -197,9 +201,7 @@ static void nobody_spins_for_a_loop_that_sleeps(void **state)
 	struct rpl_counts c;
 	uint64_t ns;
 
-	for (int i = 0; i < 3; i++)
-		add_task(&m, NONE);
-	m.tasks[0].any = true;
+	add_loop(&m, 2);
 	wait_for(&m, 1, NONE, 60 * MS);
 	wake(&m, 1, 0, wait_for(&m, 0, 1, 0), false);
 	wait_for(&m, 2, NONE, 10 * MS);
@@ -218,9 +220,7 @@ static void a_stop_ends_a_loop_at_once(void **state)
 	struct sr_model m = { 0 };
 	uint64_t ns;
 
-	for (int i = 0; i < 2; i++)
-		add_task(&m, NONE);
-	m.tasks[0].any = true;
+	add_loop(&m, 1);
 	wait_for(&m, 1, NONE, 3600000 * MS);
 	wake(&m, 1, 0, wait_for(&m, 0, 1, 0), false);
 	end_all(&m);
@@ -236,10 +236,8 @@ static void a_sleeping_loop_sleeps_through_what_it_cannot_use(void **state)
 	size_t blocked = 0;
 	uint64_t ns;
 
-	for (int i = 0; i < 2; i++)
-		add_task(&m, NONE);
+	add_loop(&m, 1);
 	m.tasks[1].source = 1;
-	m.tasks[0].any = true;
 	wait_for(&m, 0, NONE, 40 * MS);
 	for (int i = 0; i < 5; i++) {
 		wait_for(&m, 1, NONE, MS);
@@ -272,8 +270,6 @@ static struct sr_model *random_model(uint64_t seed, unsigned n, bool star)
 	struct sr_model_options none = { 0 };
 	unsigned running = n, k, i, j;
 	bool blocked[TASKS] = { false };
-	struct srz_reader *r;
-	struct sr_model *m;
 	uint64_t at = MS;
 	struct trace t;
 
@@ -312,12 +308,7 @@ static struct sr_model *random_model(uint64_t seed, unsigned n, bool star)
 	for (i = 0; i < n; i++)
 		if (!blocked[i])
 			trace_switch(&t, ++at, i, 10 + (int)i, SR_STATE_SLEEPING, 0);
-	r = trace_end(&t);
-	m = sr_model_build(r, &none, &t.err);
-	srz_reader_free(r);
-	if (!m)
-		fail_msg("%s", t.err.text);
-	return m;
+	return trace_model(&t, &none);
 }
 
 static void run_random(const struct rpl_policy *policy, unsigned seeds)

@@ -10,13 +10,8 @@
 static struct sr_model *built(struct trace *t, const struct sr_model_options *o)
 {
 	struct sr_model_options none = { 0 };
-	struct srz_reader *r = trace_end(t);
-	struct sr_model *m = sr_model_build(r, o ? o : &none, &t->err);
 
-	srz_reader_free(r);
-	if (!m)
-		fail_msg("%s", t->err.text);
-	return m;
+	return trace_model(t, o ? o : &none);
 }
 
 static const struct sr_program *by_tid(const struct sr_model *m, int32_t tid)

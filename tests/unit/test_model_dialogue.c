@@ -847,11 +847,21 @@ static unsigned wakes_in_exec(const struct sr_model *m)
 	return n;
 }
 
+/* 10 makes 20, and sleeps. */
+static void make_child(struct trace *t, uint64_t clone_flags)
+{
+	trace_put(t, (struct sr_event){ .time_ns = 1090 * US,
+					.kind = SR_EV_NEWTASK,
+					.ctx = 10,
+					.u.newtask = { .tid = 20, .clone_flags = clone_flags } });
+	trace_fork(t, 1100 * US, 0, 10, 20);
+	trace_switch(t, 1150 * US, 0, 10, SR_STATE_SLEEPING, 20);
+}
+
 /* 10 makes 20, and sleeps until 20 wakes it. Answers among 20's wakes. */
 static unsigned answers_of_a_child(uint64_t clone_flags, int32_t waker)
 {
 	struct sr_model_options none = { 0 };
-	struct srz_reader *r;
 	struct sr_model *m;
 	struct trace t;
 	unsigned n;
@@ -861,22 +871,13 @@ static unsigned answers_of_a_child(uint64_t clone_flags, int32_t waker)
 	trace_task(&t, 30, "other", 'R', 0);
 	trace_switch(&t, 1000 * US, 0, 0, SR_STATE_PREEMPTED, 10);
 	trace_switch(&t, 1001 * US, 1, 0, SR_STATE_PREEMPTED, 30);
-	trace_put(&t, (struct sr_event){ .time_ns = 1090 * US,
-					 .kind = SR_EV_NEWTASK,
-					 .ctx = 10,
-					 .u.newtask = { .tid = 20, .clone_flags = clone_flags } });
-	trace_fork(&t, 1100 * US, 0, 10, 20);
-	trace_switch(&t, 1150 * US, 0, 10, SR_STATE_SLEEPING, 20);
+	make_child(&t, clone_flags);
 	trace_waking(&t, 1300 * US, waker == 20 ? 0 : 1, waker, 10, 0);
 	trace_exit(&t, 1400 * US, 0, 20);
 	trace_switch(&t, 1410 * US, 0, 20, SR_STATE_DEAD, 10);
 	trace_exit(&t, 1600 * US, 0, 10);
 	trace_switch(&t, 1610 * US, 0, 10, SR_STATE_DEAD, 0);
-	r = trace_end(&t);
-	m = sr_model_build(r, &none, &t.err);
-	srz_reader_free(r);
-	if (!m)
-		fail_msg("%s", t.err.text);
+	m = trace_model(&t, &none);
 	assert_int_equal(m->ntasks, 3);
 	n = answers(m, 0) + answers(m, 1) + answers(m, 2);
 	assert_int_equal(wakes_in_exec(m), n);
@@ -901,19 +902,12 @@ static void no_other_child_and_nobody_else_does(void **state)
 static struct sr_model *with_exec(uint64_t goes_on_ns)
 {
 	struct sr_model_options none = { 0 };
-	struct srz_reader *r;
-	struct sr_model *m;
 	struct trace t;
 
 	trace_begin(&t, "system");
 	trace_task(&t, 10, "parent", 'R', 0);
 	trace_switch(&t, 1000 * US, 0, 0, SR_STATE_PREEMPTED, 10);
-	trace_put(&t, (struct sr_event){ .time_ns = 1090 * US,
-					 .kind = SR_EV_NEWTASK,
-					 .ctx = 10,
-					 .u.newtask = { .tid = 20, .clone_flags = CLONE_VFORK | CLONE_VM } });
-	trace_fork(&t, 1100 * US, 0, 10, 20);
-	trace_switch(&t, 1150 * US, 0, 10, SR_STATE_SLEEPING, 20);
+	make_child(&t, CLONE_VFORK | CLONE_VM);
 	trace_waking(&t, 1300 * US, 0, 20, 10, 0);
 	trace_put(&t, (struct sr_event){ .time_ns = 1400 * US,
 					 .kind = SR_EV_EXEC,
@@ -924,12 +918,7 @@ static struct sr_model *with_exec(uint64_t goes_on_ns)
 	trace_switch(&t, 9010 * US, 0, 10, SR_STATE_DEAD, 20);
 	trace_exit(&t, 9100 * US, 0, 20);
 	trace_switch(&t, 9110 * US, 0, 20, SR_STATE_DEAD, 0);
-	r = trace_end(&t);
-	m = sr_model_build(r, &none, &t.err);
-	srz_reader_free(r);
-	if (!m)
-		fail_msg("%s", t.err.text);
-	return m;
+	return trace_model(&t, &none);
 }
 
 static void an_exec_looks_for_its_cpu_before_it_wakes_its_parent(void **state)

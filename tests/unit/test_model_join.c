@@ -13,13 +13,8 @@
 static struct sr_model *built(struct trace *t)
 {
 	struct sr_model_options none = { 0 };
-	struct srz_reader *r = trace_end(t);
-	struct sr_model *m = sr_model_build(r, &none, &t->err);
 
-	srz_reader_free(r);
-	if (!m)
-		fail_msg("%s", t->err.text);
-	return m;
+	return trace_model(t, &none);
 }
 
 /* 10 runs 4 ms, wakes 20 meanwhile, and forks 30. */

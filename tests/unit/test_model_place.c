@@ -21,16 +21,11 @@ static void reads(uint64_t at, int32_t tid, uint32_t session, int nice, uint32_t
 static struct sr_model *built(struct trace *t, uint64_t from_ns)
 {
 	struct sr_model_options o = { .from_ns = from_ns };
-	struct srz_reader *r;
 	struct sr_model *m;
 
 	assert_int_equal(sr_attrs_put(t->w, &attrs, &t->err), 0);
-	r = trace_end(t);
-	m = sr_model_build(r, &o, &t->err);
-	srz_reader_free(r);
+	m = trace_model(t, &o);
 	sr_attrs_release(&attrs);
-	if (!m)
-		fail_msg("%s", t->err.text);
 	return m;
 }
 

@@ -38,16 +38,9 @@ static void slept(struct trace *t, uint64_t block, uint64_t wake)
 static struct sr_model *built(struct trace *t, uint64_t end)
 {
 	struct sr_model_options none = { 0 };
-	struct srz_reader *r;
-	struct sr_model *m;
 
 	trace_switch(t, end, 0, 10, S, 0);
-	r = trace_end(t);
-	m = sr_model_build(r, &none, &t->err);
-	srz_reader_free(r);
-	if (!m)
-		fail_msg("%s", t->err.text);
-	return m;
+	return trace_model(t, &none);
 }
 
 /* n periods from `at` on, with bursts of 1 to 4 ms; wakes come up to `late` after their deadlines. */

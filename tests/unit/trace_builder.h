@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "formats/model.h"
 #include "formats/srz.h"
 
 struct trace {
@@ -138,6 +139,18 @@ static inline struct srz_reader *trace_end(struct trace *t)
 		fail_msg("%s", t->err.text);
 	unlink(t->path);
 	return r;
+}
+
+/* The model of what was recorded. */
+static inline struct sr_model *trace_model(struct trace *t, const struct sr_model_options *o)
+{
+	struct srz_reader *r = trace_end(t);
+	struct sr_model *m = sr_model_build(r, o, &t->err);
+
+	srz_reader_free(r);
+	if (!m)
+		fail_msg("%s", t->err.text);
+	return m;
 }
 
 #endif
