@@ -27,13 +27,11 @@ static void op(struct sr_model *m, uint32_t task, enum sr_op_kind kind, uint32_t
 		add_op(m, task, kind, arg, value);
 }
 
-/* Runs the model; the counts, and the elapsed ns. */
-static struct rpl_counts go(const struct sr_model *m, struct rpl_config cfg, uint64_t *elapsed)
+/* A run of the model that is over. */
+static struct rpl_run *executed(const struct sr_model *m, struct rpl_config cfg)
 {
 	struct sr_error err;
-	struct rpl_counts counts;
 	struct rpl_run *run;
-	uint64_t start, end;
 
 	if (!cfg.policy)
 		cfg.policy = &rpl_policy_kernel;
@@ -44,7 +42,16 @@ static struct rpl_counts go(const struct sr_model *m, struct rpl_config cfg, uin
 		fail_msg("%s", err.text);
 	if (rpl_execute(run, &err) < 0)
 		fail_msg("%s", err.text);
-	counts = *rpl_get_counts(run);
+	return run;
+}
+
+/* Runs the model; the counts, and the elapsed ns. */
+static struct rpl_counts go(const struct sr_model *m, struct rpl_config cfg, uint64_t *elapsed)
+{
+	struct rpl_run *run = executed(m, cfg);
+	struct rpl_counts counts = *rpl_get_counts(run);
+	uint64_t start, end;
+
 	rpl_span(run, &start, &end);
 	*elapsed = end - start;
 	rpl_free(run);
@@ -89,12 +96,18 @@ static bool may_be_real_time(void)
 	return may;
 }
 
-static struct rpl_counts run_vforks(unsigned wake_flags)
+/* before_ns: the shortest time from a child's start to its wake of the parent. */
+static struct rpl_counts run_vforks(unsigned wake_flags, uint64_t *before_ns)
 {
 	struct sr_model m = { 0 };
 	struct sr_cpumask one = { { 0 } };
+	const struct sr_event *ev;
 	struct rpl_counts c;
-	uint64_t ns;
+	struct rpl_run *run;
+	struct sr_error err;
+	uint64_t in_ns = 0;
+	int32_t in = -1;
+	size_t n;
 
 	add_vforks(&m, 20, 6 * MS);
 	for (size_t i = 2; i < m.ntasks; i++)
@@ -102,7 +115,19 @@ static struct rpl_counts run_vforks(unsigned wake_flags)
 			if (m.tasks[i].ops[k].kind == SR_OP_WAKE)
 				m.tasks[i].ops[k].flags |= wake_flags;
 	sr_cpumask_set(&one, first_cpu());
-	c = go(&m, (struct rpl_config){ .cpus = &one, .order = RPL_ORDER_OFF }, &ns);
+	run = executed(&m, (struct rpl_config){ .cpus = &one, .order = RPL_ORDER_OFF, .self_record = true });
+	c = *rpl_get_counts(run);
+	assert_int_equal(rpl_collect(run, &ev, &n, &err), 0);
+	*before_ns = UINT64_MAX;
+	for (size_t i = 0; i < n; i++) {
+		if (ev[i].kind == SR_EV_FORK) {
+			in = ev[i].u.fork.child;
+			in_ns = ev[i].time_ns;
+		} else if (ev[i].kind == SR_EV_WAKING && ev[i].ctx == in && ev[i].time_ns - in_ns < *before_ns) {
+			*before_ns = ev[i].time_ns - in_ns;
+		}
+	}
+	rpl_free(run);
 	free_model(&m);
 	assert_int_equal(sched_getscheduler(0), SCHED_OTHER);
 	return c;
@@ -111,7 +136,8 @@ static struct rpl_counts run_vforks(unsigned wake_flags)
 /* Its slice is over when it forks: the child often finds it awake. */
 static void the_parent_of_a_vfork_sleeps_before_it_loses_its_cpu(void **state)
 {
-	struct rpl_counts c = run_vforks(0);
+	uint64_t before_ns;
+	struct rpl_counts c = run_vforks(0, &before_ns);
 
 	assert_int_equal(c.wakes_held, 0);
 	if (!may_be_real_time()) {
@@ -122,11 +148,13 @@ static void the_parent_of_a_vfork_sleeps_before_it_loses_its_cpu(void **state)
 	assert_int_equal(c.vforks_open, 0);
 	assert_int_equal(c.wakes_late, 20);
 	assert_int_equal(c.waits_slept, 20);
+	assert_true(before_ns > MS + EXEC_NS / 2); /* when the exec is over */
 }
 
 static void who_was_given_the_cpu_after_an_exec_is_woken_within_it(void **state)
 {
-	struct rpl_counts c = run_vforks(SR_WAKE_GIVES);
+	uint64_t before_ns;
+	struct rpl_counts c = run_vforks(SR_WAKE_GIVES, &before_ns);
 
 	if (!may_be_real_time()) {
 		assert_int_equal(c.wakes_held, 0);
@@ -134,6 +162,7 @@ static void who_was_given_the_cpu_after_an_exec_is_woken_within_it(void **state)
 	}
 	assert_int_equal(c.wakes_held, 20);
 	assert_int_equal(c.wakes_late, 0);
+	assert_true(before_ns < MS + EXEC_NS / 2);
 	assert_int_equal(c.waits_slept, 20);
 }
 

@@ -170,6 +170,9 @@ static int do_round(const char *trace, size_t round, double kernel, double bld)
 	r.tag = tag;
 	ret = ana_night_link(db, &night, &r, &err);
 	free(tag);
+	/* Whoever ran first, each run is its own policy's. */
+	assert_true(query("select count(*) from night_run q join run r on r.id = q.run where (r.policy = 'bld') <> "
+			  "q.arm") == 0);
 	return ret;
 }
 
