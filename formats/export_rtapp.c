@@ -248,7 +248,7 @@ static void put_op(struct rtapp *r, const struct sr_op *op)
 		r->c->execs++;
 		break;
 	case SR_OP_NAME:
-		r->c->names++;
+		r->c->names += op->arg != SR_NAME_KEPT;
 		break;
 	case SR_OP_NICE:
 	case SR_OP_CLASS:

@@ -88,8 +88,8 @@ enum sr_op_kind {
 	              * flags: SR_WAIT_REMOTE */
 	SR_OP_SLEEP,   /* the same, ended by the clock; flags: enum sr_sleep */
 	SR_OP_FORK,    /* arg: task (its program starts); flags: SR_FORK_* */
-	SR_OP_EXEC,    /* the comm that comes with it is a NAME */
-	SR_OP_NAME,    /* arg: index into names: the new comm */
+	SR_OP_EXEC,    /* a NAME follows where it is over */
+	SR_OP_NAME,    /* arg: index into names: the new comm; SR_NAME_KEPT: an exec is over that changed none */
 	SR_OP_NICE,    /* arg: nice + 20 */
 	SR_OP_CLASS,   /* flags: policy of sched(7); arg: rt_prio of FIFO and RR, of normal ones nice + 20 */
 	SR_OP_MASK,    /* arg: index into attrs.masks: the CPUs it may use from here on */
@@ -99,6 +99,7 @@ enum sr_op_kind {
 };
 
 #define SR_WAKE_UNIT_NS 16
+#define SR_NAME_KEPT UINT32_MAX
 
 /* sr_op.flags of a FORK */
 enum {

@@ -13,7 +13,8 @@
  *
  * So each recorded sleep at one end says two things. The one that is in the recording: this one did not get further before
  * the other was there. And that the other was a buffer away from its own limit: it must not be there before this one has
- * come to within a buffer of its sleep. That is a message of its own (SR_WAKE_HIDDEN, SR_WAIT_HIDDEN).
+ * come to within a buffer of its sleep. That is a message of its own (SR_WAKE_HIDDEN, SR_WAIT_HIDDEN). Where the next sleep is
+ * at the other end, that says itself how far it got.
  */
 #include <stdlib.h>
 
@@ -21,11 +22,13 @@
 
 #define LEAST_SLEEPS 32 /* of both ends for each other */
 #define LEAST_NS 1000   /* size: less is no work */
+#define MOST_NS 1e15    /* more no buffer */
 #define LEAST_TURNS 4   /* times that an end sleeps after the other one has: so often the size is measured */
 #define TOLD 3          /* more than one in so many sleeps behind a wake of the other: they ask and answer */
 /* The upper quartile of the sizes that were measured is so many times the lower one at most: of ends that work evenly, else. */
 #define EVEN 2
 #define SPREAD 4
+#define MOST_PASSES 8
 #define PART 6        /* of the sleeps of one end at least the other one ends one in so many */
 #define LOOK 4096     /* ops that are looked at for a place */
 #define MOST_PIECES 4 /* halves of a buffer between two sleeps; beyond that they may do something else */
@@ -214,7 +217,7 @@ static bool is_buffer(struct buffers *b, size_t from, size_t to, struct buffer *
 		size[end] = size_at(b->turn[end], n[end], did[end], did[!end]);
 	/* Who takes all that there is at once needs less work for it than piece by piece: the larger part is nearer. */
 	*out = (struct buffer){ .from = from, .to = to, .end = size[1] * did[0] > size[0] * did[1] };
-	out->size_ns = (uint64_t)size[out->end];
+	out->size_ns = size[out->end] < MOST_NS ? (uint64_t)size[out->end] : 0;
 	return out->size_ns >= LEAST_NS;
 }
 
@@ -290,8 +293,9 @@ static int add_bound(struct buffers *b, uint32_t early, struct sr_insert wake, u
 	return sr_messages_add(b->w, early, wake, late, wait, time_ns);
 }
 
-static int bound_at_sleep(struct buffers *b, const struct buffer *x, const struct sleep *s)
+static int bound_at_sleep(struct buffers *b, const struct buffer *x, size_t i)
 {
+	const struct sleep *s = &b->sleep[i];
 	const struct sr_program *tasks = b->w->m->tasks;
 	uint32_t here = task_of(s, x->end), there = task_of(s, !x->end), sleeper = task_of(s, s->end);
 	size_t wait = b->w->wait_op[sleeper][s->wait], wake = b->w->wake_op[sleeper][s->wait];
@@ -301,6 +305,8 @@ static int bound_at_sleep(struct buffers *b, const struct buffer *x, const struc
 		return place_before(&tasks[here], (struct sr_insert){ .at = wait }, x->size_ns, &place) ?
 			       add_bound(b, here, place, there, (struct sr_insert){ .at = wake }, s->time_ns) :
 			       0;
+	if (i + 1 < x->to && s[1].end == x->end)
+		return 0;
 	return place_behind(&tasks[here], (struct sr_insert){ .at = wake }, x->size_ns, &place) ?
 		       add_bound(b, there, (struct sr_insert){ .at = wait + 1 }, here, place, s->time_ns) :
 		       0;
@@ -350,7 +356,7 @@ static int complete(struct buffers *b, const struct buffer *x)
 		if (i > x->from)
 			ret = bounds_between(b, x, &b->sleep[i - 1], &b->sleep[i]);
 		if (ret == 0)
-			ret = bound_at_sleep(b, x, &b->sleep[i]);
+			ret = bound_at_sleep(b, x, i);
 	}
 	return ret;
 }
@@ -364,20 +370,33 @@ static bool waits_for_any(const struct buffers *b, const struct buffer *x)
 	return tasks[task_of(s, 0)].any || tasks[task_of(s, 1)].any;
 }
 
+/* Without its buffers a task has more waits that count, and may be one itself. */
+static int drop_those_of_any(struct buffers *b)
+{
+	size_t kept, dropped = 1, i;
+
+	for (int pass = 0; pass < MOST_PASSES && dropped; pass++) {
+		if (b->n && sr_model_find_any(b->w->m, false) < 0)
+			return -1;
+		for (i = kept = 0; i < b->n; i++)
+			if (waits_for_any(b, &b->v[i]))
+				mark(b, &b->v[i], false);
+			else
+				b->v[kept++] = b->v[i];
+		dropped = b->n - kept;
+		b->n = kept;
+	}
+	return 0;
+}
+
 static int complete_all(struct buffers *b)
 {
-	int ret = b->n ? sr_model_find_any(b->w->m) : 0;
+	int ret = drop_those_of_any(b);
 
+	b->w->m->counts.buffers = b->n;
 	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): who calls frees b->v. */
-	for (size_t i = 0; i < b->n && ret == 0; i++) {
-		bool any = waits_for_any(b, &b->v[i]);
-
-		b->w->m->counts.buffers += !any;
-		if (any)
-			mark(b, &b->v[i], false);
-		else
-			ret = complete(b, &b->v[i]);
-	}
+	for (size_t i = 0; i < b->n && ret == 0; i++)
+		ret = complete(b, &b->v[i]);
 	return ret;
 }
 

@@ -151,7 +151,9 @@ int sr_build_exec(struct build *b, const struct sr_event *ev, uint32_t i)
 	if (attr && !same_mask(mask, t->mask) &&
 	    sr_build_op(b, p, (struct sr_op){ .kind = SR_OP_MASK, .arg = attr->mask }) < 0)
 		return -1;
-	return sr_build_op(b, p, (struct sr_op){ .kind = SR_OP_EXEC });
+	if (sr_build_op(b, p, (struct sr_op){ .kind = SR_OP_EXEC }) < 0)
+		return -1;
+	return sr_build_op(b, p, (struct sr_op){ .kind = SR_OP_NAME, .arg = SR_NAME_KEPT });
 }
 
 /* A child has its parent's class of that moment, but that of a DEADLINE task is normal. What the reset-on-fork flag makes

@@ -186,6 +186,10 @@ static int on_name(struct build *b, const struct sr_event *ev)
 	}
 	if (sr_build_name(b, name, &index) < 0 || sr_build_run(b, i, ev->time_ns) < 0)
 		return -1;
+	if (p->nops && p->ops[p->nops - 1].kind == SR_OP_NAME && p->ops[p->nops - 1].arg == SR_NAME_KEPT) {
+		p->ops[p->nops - 1].arg = index;
+		return 0;
+	}
 	return sr_build_op(b, p, (struct sr_op){ .kind = SR_OP_NAME, .arg = index });
 }
 

@@ -21,8 +21,9 @@ int sr_model_find_timers(struct sr_model *m, struct sr_error *err);
  * length and is counted in counts.check_timed. */
 int sr_model_check(struct sr_model *m, struct sr_error *err);
 
-/* sr_program.any, by what is known of buffers. -1: out of memory. */
-int sr_model_find_any(struct sr_model *m);
+/* sr_program.any, by what is known of buffers; final: whose waits are marked for one has one, and waits for no any. -1: out of
+ * memory. */
+int sr_model_find_any(struct sr_model *m, bool final);
 int sr_by_number(const void *a, const void *b); /* of uint32_t, for qsort */
 int sr_by_size(const void *a, const void *b);   /* of uint64_t */
 /* Sorts v. The number that is in it most often, the smallest of several, and how often; UINT32_MAX: there is none. */

@@ -92,7 +92,7 @@ static void move_numbers(struct sr_program *p, const struct before *before)
 
 		if (op->kind == SR_OP_WAKE || op->kind == SR_OP_FORK)
 			op->arg += before->tasks;
-		else if (op->kind == SR_OP_NAME)
+		else if (op->kind == SR_OP_NAME && op->arg != SR_NAME_KEPT)
 			op->arg += before->names;
 		else if (op->kind == SR_OP_SESSION)
 			op->arg += before->sessions;

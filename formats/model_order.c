@@ -140,7 +140,7 @@ static size_t most(const struct sr_program *p, uint32_t *wakers)
 	return times;
 }
 
-int sr_model_find_any(struct sr_model *m)
+int sr_model_find_any(struct sr_model *m, bool final)
 {
 	size_t i, k, longest = 0;
 	uint32_t *wakers;
@@ -154,12 +154,15 @@ int sr_model_find_any(struct sr_model *m)
 	for (i = 0; i < m->ntasks; i++) {
 		struct sr_program *p = &m->tasks[i];
 		size_t waits = 0, all = 0;
+		bool buffer = false;
 
 		for (k = 0; k < p->nwaits; k++) {
 			all += p->waits[k].waker != UINT32_MAX;
 			waits += counts(&p->waits[k]);
+			buffer |= p->waits[k].buffer;
 		}
-		p->any = waits >= LOOP_WAITS && waits * ANY >= all && most(p, wakers) * ANY < waits * (ANY - 1);
+		p->any = !(final && buffer) && waits >= LOOP_WAITS && waits * ANY >= all &&
+			 most(p, wakers) * ANY < waits * (ANY - 1);
 		m->counts.any += p->any;
 	}
 	free(wakers);
@@ -186,6 +189,12 @@ static bool told(const struct sr_program *p, size_t at, uint32_t whom)
 	return false;
 }
 
+/* Is the wait at op `at` the message of a buffer? The more such are put in the less another's part would be. */
+static bool is_bound(const struct sr_program *p, size_t at)
+{
+	return p->ops[at].flags & SR_WAIT_HIDDEN && p->waits[p->ops[at].arg].buffer;
+}
+
 static int judge_targets(struct sr_model *m, const struct wakes *wakes)
 {
 	size_t i, w;
@@ -200,7 +209,7 @@ static int judge_targets(struct sr_model *m, const struct wakes *wakes)
 		if (!at)
 			return -1;
 		for (w = 0; w < p->nwaits; w++)
-			all += p->waits[w].waker != UINT32_MAX;
+			all += p->waits[w].waker != UINT32_MAX && !is_bound(p, at[w]);
 		for (w = 0; w < p->nwaits; w++) {
 			uint32_t waker = p->waits[w].waker;
 			size_t there, back;
@@ -314,7 +323,7 @@ static int find_loops(struct sr_model *m)
 	size_t i;
 
 	m->counts.loops = 0;
-	if (sr_model_find_any(m) < 0)
+	if (sr_model_find_any(m, true) < 0)
 		return -1;
 	for (i = 0; i < m->ntasks; i++) {
 		m->tasks[i].loop = m->tasks[i].any && is_loop(&m->tasks[i]);

@@ -105,8 +105,11 @@ void sr_build_drop_early(struct build *b, struct build_task *t)
 {
 	if (!t->early)
 		return;
-	if (t->early_waker != UINT32_MAX)
+	if (t->early_waker != UINT32_MAX) {
 		b->m->tasks[t->early_waker].ops[t->early_op] = (struct sr_op){ .kind = SR_OP_NOP };
+		if (b->bt[t->early_waker].wake_op == t->early_op)
+			b->bt[t->early_waker].wake_op = SIZE_MAX;
+	}
 	b->m->counts.wakes_unmatched++;
 	t->early = false;
 }

@@ -136,6 +136,7 @@ static int set_up_threads(struct rpl_run *run)
 		log += room[i];
 		atomic_store(&t->pinned, -1);
 		atomic_store(&t->on_cpu, -1);
+		atomic_store(&t->slept_on, -1);
 		t->cpu = -1;
 		t->recorded_cpu = -1;
 		t->next = t->prev = t->mate = UINT32_MAX;

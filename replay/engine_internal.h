@@ -95,9 +95,9 @@ struct rthread {
 	bool own_mask;                    /* it begins with other recorded CPUs than its parent had */
 	uint8_t refused;                  /* kinds of classes that it was not given */
 	atomic_bool held;                 /* nothing takes its CPU before it sleeps: rpl_hold */
-	atomic_bool in_vfork;             /* it is to be held as the parent of a vfork, by who comes to that first */
-	struct rthread *vforked_by;       /* NULL: it was not forked by such a parent */
-	atomic_bool rt;                   /* it is in a real-time class, DEADLINE too */
+	atomic_bool in_vfork;       /* it is to be held as the parent of a vfork, by its child, until it has slept */
+	struct rthread *vforked_by; /* NULL: it was not forked by such a parent */
+	atomic_bool rt;             /* it is in a real-time class, DEADLINE too */
 	uint64_t guard_cpu_ns, guard_busy_ns; /* the watchdog's: its CPU clock at the last look, time without a pause */
 	uint64_t guard_process_ns;            /* and its process' CPU clock */
 	bool stopped;

@@ -562,7 +562,6 @@ void rpl_fork(struct rthread *t, const struct sr_op *op)
 		atomic_fetch_sub(&run->alive, 1);
 		return;
 	}
-	atomic_store(&t->in_vfork, false);
 	rpl_forked(t, op);
 	rpl_log(t, LOG_FORK, 0, op->arg, 0);
 }

@@ -326,7 +326,8 @@ void sim_simple_op(struct sim *s, struct sim_task *t, const struct sr_op *op)
 		break;
 	case SR_OP_NAME:
 		t->holds = false;
-		sim_emit_name(s, t, op->arg);
+		if (op->arg != SR_NAME_KEPT)
+			sim_emit_name(s, t, op->arg);
 		break;
 	case SR_OP_NICE:
 		sim_set_nice(s, t, (int)op->arg - 20);

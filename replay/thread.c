@@ -300,6 +300,8 @@ void rpl_wait(struct rthread *t, const struct sr_op *op)
 		slept |= rpl_sleep_on(t, word, v | W_SLEEPER, BIT_OWNER, 0);
 	}
 	rpl_let_go(t);
+	if (atomic_load_explicit(&t->in_vfork, memory_order_relaxed))
+		atomic_store(&t->in_vfork, false);
 	if (op->kind == SR_OP_WAIT)
 		rpl_count_wait(t, op, slept);
 	if (!left)
@@ -324,7 +326,8 @@ void rpl_simple_op(struct rthread *t, const struct sr_op *op)
 		rpl_exec(t);
 		break;
 	case SR_OP_NAME:
-		prctl(PR_SET_NAME, t->run->m->names[op->arg]);
+		if (op->arg != SR_NAME_KEPT)
+			prctl(PR_SET_NAME, t->run->m->names[op->arg]);
 		break;
 	case SR_OP_NICE:
 		rpl_change_nice(t, (int)op->arg - 20);
@@ -344,14 +347,6 @@ void rpl_simple_op(struct rthread *t, const struct sr_op *op)
 	default:
 		break;
 	}
-}
-
-static void wake(struct rthread *t, const struct sr_op *op)
-{
-	rpl_at(t, op);
-	if (rpl_keeps_order(t->run->cfg.order, op))
-		keep_order(t, op);
-	rpl_do_wake(t, op);
 }
 
 /*
@@ -385,19 +380,20 @@ static void run_program(struct rthread *t)
 			continue;
 		if ((late || held) && op->kind != SR_OP_RUN && op->kind != SR_OP_NOP) {
 			if (late)
-				wake(t, late);
+				rpl_do_wake(t, late);
 			else
 				rpl_let_go(t);
-			rpl_at(t, op);
 			late = NULL;
 			held = false;
 		}
 		switch (op->kind) {
 		case SR_OP_WAKE:
+			if (rpl_keeps_order(t->run->cfg.order, op))
+				keep_order(t, op);
 			if (comes_late(t, op, &held))
 				late = op;
 			else
-				wake(t, op);
+				rpl_do_wake(t, op);
 			break;
 		case SR_OP_WAIT:
 		case SR_OP_SLEEP:

@@ -37,7 +37,7 @@ static void check_op(const struct sr_model *m, const struct sr_op *op)
 		MUST_BE(op->arg < m->ntasks);
 		break;
 	case SR_OP_NAME:
-		MUST_BE(op->arg < m->nnames && strlen(m->names[op->arg]) < SR_COMM_LEN);
+		MUST_BE(op->arg == SR_NAME_KEPT || (op->arg < m->nnames && strlen(m->names[op->arg]) < SR_COMM_LEN));
 		break;
 	case SR_OP_NICE:
 		MUST_BE(op->arg < 40);

@@ -302,6 +302,26 @@ static void trace_wakeup(struct trace *t, uint64_t at, unsigned cpu, int32_t ctx
 					.u.wake = { .tid = tid, .prio = 120, .target_cpu = 1 } });
 }
 
+/* Its own event of the wake's end comes when another one has shown that there was nobody to wake. */
+static void a_dropped_wake_costs_nothing(void **state)
+{
+	const struct sr_program *p;
+	struct sr_model *m;
+	struct trace t;
+
+	two_tasks(&t);
+	trace_waking(&t, 3 * MS, 0, 10, 20, 0);
+	trace_wakeup(&t, 3 * MS + 1000, 1, 20, 20, SR_EV_INTERRUPT);
+	trace_wakeup(&t, 3 * MS + 40000, 0, 10, 20, 0);
+	trace_switch(&t, 6 * MS, 1, 20, S, 0);
+	m = built(&t, NULL);
+	p = &m->tasks[m->tasks[0].tid == 10 ? 0 : 1];
+	assert_int_equal(m->counts.wakes_unmatched, 1);
+	for (size_t k = 0; k < p->nops; k++)
+		assert_true(p->ops[k].kind != SR_OP_WAKE && (p->ops[k].kind != SR_OP_NOP || !p->ops[k].cpu));
+	sr_model_free(m);
+}
+
 /* What the call of 10's wake of 20 took, ns, where its sched_wakeup is so; UINT32_MAX: it is not known. Tracing takes 500 ns. */
 static unsigned cost_of_wake(uint64_t after, int32_t ctx, int32_t woken, unsigned flags)
 {
@@ -634,6 +654,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_wake_by_a_task_releases_the_wait_it_ended),
 		cmocka_unit_test(a_wake_stamped_before_its_sleepers_switch_is_kept),
+		cmocka_unit_test(a_dropped_wake_costs_nothing),
 		cmocka_unit_test(a_wake_whose_target_never_slept_is_dropped),
 		cmocka_unit_test(a_wake_from_an_interrupt_is_a_timed_sleep),
 		cmocka_unit_test(a_preemption_is_not_a_sleep),

@@ -282,6 +282,82 @@ static void the_recorded_course_needs_none_of_its_messages(void **state)
 	sr_model_free(m);
 }
 
+/*
+ * Five times the reader sleeps and is there again at once. Then both are on one CPU: the writer goes on until the pipe is
+ * full, and the reader is not there before. A quarter of these bufferfuls is more than what is taken for the size.
+ */
+static void on_one_cpu_the_writer_comes_as_far_as_it_did(void **state)
+{
+	struct sr_model *m = with_tasks(2);
+	size_t hidden = 0, sleeps_seen = 0;
+	bool held = false;
+
+	rng = 7;
+	for (int32_t i = 0; i < 2; i++)
+		m->tasks[i].tgid = 100 + i;
+	for (int turn = 0; turn < 60; turn++) {
+		for (int i = 0; i < 6; i++) {
+			op(m, 0, SR_OP_RUN, 0, 1400 * US);
+			wakes(m, 0, 1); /* it was empty */
+			op(m, 1, SR_OP_RUN, 0, 1400 * US);
+		}
+		op(m, 0, SR_OP_RUN, 0, (450 + below(100)) * US);
+		wakes(m, 1, 0); /* it was full */
+		op(m, 1, SR_OP_RUN, 0, (100 + below(200)) * US);
+	}
+	judge(m);
+	assert_int_equal(m->counts.buffers, 1);
+	for (size_t k = 0; k < m->tasks[0].nops; k++) {
+		const struct sr_op *o = &m->tasks[0].ops[k];
+
+		hidden += sr_op_hidden(o);
+		if (sr_op_hidden(o))
+			held |= o->kind == SR_OP_WAIT;
+		else if (o->kind == SR_OP_WAKE)
+			held = false;
+		else if (o->kind == SR_OP_WAIT) {
+			assert_false(held); /* since it woke the reader */
+			sleeps_seen++;
+		}
+	}
+	assert_int_equal(sleeps_seen, 60);
+	assert_true(hidden >= 50); /* how far it must have come before the reader goes on */
+	sr_model_free(m);
+}
+
+/* 0 has a pipe to each of two who wait for any, and waits for these once the pipes are none: then it has none to 3 either. */
+static void who_comes_to_wait_for_any_has_none(void **state)
+{
+	struct sr_model *m = with_tasks(6);
+
+	rng = 7;
+	for (int32_t i = 0; i < 6; i++)
+		m->tasks[i].tgid = 100 + i;
+	for (int turn = 0; turn < 60; turn++)
+		for (uint32_t k = 1; k < 4; k++) {
+			for (int i = 0; i < 6; i++) {
+				op(m, 0, SR_OP_RUN, 0, 10 * US);
+				wakes(m, 0, k);
+				op(m, k, SR_OP_RUN, 0, 20 * US);
+			}
+			op(m, 0, SR_OP_RUN, 0, (450 + below(100)) * US);
+			wakes(m, k, 0);
+			op(m, k, SR_OP_RUN, 0, 200 * US);
+			for (uint32_t client = 4; client < 6 && k < 3; client++)
+				for (int i = 0; i < 3; i++) {
+					op(m, client, SR_OP_RUN, 0, 50 * US);
+					wakes(m, client, k);
+				}
+		}
+	judge(m);
+	for (int i = 0; i < 3; i++)
+		assert_true(m->tasks[i].any);
+	assert_int_equal(m->counts.buffers, 0);
+	for (size_t k = 0; k < m->tasks[0].nwaits; k++)
+		assert_false(m->tasks[0].waits[k].buffer);
+	sr_model_free(m);
+}
+
 static void a_stage_between_two_buffers_waits_for_the_one_of_its_turn(void **state)
 {
 	struct plan p = { .stages = 3, .room = 16, .us = { 40, 20, 40 }, .stalls = 60 };
@@ -358,6 +434,8 @@ int main(void)
 		cmocka_unit_test(one_that_was_never_full_has_no_size),
 		cmocka_unit_test(nobody_gets_further_ahead_than_the_buffer_has_room),
 		cmocka_unit_test(the_recorded_course_needs_none_of_its_messages),
+		cmocka_unit_test(on_one_cpu_the_writer_comes_as_far_as_it_did),
+		cmocka_unit_test(who_comes_to_wait_for_any_has_none),
 		cmocka_unit_test(a_stage_between_two_buffers_waits_for_the_one_of_its_turn),
 		cmocka_unit_test(who_waits_for_any_has_none),
 		cmocka_unit_test(a_few_sleeps_of_many_are_no_buffer),

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <time.h>
 
+#include "replay/program.h"
 #include "tests/unit/order_model.h"
 
 #define US 1000ull
@@ -943,6 +944,7 @@ static void an_exec_looks_for_its_cpu_before_it_wakes_its_parent(void **state)
 				continue;
 			assert_true(execs);
 			assert_int_equal(between, 0);
+			assert_true(rpl_wakes_within_call(o)); /* though it keeps its name */
 			gives = o->flags & SR_WAKE_GIVES;
 		}
 		assert_true(execs);
