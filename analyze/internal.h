@@ -33,7 +33,8 @@ void ana_pairs_release(struct ana_pairs *p);
 
 /*
  * The cpus' queues (load.c), for the metrics of the whole machine. Time is told with every change and never goes
- * back. Masks are those of the start state, by index.
+ * back. Masks are those of the start state, by index. What a cpu does is not known before ana_load_found or ana_load_run
+ * has told it, unless the start state does.
  */
 #define ANA_MASK_ALL -1
 #define ANA_MASK_UNKNOWN -2 /* a kernel thread that may well be bound: it never counts as movable */
@@ -42,6 +43,12 @@ struct ana_load *ana_load_new(const struct sr_task_starts *starts, const struct 
 			      uint64_t start_ns, struct sr_error *err);
 void ana_load_free(struct ana_load *l);
 void ana_load_run(struct ana_load *l, unsigned cpu, bool busy, uint64_t now);
+/* The same, of a cpu that has been doing so for longer; it counts where it is not known to have done something else. */
+void ana_load_found(struct ana_load *l, unsigned cpu, bool busy, uint64_t since, uint64_t now);
+void ana_load_seen(struct ana_load *l, unsigned cpu,
+		   uint64_t now); /* an event of this cpu: it has lost none until now */
+/* It has, since its event at seen_ns: what it does is not known, and what was counted since then is not true. */
+void ana_load_lost(struct ana_load *l, unsigned cpu, uint64_t seen_ns, uint64_t now);
 void ana_load_queue(struct ana_load *l, unsigned cpu, int mask, uint64_t now); /* a task waits on this cpu */
 unsigned ana_load_queued(const struct ana_load *l, unsigned cpu);
 void ana_load_unqueue(struct ana_load *l, unsigned cpu, int mask, uint64_t now); /* it does so no longer */

@@ -578,8 +578,9 @@ BRIEFLY int enter(struct ana_pass *p, uint32_t n, const struct sr_event *ev, boo
 	return 0;
 }
 
-/* A cpu that goes idle has nobody queued: who was believed to be left it unseen (hosts where switches are missing). */
-static void queue_is_empty(struct ana_pass *p, unsigned cpu, uint64_t now)
+/* Of a cpu that goes idle, or has lost events: nobody is known to be queued there. Who was believed to be left it unseen,
+ * or may have. */
+static void empty_queue(struct ana_pass *p, unsigned cpu, uint64_t now)
 {
 	if (!p->load || !ana_load_queued(p->load, cpu))
 		return;
@@ -611,7 +612,7 @@ BRIEFLY int on_switch(struct ana_pass *p, const struct sr_event *ev, bool brief,
 	if (p->load)
 		ana_load_run(p->load, ev->cpu, next != 0, ev->time_ns);
 	if (!next && !(ev->flags & SR_EV_REPAIRED))
-		queue_is_empty(p, ev->cpu, ev->time_ns);
+		empty_queue(p, ev->cpu, ev->time_ns);
 	return 0;
 }
 
@@ -654,6 +655,11 @@ static void on_lost(struct ana_pass *p, const struct sr_event *ev)
 	if (__builtin_add_overflow(p->lost, ev->u.lost.count ? ev->u.lost.count : 1, &p->lost))
 		p->lost = UINT64_MAX;
 	c->idle_since = NOT_KNOWN;
+	c->lost = true;
+	if (p->load) {
+		ana_load_lost(p->load, ev->cpu, c->last_ns, ev->time_ns);
+		empty_queue(p, ev->cpu, ev->time_ns);
+	}
 	if (!c->current || s->state != RUNNING || s->cpu != ev->cpu)
 		return;
 	ana_pass_account_run(p, s, c->last_ns);
@@ -737,19 +743,30 @@ static int on_bind(struct ana_pass *p, const struct sr_event *ev, struct sr_erro
 static int first_on_cpu(struct ana_pass *p, struct pass_cpu *c, const struct sr_event *ev, struct sr_error *err)
 {
 	uint32_t n = subject_of(p, ev->kind == SR_EV_SWITCH ? ev->u.sw.prev : ev->ctx, err);
+	uint64_t since;
 
 	if (n == UINT32_MAX)
 		return -1;
+	since = p->subjects[n].state == UNKNOWN ? p->first_ns : ev->time_ns;
 	c->known = true;
 	c->current = n;
 	c->idle_since = n ? NOT_KNOWN : p->first_ns;
 	c->idle_cut = true;
 	if (p->load)
-		ana_load_run(p->load, ev->cpu, n != 0, ev->time_ns);
+		ana_load_found(p->load, ev->cpu, n != 0, since, ev->time_ns);
 	if (n == 0 || p->subjects[n].state == RUNNING)
 		return 0;
-	return found_running(p, &p->subjects[n], ev->cpu, p->subjects[n].state == UNKNOWN ? p->first_ns : ev->time_ns,
-			     err);
+	return found_running(p, &p->subjects[n], ev->cpu, since, err);
+}
+
+/* The first event of a cpu behind a loss tells who runs there now. */
+static void first_after_loss(struct ana_pass *p, struct pass_cpu *c, const struct sr_event *ev)
+{
+	int32_t tid = ev->kind == SR_EV_SWITCH ? ev->u.sw.prev : ev->ctx;
+
+	c->lost = false;
+	if (p->load)
+		ana_load_found(p->load, ev->cpu, tid != 0, ev->time_ns, ev->time_ns);
 }
 
 /* A replay that records itself does not tell a new thread's first run; that it acts does. */
@@ -832,6 +849,8 @@ BRIEFLY int handle(struct ana_pass *p, const struct sr_event *ev, bool brief, st
 		c->known = true; /* what ran here before is not known */
 	} else if (!brief && self(p) ? self_running(p, ev, err) < 0 : !c->known && first_on_cpu(p, c, ev, err) < 0) {
 		return -1;
+	} else if (c->lost) {
+		first_after_loss(p, c, ev);
 	}
 	if (ev->kind == SR_EV_SWITCH)
 		ret = on_switch(p, ev, brief, err);
@@ -842,6 +861,8 @@ BRIEFLY int handle(struct ana_pass *p, const struct sr_event *ev, bool brief, st
 	else
 		ret = on_other(p, ev, err);
 	p->cpus[ev->cpu].last_ns = ev->time_ns;
+	if (!brief && p->load)
+		ana_load_seen(p->load, ev->cpu, ev->time_ns);
 	return ret;
 }
 

@@ -63,6 +63,7 @@ struct subject {
 struct pass_cpu {
 	uint32_t current; /* subject, 0: idle or not known */
 	bool known;
+	bool lost;        /* it has lost events, and had none since */
 	uint64_t last_ns; /* its latest event */
 	struct ana_cpu_row row;
 	struct ana_cpu_stats stats;

@@ -653,6 +653,134 @@ static void test_busy_shares_and_imbalance(void **state)
 	assert_int_equal(res.cpus[1].all_ns, 30);
 }
 
+/* Every task of the start slept: until something else is told, the two cpus idle. */
+static void begin_told(unsigned cpus)
+{
+	static struct sr_task_start asleep = { .tid = 9, .tgid = 9, .state = 'S' };
+	static struct sr_task_starts starts = { .v = &asleep, .n = 1 };
+
+	begin_with((struct ana_pass_config){ .scope = ANA_ALL, .whole_system = true, .cpus = cpus, .starts = &starts });
+}
+
+static void test_what_a_cpu_did_while_it_lost_events_is_in_no_metric(void **state)
+{
+	begin_told(2);
+	sw(100, 0, 0, R, 10);
+	sw(100, 1, 0, R, 20);
+	sw(110, 1, 20, S, 0);
+	sw(120, 0, 10, P, 30); /* 10 waits, cpu 1 idles */
+	waking(140, 1, 0, 20); /* the last that is known of cpu 1 */
+	sw(150, 1, 0, R, 20);
+	sw(160, 1, 20, S, 0);
+	sw(210, 0, 30, P, 31);
+	lost(400, 1, 5);
+	sw(420, 1, 21, S, 0); /* who ran, not cpu 1's idle task; it idles from here on */
+	sw(430, 0, 31, S, 10);
+	finish();
+	assert_true(get("idle_while_overloaded_ns") == (150 - 120) + (430 - 420));
+	assert_int_equal(res.cpus[0].all_ns, 330);
+	assert_int_equal(res.cpus[1].all_ns, 10 + 10);
+	assert_true(get("busiest_cpu_share") == 330.0 / 350);
+	/* 1 and 1, 1 and 0, 2 and 0, 2 and 1, until 160; cpu 0 alone from 400; 3 and 0 from 420 */
+	assert_true(get("imbalance_score") == (10 * 0 + 10 * .5 + 30 * 1 + 10 * .5 + 20 * 0 + 10 * 1.5) / 90);
+}
+
+static void test_losses_of_two_cpus_that_overlap(void **state)
+{
+	begin_told(3);
+	sw(100, 0, 0, R, 10);
+	sw(100, 1, 0, R, 20);
+	sw(110, 0, 10, P, 11); /* cpu 2 idles, 10 waits */
+	sw(130, 1, 20, P, 21);
+	waking(140, 0, 11, 12);
+	lost(150, 1, 1); /* of 130 to 150 */
+	sw(150, 1, 21, P, 20);
+	waking(160, 1, 20, 12);
+	lost(170, 0, 1); /* of 140 to 170 */
+	sw(170, 0, 11, P, 10);
+	sw(190, 0, 10, P, 11);
+	finish();
+	assert_true(get("idle_while_overloaded_ns") == (130 - 110) + (190 - 170));
+}
+
+static void test_who_waited_where_events_were_lost_is_not_known_to_wait_on(void **state)
+{
+	begin_told(2);
+	sw(100, 0, 0, R, 10);
+	sw(110, 0, 10, P, 30); /* 10 waits */
+	lost(120, 0, 0);
+	waking(120, 0, 30, 40); /* 30 runs on; 10 may be asleep by now */
+	sw(150, 0, 30, S, 50);
+	finish();
+	assert_true(get("idle_while_overloaded_ns") == 0);
+	assert_int_equal(res.cpus[0].all_ns, 10 + 30);
+}
+
+static void test_a_cpu_that_loses_its_first_events_is_known_from_then_on(void **state)
+{
+	begin_told(2);
+	sw(100, 0, 0, R, 10);
+	lost(150, 1, 3);
+	waking(160, 1, 20, 10);
+	sw(200, 1, 20, S, 0);
+	finish();
+	assert_int_equal(res.cpus[1].all_ns, 40);
+	assert_int_equal(res.cpus[0].all_ns, 100);
+	assert_true(get("imbalance_score") == 0); /* cpu 0 alone, then both busy */
+}
+
+static void test_losses_before_a_part_are_not_in_it(void **state)
+{
+	begin_with((struct ana_pass_config){ .scope = ANA_ALL, .whole_system = true, .cpus = 2, .from_ns = 180 });
+	sw(100, 0, 0, R, 10);
+	sw(100, 1, 0, R, 20);
+	sw(110, 1, 20, S, 0);
+	lost(150, 1, 3);
+	sw(190, 0, 10, P, 11);
+	sw(200, 1, 0, R, 20);
+	sw(230, 1, 20, S, 0);
+	sw(240, 0, 11, S, 10);
+	finish();
+	assert_int_equal(res.cpus[0].all_ns, 60);
+	assert_int_equal(res.cpus[1].all_ns, 30);
+	assert_true(get("idle_while_overloaded_ns") == 10);
+}
+
+/* As of another tool's recording: of nothing is it known what it did before its first event. */
+static void test_a_cpu_before_its_first_event_does_not_idle(void **state)
+{
+	struct sr_task_start unknown = { .tid = 9, .tgid = 9, .state = '?' };
+	struct sr_task_starts starts = { .v = &unknown, .n = 1 };
+
+	for (int some = 0; some < 2; some++) {
+		begin_with((struct ana_pass_config){
+			.scope = ANA_ALL, .whole_system = true, .cpus = 3, .starts = some ? &starts : NULL });
+		sw(100, 0, 0, R, 10);
+		sw(110, 0, 10, P, 30); /* 10 waits; cpu 1 may have its own to do, and cpu 2 never tells */
+		sw(150, 1, 20, S, 0);  /* it had, from the start; now it idles */
+		sw(160, 0, 30, S, 10);
+		finish();
+		assert_true(get("idle_while_overloaded_ns") == 10);
+		assert_int_equal(res.cpus[1].all_ns, 50);
+		assert_int_equal(row(20)->cpu_ns, 50);
+		assert_true(get("busiest_cpu_share") == 60.0 / 110);
+		assert_true(get("imbalance_score") ==
+			    10.0 / 60); /* 2 and 0 for 10 of 60 ns, before that one cpu alone */
+		if (!some)
+			teardown(state);
+	}
+}
+
+static void test_the_start_state_tells_what_a_cpu_does_before_its_first_event(void **state)
+{
+	begin_told(2);
+	sw(100, 0, 0, R, 10);
+	sw(110, 0, 10, P, 30);
+	sw(160, 0, 30, S, 10);
+	finish();
+	assert_true(get("idle_while_overloaded_ns") == 50);
+}
+
 static void test_a_filtered_recording_knows_no_whole_cpus(void **state)
 {
 	begin_with((struct ana_pass_config){ .scope = ANA_ALL, .cpus = 2 });
@@ -1101,6 +1229,13 @@ int main(void)
 		T(test_a_task_placed_on_the_idle_cpu_itself_is_no_overload),
 		T(test_affinity_decides_what_is_overload),
 		T(test_busy_shares_and_imbalance),
+		T(test_what_a_cpu_did_while_it_lost_events_is_in_no_metric),
+		T(test_losses_of_two_cpus_that_overlap),
+		T(test_who_waited_where_events_were_lost_is_not_known_to_wait_on),
+		T(test_a_cpu_that_loses_its_first_events_is_known_from_then_on),
+		T(test_losses_before_a_part_are_not_in_it),
+		T(test_a_cpu_before_its_first_event_does_not_idle),
+		T(test_the_start_state_tells_what_a_cpu_does_before_its_first_event),
 		T(test_a_filtered_recording_knows_no_whole_cpus),
 		T(test_the_tree_is_what_counts),
 		T(test_without_a_command_kernel_threads_do_not_count),
