@@ -100,7 +100,8 @@ static const struct sr_option rows[] = {
 	{ .name = "csv",
 	  .type = SR_OPT_FLAG,
 	  .offset = offsetof(struct analyze_options, csv),
-	  .help = "write CSV with a head line; times in ns" },
+	  .help = "write CSV with a head line; times in ns; what was lost, repaired and cut are rows of the summary,"
+		  " and a line on standard error with the other views" },
 	{ 0 },
 };
 
@@ -248,10 +249,17 @@ void analyze_told(const struct analyze_options *o, const struct analyze_file *f)
 	const struct srz_reader *r = f->reader;
 	const struct srz_info *info = srz_get_info(r);
 	struct cmd_json *j = f->table->json;
-	char text[5][32], name[80], under[80], doubt[256], filter[200];
+	bool summary = !strcmp(o->view, "summary");
+	char text[5][32], name[80], under[80], doubt[256], filter[200], counts[160];
 
 	if (sr_cost_doubt(&res->cost, doubt, sizeof(doubt)))
 		cmd_warn("%s: %s", f->path, doubt);
+	snprintf(counts, sizeof(counts), "%s events lost, %s switches repaired, %s intervals cut and left out",
+		 sr_format_count(text[2], 32, res->lost), sr_format_count(text[3], 32, res->repaired),
+		 sr_format_count(text[4], 32, res->censored));
+	/* The rows of a view have no place for it. */
+	if (f->table->form == TABLE_AS_CSV && !summary && (res->lost || res->repaired || res->censored))
+		cmd_note("%s: %s", f->path, counts);
 	if (f->table->form == TABLE_AS_JSON) {
 		cmd_json_str(j, "engine", meta(r, "engine", "recorded"));
 		cmd_json_str(j, "policy", meta(r, "replay.policy", "kernel"));
@@ -276,9 +284,7 @@ void analyze_told(const struct analyze_options *o, const struct analyze_file *f)
 		       sr_format_count(text[1], 32, info->events), scope_text(o, r),
 		       sr_format_count(text[2], 32, res->ntasks), res->self ? "; the replay recorded itself" : "",
 		       info->complete ? "" : "; the file is cut short");
-		printf("%s events lost, %s switches repaired, %s intervals cut and left out\n",
-		       sr_format_count(text[2], 32, res->lost), sr_format_count(text[3], 32, res->repaired),
-		       sr_format_count(text[4], 32, res->censored));
+		puts(counts);
 		if (res->cost.disturbance >= 0)
 			printf("recording took about %.2f%% of the machine's CPU time\n", 100 * res->cost.disturbance);
 		if (res->cost.resolution_ns > 1)
@@ -470,7 +476,9 @@ static int check(const struct analyze_options *o, struct sr_error *err)
 			       "--task, --pid, --cpu, --from and --to choose what is shown: what is stored (--db) or"
 			       " compared (--against) is always the whole");
 	if ((o->task || o->pid) && !strcmp(o->view, "stats"))
-		return sr_fail(err, SR_USAGE, "--view stats counts what CPUs did, for every task: no --task, no --pid");
+		return sr_fail(err, SR_USAGE,
+			       "--view stats: what a CPU counts is not told apart by task, so no --task and no --pid;"
+			       " see --view tasks");
 	if ((o->wakeups || o->migrations || o->idle) && strcmp(o->view, "timehist"))
 		return sr_fail(err, SR_USAGE, "--wakeups, --migrations and --idle are for --view timehist");
 	if (o->to_ns && o->from_ns >= o->to_ns)

@@ -270,21 +270,23 @@ static void table_map(const struct map *m, struct analyze_file *f, const uint32_
 		{ "comm", NULL, TABLE_TEXT, 0 },    { "tid", NULL, TABLE_ID, 0 },
 		{ "run_ns", NULL, TABLE_TIME, 0 },
 	};
+	uint64_t first;
 
 	f->table->columns = columns;
 	f->table->ncolumns = sizeof(columns) / sizeof(columns[0]);
 	table_begin(f->table, "map");
+	first = m->first_ns > f->first_ns ? m->first_ns - f->first_ns : 0; /* of --from */
 	for (unsigned c = 0; c < m->ncpus; c++) {
 		for (unsigned i = 0; m->cpus[c] && i < STEPS; i++) {
 			const struct ana_task_row *t = row_of(&f->result, row, nrows, m->cpus[c]->steps[i].index);
 
 			if (t)
 				table_row(f->table,
-					  (struct table_cell[]){ cell_number(c), cell_number((double)(i * m->step_ns)),
-								 cell_number((double)m->step_ns),
-								 cell_number((double)m->cpus[c]->steps[i].busy_ns),
-								 cell_text(t->comm), cell_number(t->tid),
-								 cell_number((double)m->cpus[c]->steps[i].ns) });
+					  (struct table_cell[]){
+						  cell_number(c), cell_number((double)(first + i * m->step_ns)),
+						  cell_number((double)m->step_ns),
+						  cell_number((double)m->cpus[c]->steps[i].busy_ns), cell_text(t->comm),
+						  cell_number(t->tid), cell_number((double)m->cpus[c]->steps[i].ns) });
 		}
 	}
 	table_end(f->table);

@@ -7,18 +7,34 @@
 
 #define COLUMNS(t, c) ((t)->columns = (c), (t)->ncolumns = sizeof(c) / sizeof((c)[0]))
 
-static bool is_distribution(const char *name)
-{
-	const char *dot = strrchr(name, '.');
-	static const char *const parts[] = { ".mean", ".p50", ".p90", ".p95", ".p99", ".p999", ".max" };
+/* What the text shows as a table, a line for all metrics of one name. */
+#define DISTRIBUTIONS 5
+struct distribution {
+	const char *name;
+	const struct ana_hist *h; /* NULL: none */
+};
 
-	for (size_t i = 0; dot && strncmp(name, "policy_decision_ns", 18) && i < sizeof(parts) / sizeof(parts[0]); i++)
-		if (!strcmp(dot, parts[i]))
+static void distributions_of(const struct ana_result *r, struct distribution d[DISTRIBUTIONS])
+{
+	d[0] = (struct distribution){ "wakeup_latency_ns", r->wakeup_latency };
+	d[1] = (struct distribution){ "run_delay_ns", r->run_delay };
+	d[2] = (struct distribution){ "preempt_wait_ns", r->preempt_wait };
+	d[3] = (struct distribution){ "sleep_ns", r->sleep };
+	d[4] = (struct distribution){ "slice_ns", r->slice };
+}
+
+static bool is_in_table(const struct distribution d[DISTRIBUTIONS], const char *name)
+{
+	for (size_t i = 0; i < DISTRIBUTIONS; i++) {
+		size_t len = strlen(d[i].name);
+
+		if (d[i].h && !strncmp(name, d[i].name, len) && name[len] == '.')
 			return true;
+	}
 	return false;
 }
 
-static void distributions(const struct ana_result *r)
+static void print_distributions(const struct distribution d[DISTRIBUTIONS])
 {
 	static const struct table_column columns[] = {
 		{ "", "distribution", TABLE_TEXT, -18 },
@@ -31,21 +47,12 @@ static void distributions(const struct ana_result *r)
 		{ "", "p99.9", TABLE_TIME, 8 },
 		{ "", "max", TABLE_TIME, 8 },
 	};
-	const struct {
-		const char *name;
-		const struct ana_hist *h;
-	} hists[] = {
-		{ "wakeup_latency_ns", r->wakeup_latency },
-		{ "run_delay_ns", r->run_delay },
-		{ "preempt_wait_ns", r->preempt_wait },
-		{ "slice_ns", r->slice },
-	};
 	struct table t = { .form = TABLE_AS_TEXT };
 	bool begun = false;
 
 	COLUMNS(&t, columns);
-	for (size_t i = 0; i < sizeof(hists) / sizeof(hists[0]); i++) {
-		const struct ana_hist *h = hists[i].h;
+	for (size_t i = 0; i < DISTRIBUTIONS; i++) {
+		const struct ana_hist *h = d[i].h;
 
 		if (!h)
 			continue;
@@ -55,12 +62,17 @@ static void distributions(const struct ana_result *r)
 		}
 		begun = true;
 		table_row(&t, (struct table_cell[]){
-				      cell_text(hists[i].name), cell_number((double)h->n),
+				      cell_text(d[i].name), cell_number((double)h->n),
 				      cell_number((double)h->sum / (double)h->n),
 				      cell_number(ana_hist_quantile(h, 0.5)), cell_number(ana_hist_quantile(h, 0.9)),
 				      cell_number(ana_hist_quantile(h, 0.95)), cell_number(ana_hist_quantile(h, 0.99)),
 				      cell_number(ana_hist_quantile(h, 0.999)), cell_number((double)h->max) });
 	}
+}
+
+static void count_row(const struct table *t, const char *name, uint64_t n)
+{
+	table_row(t, (struct table_cell[]){ cell_text(name), cell_text("count"), cell_number((double)n) });
 }
 
 void view_summary(struct analyze_file *f)
@@ -71,6 +83,7 @@ void view_summary(struct analyze_file *f)
 		{ "value", "value", TABLE_REAL, 20 },
 	};
 	const struct ana_result *r = &f->result;
+	struct distribution d[DISTRIBUTIONS];
 	char value[48];
 
 	if (f->table->form == TABLE_AS_JSON) {
@@ -83,18 +96,22 @@ void view_summary(struct analyze_file *f)
 	if (f->table->form == TABLE_AS_CSV) {
 		COLUMNS(f->table, columns);
 		table_begin(f->table, NULL);
+		count_row(f->table, "lost", r->lost);
+		count_row(f->table, "repaired", r->repaired);
+		count_row(f->table, "censored", r->censored);
 		for (size_t i = 0; i < r->nmetrics; i++)
 			table_row(f->table,
 				  (struct table_cell[]){ cell_text(r->metrics[i].name), cell_text(r->metrics[i].unit),
 							 cell_number(r->metrics[i].value) });
 		return;
 	}
+	distributions_of(r, d);
 	for (size_t i = 0; i < r->nmetrics; i++)
-		if (!is_distribution(r->metrics[i].name))
+		if (!is_in_table(d, r->metrics[i].name))
 			printf("%-36s %14s\n", r->metrics[i].name,
 			       format_metric(value, sizeof(value), r->metrics[i].name, r->metrics[i].unit,
 					     r->metrics[i].value));
-	distributions(r);
+	print_distributions(d);
 }
 
 static int by_latency(const void *x, const void *y)

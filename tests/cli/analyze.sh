@@ -55,7 +55,48 @@ if t_need sqlite3; then
 fi
 t_ok
 
+t_case "JSON, CSV and text say what was lost, repaired and cut, in every view"
+f=tests/golden/many-tasks.srz
+if t_need sqlite3; then
+	run summary "$f" --json && for n in lost repaired censored; do
+		sqlite3 :memory: "select json_extract(readfile('$T/out'), '\$[0].$n')"
+	done >"$T/want"
+	t_no_match '^0$' "$T/want"
+	run summary "$f" --csv && sed -nE 's/^[^,]*,(lost|repaired|censored),count,//p' "$T/out" >"$T/got"
+	t_equal "$(sed 1d "$T/want" | tr '\n' ' ')" "$(sed 1d "$T/got" | tr '\n' ' ')"
+	t_equal 3 "$(wc -l <"$T/got")"
+	for view in latency timehist map cpu tasks stats fidelity; do
+		run $view "$f" --json && n=$(sqlite3 :memory: "select coalesce(json_extract(readfile('$T/out'), '\$[0].censored'),
+			json_extract(readfile('$T/out'), '\$[0].files[0].censored'))")
+		run $view "$f" --csv && t_equal 1 "$(tr -d , <"$T/err" | grep -c "events lost 47 switches repaired $n intervals cut")"
+		t_no_match 'events lost' "$T/out"
+	done
+	run cpu tests/golden/one-event.srz --csv && t_no_match 'events lost' "$T/err"
+fi
+t_ok
+
+t_case "the summary's text has every metric that its CSV has"
+for f in tests/golden/load.srz tests/golden/all-kinds.srz; do
+	run summary "$f" --csv && cut -d, -f2 "$T/out" | sed -E '1d; /^(lost|repaired|censored)$/d' >"$T/want"
+	run summary "$f" && while read -r metric; do
+		grep -qE "^($metric|${metric%.*}) " "$T/out" || t_fail "$metric is not in the text of $f"
+	done <"$T/want"
+done
+t_match '^slice_ns +[1-9]' "$T/out"
+run summary tests/golden/load.srz && t_match '^sleep_ns +509 +909 us' "$T/out"
+t_ok
+
+t_case "map: times count from the first event, as in the other views, also with --from"
+if t_need python3; then
+	run map tests/golden/load.srz --all --csv --from 10ms --to 20ms
+	t_true "$(head -n 2 "$T/out" | tail -n 1)" python3 -c 'import csv, sys
+at = [(int(r["time_ns"]), int(r["step_ns"])) for r in csv.DictReader(open(sys.argv[1]))]
+sys.exit(not at or min(at)[0] < 10e6 or max(at)[0] + max(at)[1] < 19e6 or max(at)[0] >= 20e6)' "$T/out"
+fi
+t_ok
+
 t_case "several files: one JSON document, one CSV head"
+f=tests/golden/all-kinds.srz
 if t_need sqlite3; then
 	t_status 0 "$SCHEDREC" analyze "$f" tests/golden/ties.srz --json
 	t_equal 2 "$(sqlite3 :memory: "select json_array_length(readfile('$T/out'))")"
