@@ -26,8 +26,11 @@ static const struct sr_option options[] = {
 	  "the file to write; one that exists is replaced when the new one is complete" },
 	{ "from", 0, SR_OPT_CHOICE, offsetof(struct import_options, from), "FORMAT", 0, 0,
 	  "auto|ftrace|trace.dat|perf.data|perfetto", "auto", "what FILE is (default: by its first bytes)" },
-	{ "scope", 0, SR_OPT_CHOICE, offsetof(struct import_options, scope), "SCOPE", 0, 0, "system|tree|pid", "system",
-	  "whose events FILE has: the whole system's, or only those of a tree of processes or of single ones" },
+	{ "scope", 0, SR_OPT_CHOICE, offsetof(struct import_options, scope), "SCOPE", 0, 0, "auto|system|tree|pid",
+	  "auto",
+	  "whose events FILE has: the whole system's, or only those of a tree of processes or of single ones (default: "
+	  "as "
+	  "export has written into it, else the system's)" },
 	{ "label", 'l', SR_OPT_STRING, offsetof(struct import_options, label), "L", 0, 0, NULL, NULL,
 	  "a name for the recording, kept in the file" },
 	{ "json", 'j', SR_OPT_FLAG, offsetof(struct import_options, json), NULL, 0, 0, NULL, NULL,
@@ -236,6 +239,12 @@ static int put_origin(struct job *j, struct sr_error *err)
 		       0;
 }
 
+/* NULL: as the file says. */
+static const char *scope_of(const struct import_options *o)
+{
+	return strcmp(o->scope, "auto") ? o->scope : NULL;
+}
+
 static int import_file(struct job *j, struct sr_error *err)
 {
 	struct sr_import_watch watch = { step, j };
@@ -256,7 +265,7 @@ static int import_file(struct job *j, struct sr_error *err)
 	else
 		ret = import_tracedat(j, err);
 	if (!ret)
-		ret = sr_import_end(j->im, j->o->scope, err);
+		ret = sr_import_end(j->im, scope_of(j->o), err);
 	if (ret < 0 && err->status == SR_DAMAGED)
 		return sr_fail_prefix(err, "%s", j->path);
 	if (ret || put_origin(j, err))
@@ -313,6 +322,10 @@ static void tell_missing(const struct job *j, struct srz_reader *r)
 	if (j->counts.late)
 		fprintf(stderr, "%s events went back in time on their CPU, and were put forward\n",
 			sr_format_count(n, sizeof(n), j->counts.late));
+	if (!scope_of(j->o) && j->counts.scope_unknown)
+		fputs("whose events it has is said in a form that is not understood: they count as the whole system's "
+		      "(--scope)\n",
+		      stderr);
 	fprintf(stderr, "what the %s tasks seen first were doing at the start is not known\n",
 		sr_format_count(n, sizeof(n), j->counts.tasks_at_start));
 }
@@ -336,6 +349,12 @@ static void tell_json(const struct job *job, struct srz_reader *r)
 	cmd_json_u64(&j, "lost", c->lost);
 	cmd_json_u64(&j, "lost_places", c->lost_places);
 	cmd_json_u64(&j, "duration_ns", c->last_ns - c->first_ns);
+	cmd_json_str(&j, "scope", srz_get_meta(r, "scope"));
+	cmd_json_str(&j, "scope_from",
+		     scope_of(job->o) ? "option" :
+		     c->scope_told    ? "file" :
+		     c->scope_unknown ? "unknown" :
+					"default");
 	cmd_json_u64(&j, "tasks_at_start", c->tasks_at_start);
 	cmd_json_u64(&j, "kthreads_by_name", c->kthreads_by_name);
 	cmd_json_open(&j, "missing", '[');
@@ -370,6 +389,8 @@ static int tell(const struct job *j, struct sr_error *err)
 			sr_format_time(length, sizeof(length), (double)(j->counts.last_ns - j->counts.first_ns)));
 		fprintf(stderr, "to %s (%s)\n", j->o->output,
 			sr_format_bytes(size, sizeof(size), (double)srz_get_info(r)->bytes));
+		if (!scope_of(j->o) && j->counts.scope_told)
+			fprintf(stderr, "its scope is %s, as it says itself\n", srz_get_meta(r, "scope"));
 		if (j->counts.lost_places)
 			fprintf(stderr, "%s events%s were lost before, at %s places\n",
 				sr_format_count(lost, sizeof(lost), j->counts.lost), j->counts.lost ? "" : " or more",
@@ -417,7 +438,9 @@ const struct cmd cmd_import = {
 		"  perfetto    a trace of Perfetto (Android), compact scheduling events too\n\n"
 		"The sched_*, task_newtask, task_rename, cpu_frequency and cpu_idle events become those of a "
 		"recording; others "
-		"are counted. Losses are kept where they are.\n\n"
+		"are counted. Losses are kept where they are. What schedrec export wrote says whose events it has, and "
+		"as "
+		"ftrace text keeps a policy's decisions too.\n\n"
 		"A foreign recording has no start state. The tasks that were there before are those that were seen and "
 		"not forked, with the name and priority they were first seen with (a Perfetto or perf.data file may "
 		"name "

@@ -147,6 +147,23 @@ static int put_system(struct sr_export *x, struct sr_error *err)
 	return put_packet(x, err);
 }
 
+/* The format has no place for whose events these are: for import it stands in the packet that is for tests of Perfetto's
+ * own, which its UI and trace_processor pass over. */
+static int put_scope(struct sr_export *x, struct sr_error *err)
+{
+	const char *scope = srz_get_meta(x->r, "scope");
+	struct perfetto *p = x->own;
+	char text[64];
+
+	if (!scope)
+		return 0;
+	snprintf(text, sizeof(text), PF_SCOPE "%s", scope);
+	p->inner.n = 0;
+	sr_pb_text(&p->inner, 1, text);
+	sr_pb_message(packet(x, 0), PF_PACKET_FOR_TESTING, &p->inner);
+	return put_packet(x, err);
+}
+
 static int put_processes(struct sr_export *x, struct sr_error *err)
 {
 	const struct sr_task_starts *s = srz_get_tasks(x->r);
@@ -192,7 +209,7 @@ static int perfetto_begin(struct sr_export *x, struct sr_error *err)
 	if (!p || !p->cpu)
 		return sr_fail(err, SR_ENVIRONMENT, "out of memory");
 	p->ncpus = SR_MAX_CPUS;
-	return put_clocks(x, err) || put_system(x, err) || put_processes(x, err) ? -1 : 0;
+	return put_clocks(x, err) || put_system(x, err) || put_scope(x, err) || put_processes(x, err) ? -1 : 0;
 }
 
 /* ---- events ---- */

@@ -38,7 +38,8 @@ struct sr_import {
 	struct sr_import_item pending[PENDING];
 	unsigned npending;
 	bool renames;
-	uint64_t last_ns[SR_MAX_CPUS];
+	const char *scope; /* as the source says; NULL: it does not */
+	uint64_t last_ns[SR_MAX_CPUS], decided_ns;
 	struct sr_cpumask cpus;
 };
 
@@ -169,12 +170,10 @@ int sr_import_task(struct sr_import *im, int32_t tid, int32_t tgid, int32_t ppid
 
 /* ---- out ---- */
 
-static int flush(struct sr_import *im, struct sr_error *err)
+static int write_events(struct sr_import *im, enum srz_stream stream, const struct sr_event *ev, size_t n,
+			struct sr_error *err)
 {
-	size_t n = im->n;
-
-	im->n = 0;
-	if (!n || !srz_put_events(im->w, SRZ_STREAM_KERNEL, im->out, n, err))
+	if (!n || !srz_put_events(im->w, stream, ev, n, err))
 		return 0;
 	/* The values were checked: only their order can be wrong. */
 	if (err->status == SR_BUG)
@@ -182,12 +181,26 @@ static int flush(struct sr_import *im, struct sr_error *err)
 	return -1;
 }
 
+static int flush(struct sr_import *im, struct sr_error *err)
+{
+	size_t n = im->n;
+
+	im->n = 0;
+	return write_events(im, SRZ_STREAM_KERNEL, im->out, n, err);
+}
+
+/* Events of the kernel's, and losses. */
+static uint64_t scheduled(const struct sr_import_counts *c)
+{
+	return c->events - c->by_kind[SR_EV_DECISION];
+}
+
 static int put(struct sr_import *im, const struct sr_event *ev, struct sr_error *err)
 {
 	if (im->n == BATCH && flush(im, err))
 		return -1;
 	im->out[im->n++] = *ev;
-	if (!im->counts.events || ev->time_ns < im->counts.first_ns)
+	if (!scheduled(&im->counts) || ev->time_ns < im->counts.first_ns)
 		im->counts.first_ns = ev->time_ns;
 	if (ev->time_ns > im->counts.last_ns)
 		im->counts.last_ns = ev->time_ns;
@@ -436,23 +449,27 @@ static bool tids_are_real(const struct sr_event *ev)
 	return tids >= 0;
 }
 
-/* The event's place on its CPU. */
-static int place(struct sr_import *im, struct sr_event *ev, struct sr_error *err)
+/* The event's place behind those before it, in *last. */
+static int place_behind(struct sr_import *im, struct sr_event *ev, uint64_t *last, struct sr_error *err)
 {
-	uint64_t last = im->last_ns[ev->cpu];
-
-	sr_cpumask_set(&im->cpus, ev->cpu);
-	if (ev->time_ns < last) {
-		if (last - ev->time_ns > BACK_NS)
+	if (ev->time_ns < *last) {
+		if (*last - ev->time_ns > BACK_NS)
 			return sr_fail(err, SR_DAMAGED,
 				       "on CPU %u time goes back by %.3f s: it is several recordings in one, or not in "
 				       "the order of time",
-				       ev->cpu, (double)(last - ev->time_ns) / 1e9);
-		ev->time_ns = last;
+				       ev->cpu, (double)(*last - ev->time_ns) / 1e9);
+		ev->time_ns = *last;
 		im->counts.late++;
 	}
-	im->last_ns[ev->cpu] = ev->time_ns;
+	*last = ev->time_ns;
 	return 0;
+}
+
+/* The event's place on its CPU. */
+static int place(struct sr_import *im, struct sr_event *ev, struct sr_error *err)
+{
+	sr_cpumask_set(&im->cpus, ev->cpu);
+	return place_behind(im, ev, &im->last_ns[ev->cpu], err);
 }
 
 int sr_import_put(struct sr_import *im, struct sr_import_item *item, struct sr_error *err)
@@ -493,6 +510,31 @@ int sr_import_lost(struct sr_import *im, unsigned cpu, uint64_t time_ns, uint64_
 	im->counts.lost = im->counts.lost + count < count ? UINT64_MAX : im->counts.lost + count;
 	im->counts.lost_places++;
 	return put(im, &ev, err);
+}
+
+/* It only names a task: that says nothing of whether the task was there before. */
+int sr_import_decision(struct sr_import *im, struct sr_event *ev, struct sr_error *err)
+{
+	if (place_behind(im, ev, &im->decided_ns, err) || write_events(im, SRZ_STREAM_ENGINE, ev, 1, err))
+		return -1;
+	im->counts.events++;
+	im->counts.by_kind[SR_EV_DECISION]++;
+	return 0;
+}
+
+/* What a replay recorded of itself is of its own tasks, as a tree's is. */
+void sr_import_scope(struct sr_import *im, const void *text, size_t len)
+{
+	static const struct {
+		const char *said, *is;
+	} scopes[] = { { "system", "system" }, { "tree", "tree" }, { "pid", "pid" }, { "self", "tree" } };
+
+	im->scope = NULL;
+	for (size_t i = 0; i < sizeof(scopes) / sizeof(*scopes); i++)
+		if (len == strlen(scopes[i].said) && !memcmp(text, scopes[i].said, len))
+			im->scope = scopes[i].is;
+	im->counts.scope_told = im->scope;
+	im->counts.scope_unknown = !im->scope;
 }
 
 /* ---- many CPUs ---- */
@@ -667,8 +709,10 @@ int sr_import_end(struct sr_import *im, const char *scope, struct sr_error *err)
 	}
 	if (flush(im, err))
 		return -1;
-	if (!c->events)
+	if (!scheduled(c))
 		return sr_fail(err, SR_DAMAGED, "no event of the scheduler is in it");
+	if (!scope)
+		scope = im->scope ? im->scope : "system";
 	sr_cpumask_format(&im->cpus, cpus, sizeof(cpus));
 	if (put_start(im, err) || put_missing(im, err) || srz_put_meta(im->w, "scope", scope, err) ||
 	    srz_put_meta(im->w, "source", "kernel", err) || srz_put_meta(im->w, "engine", "recorded", err) ||

@@ -31,7 +31,7 @@ struct sr_import_item {
 };
 
 struct sr_import_counts {
-	uint64_t events; /* kinds of the kernel's and losses, as put */
+	uint64_t events; /* kinds of the kernel's, losses, and decisions (which first_ns and last_ns do without) */
 	uint64_t by_kind[SR_EV_KINDS];
 	uint64_t lost, lost_places;
 	uint64_t late;       /* went back in time on their CPU by a little: put forward */
@@ -39,6 +39,7 @@ struct sr_import_counts {
 	uint64_t other;      /* of other kinds: not the scheduler's */
 	uint64_t unplaced;   /* what ran on their CPU was not known yet: left out (compact Perfetto traces) */
 	uint64_t first_ns, last_ns;
+	bool scope_told, scope_unknown; /* by the source: one that is known, another */
 	size_t tasks_at_start, kthreads_by_name;
 };
 
@@ -59,6 +60,10 @@ void sr_import_free(struct sr_import *im); /* NULL is allowed */
  * own cpu by more than a second. */
 int sr_import_put(struct sr_import *im, struct sr_import_item *item, struct sr_error *err);
 int sr_import_lost(struct sr_import *im, unsigned cpu, uint64_t time_ns, uint64_t count, struct sr_error *err);
+/* A policy's decision, of export's own: after those before it. */
+int sr_import_decision(struct sr_import *im, struct sr_event *ev, struct sr_error *err);
+/* What the source says of whose events it has: len bytes, of which nothing is believed. */
+void sr_import_scope(struct sr_import *im, const void *text, size_t len);
 /* The index of a name, for EXEC and RENAME; len bytes, a NUL ends it too. UINT32_MAX: failed. */
 uint32_t sr_import_name(struct sr_import *im, const void *text, size_t len, struct sr_error *err);
 void sr_import_comm(char out[SR_COMM_LEN], const void *text, size_t len);
@@ -100,7 +105,7 @@ int sr_import_text(struct sr_import *im, int fd, uint64_t all, struct sr_error *
 int sr_import_perf(struct sr_import *im, int fd, struct sr_error *err);
 int sr_import_perfetto(struct sr_import *im, int fd, struct sr_error *err);
 
-/* Writes the rest: start state, meta. scope: as meta scope has it. */
+/* Writes the rest: start state, meta. scope: as meta scope has it; NULL: as the source says, else the whole system. */
 int sr_import_end(struct sr_import *im, const char *scope, struct sr_error *err);
 
 #endif

@@ -200,6 +200,16 @@ static int take_system(struct perfetto *p, struct sr_pb_reader r, struct sr_erro
 	return 0;
 }
 
+static void take_scope(struct perfetto *p, struct sr_pb_reader r)
+{
+	const size_t len = sizeof(PF_SCOPE) - 1;
+	struct sr_pb_field f;
+
+	while (sr_pb_next(&r, &f) == 1)
+		if (f.number == 1 && f.wire == 2 && f.len >= len && !memcmp(f.p, PF_SCOPE, len))
+			sr_import_scope(p->im, f.p + len, f.len - len);
+}
+
 static int index_bundle(struct perfetto *p, const uint8_t *at, size_t len, uint64_t offset, struct sr_error *err)
 {
 	struct sr_pb_reader r = { at, at + len };
@@ -243,6 +253,9 @@ static int index_packet(struct perfetto *p, const uint8_t *at, size_t len, uint6
 			break;
 		case PF_PACKET_SYSTEM_INFO:
 			ret = take_system(p, inner, err);
+			break;
+		case PF_PACKET_FOR_TESTING:
+			take_scope(p, inner);
 			break;
 		}
 	}

@@ -37,6 +37,8 @@ struct text {
 	uint64_t lost[SR_MAX_CPUS]; /* + 1: a loss that the next event of the cpu dates */
 	bool lost_any;
 	bool relative; /* times count from the first event, in microseconds */
+	bool ours;     /* export wrote it, its comments say */
+	bool begun;    /* a line of an event came: what looks like export's comments behind is none */
 };
 
 /* ---- pieces ---- */
@@ -559,6 +561,34 @@ static bool lost_line(struct text *t, const char *s)
 	return true;
 }
 
+/* "schedrec decision tid=1 cause=wake from=-1 to=2 cost_ns=300", as export writes a policy's decision, and nothing else. */
+static bool read_decision(const char *s, struct sr_event *ev)
+{
+	int64_t tid, from, to;
+	uint64_t cost;
+	size_t len;
+
+	s = keyed(s, "schedrec decision tid=", &tid);
+	if (!s || tid < 0 || strncmp(s, " cause=", 7))
+		return false;
+	s += 7;
+	len = strcspn(s, " ");
+	while (ev->u.decision.cause < SR_CAUSES && (strlen(sr_cause_name(ev->u.decision.cause)) != len ||
+						    memcmp(sr_cause_name(ev->u.decision.cause), s, len)))
+		ev->u.decision.cause++;
+	s = keyed(s + len, " from=", &from);
+	s = s ? keyed(s, " to=", &to) : NULL;
+	s = s && !strncmp(s, " cost_ns=", 9) ? number(s + 9, UINT32_MAX, &cost) : NULL;
+	if (!s || *s || ev->u.decision.cause == SR_CAUSES || from < -1 || from >= SR_MAX_CPUS || to < -1 ||
+	    to >= SR_MAX_CPUS)
+		return false;
+	ev->u.decision.tid = (int32_t)tid;
+	ev->u.decision.from = (int16_t)from;
+	ev->u.decision.to = (int16_t)to;
+	ev->u.decision.cost_ns = (uint32_t)cost;
+	return true;
+}
+
 /* What export wrote in front: "# schedrec KEY VALUE". */
 static int comment(struct text *t, const char *s, struct sr_error *err)
 {
@@ -566,9 +596,14 @@ static int comment(struct text *t, const char *s, struct sr_error *err)
 					    "start.mono_ns", "start.realtime_ns", "host.cpu_model", "label" };
 	const char *p;
 
-	if (strncmp(s, "# schedrec ", 11))
+	if (t->begun || strncmp(s, "# schedrec ", 11))
 		return 0;
 	s += 11;
+	t->ours = true;
+	if (!strncmp(s, "scope ", 6)) {
+		sr_import_scope(t->im, s + 6, strlen(s + 6));
+		return 0;
+	}
 	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
 		size_t len = strlen(keys[i]);
 
@@ -599,6 +634,21 @@ static int take_event(struct text *t, const struct line *l, unsigned kind, struc
 	return sr_import_put(t->im, &item, err);
 }
 
+/* Of another kind than the kernel's scheduling events: the mark of a decision, or nothing. */
+static int take_other(struct text *t, const struct line *l, struct sr_error *err)
+{
+	static const char mark[] = "tracing_mark_write";
+	struct sr_event ev = {
+		.time_ns = l->time_ns, .ctx = l->pid, .cpu = (uint16_t)l->cpu, .kind = SR_EV_DECISION, .flags = l->flags
+	};
+
+	if (t->ours && l->event_len == sizeof(mark) - 1 && !memcmp(l->event, mark, l->event_len) &&
+	    read_decision(l->fields, &ev))
+		return sr_import_decision(t->im, &ev, err);
+	sr_import_counted(t->im)->other++;
+	return 0;
+}
+
 static int take_line(struct text *t, const char *s, struct sr_error *err)
 {
 	struct line l;
@@ -612,6 +662,7 @@ static int take_line(struct text *t, const char *s, struct sr_error *err)
 		lost_line(t, s);
 		return 0;
 	}
+	t->begun = true;
 	if (t->lost_any && t->lost[l.cpu]) {
 		n = t->lost[l.cpu] - 1;
 		t->lost[l.cpu] = 0;
@@ -621,8 +672,7 @@ static int take_line(struct text *t, const char *s, struct sr_error *err)
 	kind = kind_of(&l);
 	if (kind)
 		return take_event(t, &l, kind, err);
-	sr_import_counted(t->im)->other++;
-	return 0;
+	return take_other(t, &l, err);
 }
 
 /* Where a line number helps. */

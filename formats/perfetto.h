@@ -5,6 +5,8 @@
 
 #include "formats/event.h"
 
+#define PF_SCOPE "schedrec scope " /* and meta scope: the text of export's packet */
+
 enum {
 	PF_TRACE_PACKET = 1,
 
@@ -19,6 +21,7 @@ enum {
 	PF_PACKET_COMPRESSED = 50,
 	PF_PACKET_TRACK_DESCRIPTOR = 60,
 	PF_PACKET_ZSTD_COMPRESSED = 133,
+	PF_PACKET_FOR_TESTING = 900, /* a message with a text, 1, that no reader of traces shows */
 
 	PF_BUNDLE_CPU = 1,
 	PF_BUNDLE_EVENT = 2,

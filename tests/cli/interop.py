@@ -126,7 +126,8 @@ def messages():
         "Packet": {"ftrace_events": (1, "Bundle"), "process_tree": (2, "ProcessTree"), "clock_snapshot": (6, "ClockSnapshot"),
                    "timestamp": (8, "u64"), "sequence": (10, "u32"), "track_event": (11, "TrackEvent"),
                    "sequence_flags": (13, "u32"), "system_info": (45, "SystemInfo"),
-                   "track_descriptor": (60, "TrackDescriptor")},
+                   "track_descriptor": (60, "TrackDescriptor"), "for_testing": (900, "Testing")},
+        "Testing": {"str": (1, "str")},
         "Trace": {"packet": (1, "Packet*")},
     }
     file = descriptor_pb2.FileDescriptorProto(name="trace.proto", package="p", syntax="proto2")
@@ -239,6 +240,7 @@ def compare_perfetto(trace_path, csv_path):
             assert e.type == 3 and e.track_uuid and list(e.categories) == ["policy"]
             got.setdefault("decision", []).append((packet.timestamp, "decision", e.name, note["task"], note["tid"],
                                                    note["cpu"], note["from"], note["to"], note["cost_ns"]))
+        assert not packet.HasField("for_testing") or packet.for_testing.str.startswith("schedrec scope ")
         tracks += packet.HasField("track_descriptor")
         threads += len(packet.process_tree.threads)
     n = sum(len(v) for v in got.values())

@@ -74,6 +74,44 @@ for f in ftrace perfetto; do
 done
 t_ok
 
+# scope_of FILE
+scope_of() {
+	"$SCHEDREC" info --json "$1" | sed -nE 's/^ *"scope": "(.*)",?$/\1/p' | head -n 1
+}
+
+t_case "ftrace, perfetto: whose events they are comes back; --scope says otherwise"
+for scope in tree pid system self; do
+	{ printf 'meta scope %s\n' $scope && printf 'switch 1000 0 0 120 R 7 120\nswitch 2000 0 7 120 S 0 120\n'; } |
+		"$BUILD/tests/real/from_text" "$T/scope.srz"
+	for f in ftrace perfetto; do
+		want=${scope/self/tree}
+		exported $f "$T/scope.srz" && t_status 0 "$SCHEDREC" import "$T/x.$f" -o "$T/back.srz" &&
+			t_match "^its scope is $want, as it says itself\$" "$T/err" && t_equal "$want" "$(scope_of "$T/back.srz")" &&
+			t_status 0 "$SCHEDREC" analyze "$T/back.srz" --all --csv &&
+			t_equal "$([ "$want" = system ] && echo 1 || echo 0)" "$(grep -c ',busiest_cpu_share,' "$T/out")" &&
+			t_status 0 "$SCHEDREC" import "$T/x.$f" -o "$T/back.srz" --scope pid --json &&
+			t_match '"scope": "pid"' "$T/out" && t_match '"scope_from": "option"' "$T/out" &&
+			t_equal pid "$(scope_of "$T/back.srz")"
+	done
+done
+sed -i 's/^# schedrec scope .*/# schedrec scope \x1b[31m/' "$T/x.ftrace" &&
+	t_status 0 "$SCHEDREC" import "$T/x.ftrace" -o "$T/back.srz" && t_match '^whose events it has is said in a form' "$T/err" &&
+	t_no_match "$(printf '\033')" "$T/err" && t_equal system "$(scope_of "$T/back.srz")" &&
+	t_status 0 "$SCHEDREC" import "$T/x.ftrace" -o "$T/back.srz" --json && t_match '"scope_from": "unknown"' "$T/out"
+t_ok
+
+t_case "ftrace: a policy's decisions come back, and what they cost"
+decisions() {
+	"$SCHEDREC" export -q "$1" --to csv -o "$T/plain.csv" && awk -F, -v OFS=, '$4 == "decision" { $7 = $9 = ""; print }' "$T/plain.csv"
+	"$SCHEDREC" analyze "$1" --all --csv | cut -d, -f2- | grep -E '^(policy_decision_ns|balancer_cpu_ns|migrations(_by_cause|\.total))'
+}
+t_status 0 "$SCHEDREC" simulate -q $G/load.srz --machine smt-2x2 --policy bld -o "$T/sim.srz" && exported ftrace "$T/sim.srz" &&
+	t_status 0 "$SCHEDREC" import "$T/x.ftrace" -o "$T/back.srz" --json && t_match '"other_events": 0' "$T/out" &&
+	decisions "$T/sim.srz" >"$T/want" && decisions "$T/back.srz" >"$T/got" &&
+	t_true "$(diff "$T/want" "$T/got" | head -n 3)" cmp -s "$T/want" "$T/got" &&
+	t_true "few decisions" [ "$(grep -c ',1,decision,' "$T/got")" -gt 100 ] && t_match '^migrations_by_cause.wake,' "$T/got"
+t_ok
+
 t_case "an imported file is good for info, analyze and simulate"
 exported ftrace $G/load.srz && t_status 0 "$SCHEDREC" import -q "$T/x.ftrace" -o "$T/back.srz" &&
 	t_status 0 "$SCHEDREC" info "$T/back.srz" && t_match '^imported +ftrace$' "$T/out" && t_match '^from +x.ftrace$' "$T/out" &&

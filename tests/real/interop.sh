@@ -151,6 +151,17 @@ if built; then
 fi
 t_ok
 
+t_case "a recording of one command stays one, there and back: nothing is said of whole CPUs"
+if built && t_status 0 "$SCHEDREC" record -q -o "$T/tree.srz" -- "$T/switcher" 2 300; then
+	for f in ftrace perfetto; do
+		t_status 0 "$SCHEDREC" export -q "$T/tree.srz" --to $f -o "$T/tree.$f" &&
+			t_status 0 "$SCHEDREC" import "$T/tree.$f" -o "$T/b-tree.srz" --json && t_match '"scope": "tree"' "$T/out" &&
+			t_match '"scope_from": "file"' "$T/out" && t_status 0 "$SCHEDREC" analyze "$T/b-tree.srz" --csv &&
+			t_match ',cpu_time_ns,' "$T/out" && t_no_match 'busiest_cpu_share|imbalance_score|idle_while' "$T/out"
+	done
+fi
+t_ok
+
 t_case "an imported recording is replayed"
 if built && [ -f "$T/b.srz" ]; then
 	t_status 0 "$SCHEDREC" cut -q "$T/b.srz" --to 100ms -o "$T/c.srz" &&

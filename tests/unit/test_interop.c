@@ -19,7 +19,7 @@ struct result {
 	struct sr_import_counts counts;
 	struct sr_task_start start[32];
 	size_t nstart;
-	char missing[256], context[32], clock[32];
+	char missing[256], context[32], clock[32], scope[32];
 	int ret;
 	struct sr_error err;
 };
@@ -59,6 +59,7 @@ static void read_back(struct result *out)
 	copy_meta(out->missing, sizeof(out->missing), r, "import.missing");
 	copy_meta(out->context, sizeof(out->context), r, "import.context");
 	copy_meta(out->clock, sizeof(out->clock), r, "clock");
+	copy_meta(out->scope, sizeof(out->scope), r, "scope");
 	srz_reader_free(r);
 }
 
@@ -84,7 +85,7 @@ static struct result *import(const void *bytes, size_t len, enum sr_import_forma
 		   format == SR_IMPORT_PERF ? sr_import_perf(im, fd, &out->err) :
 					      sr_import_perfetto(im, fd, &out->err);
 	if (!out->ret)
-		out->ret = sr_import_end(im, "system", &out->err);
+		out->ret = sr_import_end(im, NULL, &out->err);
 	out->counts = *sr_import_counted(im);
 	sr_import_free(im);
 	close(fd);
@@ -255,6 +256,133 @@ static void test_losses(void **state)
 	assert_int_equal(r->ev[1].u.lost.span_us, 100);
 	assert_int_equal(r->counts.lost, 130);
 	assert_int_equal(r->counts.lost_places, 3);
+	free(r);
+}
+
+#define EVENT " a-11 [000] d..2. 7.000000: sched_switch: " SWITCH
+
+static void test_the_scope_is_what_export_wrote(void **state)
+{
+	static const struct {
+		const char *text, *scope;
+		bool told, unknown;
+	} texts[] = {
+		{ EVENT, "system", false, false },
+		{ "# tracer: nop\n# schedrec scope tree\n" EVENT, "tree", true, false },
+		{ "# schedrec scope pid\n" EVENT, "pid", true, false },
+		{ "# schedrec scope system\n" EVENT, "system", true, false },
+		{ "# schedrec scope self\n" EVENT, "tree", true, false },
+		{ "# schedrec scope \n" EVENT, "system", false, true },
+		{ "# schedrec scope tree \n" EVENT, "system", false, true },
+		{ "# schedrec scope treetree\n" EVENT, "system", false, true },
+		{ "# schedrec scope \033[31m%n\n" EVENT, "system", false, true },
+		{ EVENT "# schedrec scope tree\n" EVENT, "system", false, false }, /* what a mark says is no comment */
+		{ " # schedrec scope tree\n# schedrec scopetree\n" EVENT, "system", false, false },
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		struct result *r = import_text(texts[i].text);
+
+		assert_string_equal(r->scope, texts[i].scope);
+		assert_true(r->counts.scope_told == texts[i].told);
+		assert_true(r->counts.scope_unknown == texts[i].unknown);
+		free(r);
+	}
+}
+
+#define MARK(at, text) " a-11 [000] ..s.. 7." at ": tracing_mark_write: " text "\n"
+#define OURS "# schedrec clock mono\n"
+
+static void test_decisions_that_export_wrote(void **state)
+{
+	struct result *r = import_text(
+		OURS MARK("000001", "schedrec decision tid=99 cause=wake from=-1 to=3 cost_ns=70")
+			EVENT MARK("000002", "schedrec decision tid=11 cause=none from=4095 to=-1 "
+					     "cost_ns=4294967295"));
+
+	assert_int_equal(r->n, 3);
+	assert_int_equal(r->counts.events, 3);
+	assert_int_equal(r->counts.other, 0);
+	assert_int_equal(r->counts.by_kind[SR_EV_DECISION], 2);
+	assert_int_equal(r->counts.first_ns, 7000000000);
+	assert_int_equal(r->ev[1].kind, SR_EV_DECISION);
+	assert_int_equal(r->ev[1].time_ns, 7000001000);
+	assert_int_equal(r->ev[1].ctx, 11);
+	assert_int_equal(r->ev[1].flags, SR_EV_SOFTIRQ);
+	assert_int_equal(r->ev[1].u.decision.tid, 99);
+	assert_int_equal(r->ev[1].u.decision.cause, SR_CAUSE_WAKE);
+	assert_int_equal(r->ev[1].u.decision.from, -1);
+	assert_int_equal(r->ev[1].u.decision.to, 3);
+	assert_int_equal(r->ev[1].u.decision.cost_ns, 70);
+	assert_int_equal(r->ev[2].u.decision.cause, SR_CAUSE_NONE);
+	assert_int_equal(r->ev[2].u.decision.from, 4095);
+	assert_true(r->ev[2].u.decision.cost_ns == UINT32_MAX);
+	assert_int_equal(r->nstart, 2); /* 11 and 12, which ran: a decision only names a task */
+	free(r);
+}
+
+static void test_other_marks_are_no_decisions(void **state)
+{
+	static const char *const marks[] = {
+		"B|201|onMessageReceived",
+		"schedrec decision",
+		"schedrec decision tid=1 cause=wake from=0 to=1 cost_ns=1 ",
+		"schedrec decision tid=1 cause=wake from=0 to=1 cost_ns=1x",
+		"schedrec decision tid=1 cause=wake from=0 to=1 cost_ns=-1",
+		"schedrec decision tid=1 cause=wake from=0 to=1 cost_ns=4294967296",
+		"schedrec decision tid=1 cause=wake from=0 to=1 cost_ns=",
+		"schedrec decision tid=-1 cause=wake from=0 to=1 cost_ns=1",
+		"schedrec decision tid=2147483648 cause=wake from=0 to=1 cost_ns=1",
+		"schedrec decision tid=1 cause=wakes from=0 to=1 cost_ns=1",
+		"schedrec decision tid=1 cause=? from=0 to=1 cost_ns=1",
+		"schedrec decision tid=1 cause= from=0 to=1 cost_ns=1",
+		"schedrec decision tid=1 cause=wake from=-2 to=1 cost_ns=1",
+		"schedrec decision tid=1 cause=wake from=0 to=4096 cost_ns=1",
+		"schedrec decision tid=1 cause=wake to=1 from=0 cost_ns=1",
+		"schedrec  decision tid=1 cause=wake from=0 to=1 cost_ns=1",
+		" schedrec decision tid=1 cause=wake from=0 to=1 cost_ns=1 and more",
+	};
+	char text[1024];
+	struct result *r;
+
+	for (size_t i = 0; i < sizeof(marks) / sizeof(*marks); i++) {
+		snprintf(text, sizeof(text), OURS EVENT " a-11 [000] ..s.. 7.1: tracing_mark_write: %s\n", marks[i]);
+		r = import_text(text);
+		assert_int_equal(r->n, 1);
+		assert_int_equal(r->counts.other, 1);
+		free(r);
+	}
+	/* Anyone may write such a mark: in a text that export did not write it is none. */
+	r = import_text(EVENT MARK("000001", "schedrec decision tid=99 cause=wake from=-1 to=3 cost_ns=70"));
+	assert_int_equal(r->n, 1);
+	assert_int_equal(r->counts.other, 1);
+	free(r);
+}
+
+static void test_decisions_out_of_order(void **state)
+{
+	static const char far[] = OURS EVENT MARK(
+		"900000",
+		"schedrec decision tid=1 cause=tick from=0 to=1 cost_ns=1") " a-11 [000] ..s.. 4.5: "
+									    "tracing_mark_write: schedrec decision "
+									    "tid=1 cause=tick from=0 to=1 cost_ns=1\n";
+	struct result *r = import_text(
+		OURS EVENT MARK("000009", "schedrec decision tid=1 cause=tick from=0 to=1 cost_ns=1")
+			MARK("000003", "schedrec decision tid=2 cause=tick from=0 to=1 cost_ns=1"));
+
+	assert_int_equal(r->n, 3);
+	assert_int_equal(r->ev[2].time_ns, 7000009000);
+	assert_int_equal(r->counts.late, 1);
+	free(r);
+	r = import(far, strlen(far), SR_IMPORT_TEXT);
+	assert_int_equal(r->ret, -1);
+	assert_int_equal(r->err.status, SR_DAMAGED);
+	free(r);
+	/* Without an event of the scheduler's it is no recording. */
+	r = import(OURS MARK("1", "schedrec decision tid=1 cause=tick from=0 to=1 cost_ns=1"),
+		   strlen(OURS MARK("1", "schedrec decision tid=1 cause=tick from=0 to=1 cost_ns=1")), SR_IMPORT_TEXT);
+	assert_int_equal(r->ret, -1);
+	assert_int_equal(r->err.status, SR_DAMAGED);
 	free(r);
 }
 
@@ -483,6 +611,35 @@ static void test_what_perfetto_tells_besides(void **state)
 	sr_pb_release(&inner);
 }
 
+static void test_the_scope_stands_in_a_packet_for_tests(void **state)
+{
+	static const struct {
+		const char *text, *scope;
+	} texts[] = { { "schedrec scope tree", "tree" },
+		      { "schedrec scope pid", "pid" },
+		      { "schedrec scope", "system" },
+		      { "schedrec scope root", "system" },
+		      { "of Perfetto's own", "system" } };
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		struct sr_pb trace = { 0 }, packet = { 0 }, m = { 0 };
+		struct result *r;
+
+		sr_pb_text(&m, 1, texts[i].text);
+		sr_pb_message(&packet, PF_PACKET_FOR_TESTING, &m);
+		sr_pb_message(&trace, PF_TRACE_PACKET, &packet);
+		put_compact(&trace);
+		r = import(trace.p, trace.n, SR_IMPORT_PERFETTO);
+		assert_int_equal(r->ret, 0);
+		assert_string_equal(r->scope, texts[i].scope);
+		assert_true(r->counts.scope_unknown == !strcmp(texts[i].text, "schedrec scope root"));
+		free(r);
+		sr_pb_release(&trace);
+		sr_pb_release(&packet);
+		sr_pb_release(&m);
+	}
+}
+
 static void test_a_loss_forgets_what_ran(void **state)
 {
 	struct sr_pb trace = { 0 }, bundle = { 0 }, event = { 0 }, sw = { 0 };
@@ -594,6 +751,10 @@ int main(void)
 		cmocka_unit_test(test_comms_that_look_like_fields),
 		cmocka_unit_test(test_every_kind_of_event),
 		cmocka_unit_test(test_losses),
+		cmocka_unit_test(test_the_scope_is_what_export_wrote),
+		cmocka_unit_test(test_decisions_that_export_wrote),
+		cmocka_unit_test(test_other_marks_are_no_decisions),
+		cmocka_unit_test(test_decisions_out_of_order),
 		cmocka_unit_test(test_time_that_goes_back),
 		cmocka_unit_test(test_text_without_events_is_refused),
 		cmocka_unit_test(test_a_line_that_never_ends),
@@ -601,6 +762,7 @@ int main(void)
 		cmocka_unit_test(test_deflated_packets),
 		cmocka_unit_test(test_a_cut_trace_is_damaged_or_shorter),
 		cmocka_unit_test(test_what_perfetto_tells_besides),
+		cmocka_unit_test(test_the_scope_stands_in_a_packet_for_tests),
 		cmocka_unit_test(test_a_loss_forgets_what_ran),
 		cmocka_unit_test(test_protobuf_numbers),
 		cmocka_unit_test(test_text_becomes_utf8),
