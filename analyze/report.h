@@ -10,6 +10,10 @@
  * Series over nights are drawn where the database has nights (tables night, night_run and change_point): of the usual
  * metrics of each trace and policy the median of a night's rounds with its range, where the level changed, and the band
  * of a level: the quartiles of its nights, widened by 1.5 times their distance.
+ *
+ * A run over time shows the time that its own tasks had of each cpu (of a recording the command's, of a replay those that
+ * it replayed) and, where the file is of the whole system, that of all others. A step of which more than a twentieth is
+ * unknown, as events were lost, has no value.
  */
 #ifndef SCHEDREC_ANALYZE_REPORT_H
 #define SCHEDREC_ANALYZE_REPORT_H

@@ -60,6 +60,19 @@ struct ana_report {
 	int64_t runs, traces;                /* all that were chosen */
 };
 
+/* A file's cpus over time, in equal steps; more than there are lanes for share them. */
+#define ANA_REPORT_STEPS 400
+struct ana_report_cpus {
+	uint64_t first_ns, last_ns, step_ns;
+	unsigned cpus, per_lane, lanes;
+	bool whole_system; /* else nothing is told of others */
+	bool bound;        /* a replay: its own tasks are those that it bound, from then on; else those of the result */
+	double *own, *others, *lost; /* [lane * ANA_REPORT_STEPS + step], ns; lost: events are missing */
+};
+void ana_report_spread(double *steps, const struct ana_report_cpus *c, uint64_t start, uint64_t end);
+int ana_report_read_cpus(struct srz_reader *reader, const struct ana_result *result, struct ana_report_cpus *c,
+			 struct sr_error *err);
+
 /* The tables that all parts read from, temporary: report_arm, report_trace, report_run. */
 int ana_report_choose(struct ana_report *r, struct sr_error *err);
 void ana_report_drop(struct ana_report *r);

@@ -1,58 +1,108 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A run over time, from a .srz file: how busy each cpu was, and how many tasks ran and waited, in equal steps. */
+/* A run over time, from a .srz file: how busy each cpu was and with whom, and how many tasks ran and waited, in equal
+ * steps. */
 #include "analyze/report_internal.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define STEPS 400
+#define STEPS ANA_REPORT_STEPS
 #define LANES 64 /* more cpus share lanes */
 #define TASKS 25
+#define LOST_PART 0.05 /* of a step's time: where more was lost the rest does not speak for it */
 
 struct timeline {
-	uint64_t first_ns, step_ns;
-	unsigned cpus, per_lane, lanes;
-	double *busy;                          /* [lane * STEPS + step], ns */
-	double running[STEPS], waiting[STEPS]; /* ns, of all tasks */
+	struct ana_report_cpus c;
+	double waiting[STEPS]; /* ns, of all tasks */
 };
-
-/* Spreads start..end over the steps. */
-static void add(double *steps, const struct timeline *t, uint64_t start, uint64_t end)
-{
-	uint64_t at = start > t->first_ns ? start - t->first_ns : 0;
-
-	end = end > t->first_ns ? end - t->first_ns : 0;
-	while (at < end) {
-		uint64_t step = at / t->step_ns, until = (step + 1) * t->step_ns;
-
-		if (step >= STEPS)
-			return;
-		if (until > end)
-			until = end;
-		steps[step] += (double)(until - at);
-		at = until;
-	}
-}
 
 static int add_slice(void *arg, const struct ana_slice *s, struct sr_error *err)
 {
 	struct timeline *t = arg;
 
-	add(t->running, t, s->start_ns, s->end_ns);
-	if (s->cpu < t->cpus)
-		add(t->busy + (size_t)(s->cpu / t->per_lane) * STEPS, t, s->start_ns, s->end_ns);
 	if (s->delay_ns != UINT64_MAX && s->delay_ns <= s->start_ns)
-		add(t->waiting, t, s->start_ns - s->delay_ns, s->start_ns);
+		ana_report_spread(t->waiting, &t->c, s->start_ns - s->delay_ns, s->start_ns);
 	return 0;
 }
 
-static void put_steps(struct ana_json *j, const char *key, const double *steps, double of)
+/* The part of a step that is before the file's end, ns. */
+static double length_of(const struct ana_report_cpus *c, size_t step)
+{
+	uint64_t span = c->last_ns - c->first_ns, from = step * c->step_ns;
+
+	return from >= span ? 0 : (double)(span - from < c->step_ns ? span - from : c->step_ns);
+}
+
+static unsigned cpus_of(const struct ana_report_cpus *c, unsigned lane)
+{
+	unsigned left = c->cpus - lane * c->per_lane;
+
+	return left < c->per_lane ? left : c->per_lane;
+}
+
+/* The share of a lane's known time; NAN: too much of it was lost. */
+static double share_of(const struct ana_report_cpus *c, const double *lanes, unsigned lane, size_t step)
+{
+	size_t at = (size_t)lane * STEPS + step;
+	double all = length_of(c, step) * cpus_of(c, lane);
+
+	return all > 0 && c->lost[at] <= LOST_PART * all ? fmin(1, lanes[at] / (all - c->lost[at])) : NAN;
+}
+
+static double thousandths(double v)
+{
+	return round(v * 1000) / 1000;
+}
+
+static void put_lanes(struct ana_json *j, const char *key, const struct ana_report_cpus *c, const double *lanes)
 {
 	ana_json_open(j, key, '[');
-	for (size_t i = 0; i < STEPS; i++)
-		ana_json_real(j, NULL, round(steps[i] / of * 1000) / 1000);
+	for (unsigned l = 0; l < c->lanes; l++) {
+		ana_json_open(j, NULL, '[');
+		for (size_t i = 0; i < STEPS; i++)
+			ana_json_real(j, NULL, thousandths(share_of(c, lanes, l, i)));
+		ana_json_close(j, ']');
+	}
 	ana_json_close(j, ']');
+}
+
+/* How many cpus have such tasks, which is how many tasks run; where one of them is not known the sum is not. */
+static void put_running(struct ana_json *j, const char *key, const struct ana_report_cpus *c, const double *lanes)
+{
+	ana_json_open(j, key, '[');
+	for (size_t i = 0; i < STEPS; i++) {
+		double sum = 0;
+
+		for (unsigned l = 0; l < c->lanes; l++)
+			sum += share_of(c, lanes, l, i) * cpus_of(c, l);
+		ana_json_real(j, NULL, thousandths(sum));
+	}
+	ana_json_close(j, ']');
+}
+
+static void put_waiting(struct ana_json *j, const struct timeline *t)
+{
+	ana_json_open(j, "waiting", '[');
+	for (size_t i = 0; i < STEPS; i++) {
+		double known = 0;
+
+		for (unsigned l = 0; l < t->c.lanes; l++)
+			known += share_of(&t->c, t->c.own, l, i);
+		ana_json_real(j, NULL, isnan(known) ? NAN : thousandths(t->waiting[i] / length_of(&t->c, i)));
+	}
+	ana_json_close(j, ']');
+}
+
+/* Steps of lanes that are not known. */
+static size_t count_gaps(const struct ana_report_cpus *c)
+{
+	size_t gaps = 0;
+
+	for (unsigned l = 0; l < c->lanes; l++)
+		for (size_t i = 0; i < STEPS; i++)
+			gaps += length_of(c, i) > 0 && isnan(share_of(c, c->own, l, i));
+	return gaps;
 }
 
 static int by_cpu_time(const void *x, const void *y)
@@ -98,46 +148,72 @@ static void put_meta(struct ana_json *j, const struct srz_reader *r)
 	ana_json_close(j, '}');
 }
 
+/* Whose time the cpus' own time is. */
+static const char *owner_of(const struct srz_reader *r, bool replay)
+{
+	const struct sr_task_starts *starts = srz_get_tasks(r);
+
+	for (size_t i = 0; !replay && i < starts->n; i++)
+		if (starts->v[i].flags & SR_TASK_ROOT)
+			return srz_get_meta(r, "command") ? "tasks of the recorded command" : "the recorded tasks";
+	return replay ? "the replayed tasks" : "user tasks";
+}
+
 static void put(struct ana_json *j, const char *path, const struct srz_reader *reader, const struct timeline *t,
 		struct ana_result *r)
 {
 	const struct srz_info *info = srz_get_info(reader);
+	const struct ana_report_cpus *c = &t->c;
 	const char *slash = strrchr(path, '/');
 
 	ana_json_open(j, NULL, '{');
 	ana_json_text(j, "name", slash ? slash + 1 : path);
 	put_meta(j, reader);
 	ana_json_real(j, "span_ns", (double)(info->last_ns - info->first_ns));
-	ana_json_real(j, "step_ns", (double)t->step_ns);
-	ana_json_int(j, "cpus", t->cpus);
-	ana_json_int(j, "per_lane", t->per_lane);
+	ana_json_real(j, "step_ns", (double)c->step_ns);
+	ana_json_int(j, "cpus", c->cpus);
+	ana_json_int(j, "per_lane", c->per_lane);
 	ana_json_int(j, "lost", (int64_t)r->lost);
 	ana_json_int(j, "repaired", (int64_t)r->repaired);
 	ana_json_int(j, "censored", (int64_t)r->censored);
 	ana_json_bool(j, "complete", info->complete);
 	ana_json_bool(j, "whole_system", r->whole_system);
 	ana_json_bool(j, "self", r->self);
-	put_steps(j, "running", t->running, (double)t->step_ns);
-	put_steps(j, "waiting", t->waiting, (double)t->step_ns);
-	ana_json_open(j, "lanes", '[');
-	for (unsigned l = 0; l < t->lanes; l++) {
-		unsigned in_lane = t->cpus - l * t->per_lane;
-
-		if (in_lane > t->per_lane)
-			in_lane = t->per_lane;
-		put_steps(j, NULL, t->busy + (size_t)l * STEPS, (double)t->step_ns * in_lane);
+	ana_json_text(j, "own", owner_of(reader, c->bound));
+	ana_json_int(j, "gaps", (int64_t)count_gaps(c));
+	put_running(j, "running", c, c->own);
+	put_waiting(j, t);
+	put_lanes(j, "lanes", c, c->own);
+	if (c->whole_system) {
+		put_running(j, "others_running", c, c->others);
+		put_lanes(j, "others", c, c->others);
 	}
-	ana_json_close(j, ']');
 	put_tasks(j, r);
 	ana_json_close(j, '}');
+}
+
+static int make_lanes(struct ana_report_cpus *c, const struct srz_info *info, struct sr_error *err)
+{
+	c->first_ns = info->first_ns;
+	c->last_ns = info->last_ns;
+	c->step_ns = (info->last_ns - info->first_ns) / STEPS + 1;
+	c->cpus = info->cpus ? info->cpus : 1;
+	c->per_lane = (c->cpus + LANES - 1) / LANES;
+	c->lanes = (c->cpus + c->per_lane - 1) / c->per_lane;
+	c->own = calloc((size_t)c->lanes * STEPS * 3, sizeof(*c->own));
+	if (!c->own)
+		return ana_no_memory(err);
+	c->others = c->own + (size_t)c->lanes * STEPS;
+	c->lost = c->others + (size_t)c->lanes * STEPS;
+	return 0;
 }
 
 int ana_report_timeline(const char *path, struct ana_json *j, struct sr_error *err)
 {
 	struct srz_reader *reader = srz_open(path, err);
 	struct timeline *t = calloc(1, sizeof(*t));
+	struct ana_request how = { .scope = ANA_AUTO, .slice = add_slice, .slice_arg = t };
 	struct ana_result result = { 0 };
-	const struct srz_info *info;
 	int ret = -1;
 
 	if (!reader)
@@ -146,25 +222,19 @@ int ana_report_timeline(const char *path, struct ana_json *j, struct sr_error *e
 		ana_no_memory(err);
 		goto out;
 	}
-	info = srz_get_info(reader);
-	t->first_ns = info->first_ns;
-	t->step_ns = (info->last_ns - info->first_ns) / STEPS + 1;
-	t->cpus = info->cpus ? info->cpus : 1;
-	t->per_lane = (t->cpus + LANES - 1) / LANES;
-	t->lanes = (t->cpus + t->per_lane - 1) / t->per_lane;
-	t->busy = calloc((size_t)t->lanes * STEPS, sizeof(*t->busy));
-	if (!t->busy) {
-		ana_no_memory(err);
+	if (make_lanes(&t->c, srz_get_info(reader), err) < 0 || ana_reader_request(reader, &how, &result, err) < 0)
 		goto out;
-	}
-	ret = ana_file_slices(path, ANA_AUTO, add_slice, t, &result, err);
-	if (ret == 0)
-		put(j, path, reader, t, &result);
+	t->c.whole_system = result.whole_system;
+	t->c.bound = ana_is_replay(reader);
+	if (!result.self && ana_report_read_cpus(reader, &result, &t->c, err) < 0)
+		goto out;
+	put(j, path, reader, t, &result);
+	ret = 0;
 out:
 	ana_result_release(&result);
 	srz_reader_free(reader);
 	if (t)
-		free(t->busy);
+		free(t->c.own);
 	free(t);
 	return ret;
 }

@@ -217,6 +217,13 @@ const lineKey = (i) => (s) => {
 	s.append(l);
 };
 
+const otherKey = (s) => s.append(svg('line', { x1: 1, x2: 29, y1: 6, y2: 6, 'stroke-width': 2.5, stroke: 'var(--muted)', 'stroke-dasharray': '2 3' }));
+
+const gapKey = (s) => {
+	for (let x = 3; x < 27; x += 6)
+		s.append(svg('line', { x1: x, x2: x + 6, y1: 11, y2: 1, stroke: 'var(--unknown)', 'stroke-width': 1 }));
+};
+
 const boxKey = (name, opacity) => (s) => s.append(svg('rect', { x: 3, y: 1, width: 24, height: 10, fill: `var(${name})`,
 	'fill-opacity': opacity || 1 }));
 
@@ -688,9 +695,15 @@ function timeline(t, index) {
 	const xs = t.running.map((v, i) => i * t.step_ns / unit[1]);
 	const at = (i) => `${Number((i * t.step_ns / unit[1]).toPrecision(5))} ${unit[0]}`;
 	const laneName = (l) => (t.per_lane === 1 ? `CPU ${l}` : `CPUs ${l * t.per_lane}–${Math.min(t.cpus, (l + 1) * t.per_lane) - 1}`);
-	const busiest = (i) => t.lanes.map((lane, l) => [lane[i], l]).filter((v) => v[0] > 0).sort((a, b) => b[0] - a[0]).slice(0, 6);
+	const others = t.others && t.others.some((lane) => lane.some((v) => v > 0)) ? t.others : null;
+	const laneText = (l, i) => (known(t.lanes[l][i]) ? `${percent(t.lanes[l][i], 0)}${others ? ` + ${percent(others[l][i], 0)} others` : ''}` : 'not known');
+	const busiest = (i) => t.lanes.map((lane, l) => [known(lane[i]) ? lane[i] + (others ? others[l][i] : 0) : 2, l]).filter((v) => v[0] > 0)
+		.sort((a, b) => b[0] - a[0]).slice(0, 6);
 	const xScale = { time: false, range: [0, n * t.step_ns / unit[1]] };
-	const peak = Math.max(1, ...t.running, ...t.waiting);
+	const peak = Math.max(1, ...[t.running, t.waiting, others ? t.others_running : []].flat().filter(known));
+	// Whose time it is, and what of others the file tells.
+	const alone = others ? '' : t.others ? '; no others ran' : '; of others this file tells nothing';
+	const gap = t.gaps ? [{ text: 'not known: events were lost', draw: gapKey }] : [];
 	const what = Object.entries(t.meta).map(([k, v]) => h('li', null, `${k}: `, h('code', null, v)));
 	const trouble = [t.lost ? `${count(t.lost)} events lost` : 'no event lost', t.repaired ? `${count(t.repaired)} repaired` : '',
 		t.censored ? `${count(t.censored)} intervals cut by the start, the end or a loss` : '', t.complete ? '' : 'the file is cut off'].filter((x) => x);
@@ -703,8 +716,10 @@ function timeline(t, index) {
 		return h('article', null, parts);
 	}
 	parts.push(h('figure', null,
-		h('figcaption', null, `Tasks running and waiting for a CPU, mean of each ${time(t.step_ns)}${t.whole_system ? '' : ' (of the recorded command)'}`),
-		legend([{ text: 'running', draw: lineKey(0) }, { text: 'waiting', draw: lineKey(1) }]),
+		h('figcaption', null, `Tasks running and waiting for a CPU, mean of each ${time(t.step_ns)}: ${t.own}${others ? ', and how many others ran' : alone}` +
+			(t.gaps ? '; there is a gap where events of a CPU were lost' : '')),
+		legend([{ text: 'running', draw: lineKey(0) }, { text: 'waiting', draw: lineKey(1) },
+			...(others ? [{ text: 'others running', draw: otherKey }] : [])]),
 		series(`Tasks running and waiting in ${t.name}`, () => ({
 			options: {
 				height: 220,
@@ -712,16 +727,20 @@ function timeline(t, index) {
 				axes: axes(`time since the first event, ${unit[0]}`, 'tasks'),
 				cursor: { drag: { x: false, y: false }, sync: { key: `timeline${index}` } },
 				series: [{}, { stroke: colour('--c0'), width: 1.5, paths: stepped, points: { show: false } },
-					{ stroke: colour('--c1'), width: 1.5, dash: [7, 3], paths: stepped, points: { show: false } }],
+					{ stroke: colour('--c1'), width: 1.5, dash: [7, 3], paths: stepped, points: { show: false } },
+					...(others ? [{ stroke: colour('--muted'), width: 1.5, dash: [2, 3], paths: stepped, points: { show: false } }] : [])],
 			},
-			values: [xs, t.running, t.waiting],
-		}), (i) => `At ${at(i)}: ${t.running[i].toFixed(2)} running, ${t.waiting[i].toFixed(2)} waiting.`)));
+			values: [xs, t.running, t.waiting, ...(others ? [t.others_running] : [])],
+		}), (i) => (known(t.running[i]) ? `At ${at(i)}: ${t.running[i].toFixed(2)} running, ${t.waiting[i].toFixed(2)} waiting` +
+			`${others ? `, ${t.others_running[i].toFixed(2)} of others running` : ''}.` : `At ${at(i)}: not known, events were lost.`))));
 	parts.push(h('figure', null,
-		h('figcaption', null, `How busy each ${t.per_lane === 1 ? 'CPU' : `group of ${t.per_lane} CPUs`} was`),
-		legend([.15, .5, 1].map((v) => ({ text: `${100 * v} %`, draw: boxKey('--c0', v) }))),
+		h('figcaption', null, `How busy each ${t.per_lane === 1 ? 'CPU' : `group of ${t.per_lane} CPUs`} was with ${t.own}` +
+			(others ? ', and below that with others' : alone)),
+		legend([...[.15, .5, 1].map((v) => ({ text: `${100 * v} %`, draw: boxKey('--c0', v) })),
+			...(others ? [.15, .5, 1].map((v) => ({ text: `${100 * v} % others`, draw: boxKey('--muted', v) })) : []), ...gap]),
 		series(`How busy each CPU was in ${t.name}`, () => ({
 			options: {
-				height: 62 + Math.max(40, t.lanes.length * Math.max(7, Math.min(22, 420 / t.lanes.length))),
+				height: 62 + Math.max(40, t.lanes.length * Math.max(others ? 10 : 7, Math.min(22, 420 / t.lanes.length))),
 				scales: { x: xScale, y: { range: [0, t.lanes.length], dir: -1 } },
 				cursor: { drag: { x: false, y: false }, y: false, points: { show: false }, sync: { key: `timeline${index}` } },
 				axes: axes(`time since the first event, ${unit[0]}`, null, { y: {
@@ -730,10 +749,10 @@ function timeline(t, index) {
 					values: (u, splits) => splits.map((v) => laneName(Math.floor(v))),
 				} }),
 				series: [{}, { show: true, points: { show: false }, paths: () => null }],
-				hooks: { draw: [(u) => drawLanes(u, t, xs, t.step_ns / unit[1])] },
+				hooks: { draw: [(u) => drawLanes(u, t, others, xs, t.step_ns / unit[1])] },
 			},
 			values: [xs, t.running.map(() => 0)],
-		}), (i) => `At ${at(i)}: ${busiest(i).map(([v, l]) => `${laneName(l)} ${percent(v, 0)}`).join(', ') || 'all idle'}.`)));
+		}), (i) => `At ${at(i)}: ${busiest(i).map(([, l]) => `${laneName(l)} ${laneText(l, i)}`).join(', ') || 'all idle'}.`)));
 	parts.push(behind('The tasks with the most CPU time as a table', table(`The ${count(t.tasks.length)} of ${plural(t.tasks_all, 'task')} with the most CPU time`, [
 		{ title: 'Task', text: (x) => x[0], name: true, head: true },
 		{ title: 'tid', text: (x) => String(x[1]), value: (x) => x[1], num: true },
@@ -743,45 +762,86 @@ function timeline(t, index) {
 		{ title: 'Wakeups', text: (x) => count(x[5]), value: (x) => x[5], num: true },
 		{ title: 'Migrations', text: (x) => count(x[6]), value: (x) => x[6], num: true },
 	], t.tasks)));
-	parts.push(behind('The run over time as a table', stepTable(t, at, laneName)));
+	parts.push(behind('The run over time as a table', stepTable(t, others, at, laneName)));
 	return h('article', null, parts);
 }
 
-// For those who cannot see the charts: a row each 20 steps.
-function stepTable(t, at, laneName) {
+// For those who cannot see the charts: a row each 20 steps, of what is known of them.
+function stepTable(t, others, at, laneName) {
 	const rows = [];
-	const mean = (v, i) => v.slice(i, i + 20).reduce((a, b) => a + b, 0) / v.slice(i, i + 20).length;
+	const mean = (all, i) => {
+		const v = all.slice(i, i + 20).filter(known);
+
+		return v.length ? v.reduce((a, b) => a + b, 0) / v.length : null;
+	};
+	const tasks = (v) => (known(v) ? v.toFixed(2) : '–');
 
 	for (let i = 0; i < t.running.length; i += 20)
-		rows.push({ i, running: mean(t.running, i), waiting: mean(t.waiting, i), busy: t.lanes.map((l) => mean(l, i)) });
-	return table(`Means of each ${time(t.step_ns * 20)}`, [
+		rows.push({ i, running: mean(t.running, i), waiting: mean(t.waiting, i), others: others ? mean(t.others_running, i) : null,
+			busy: t.lanes.map((l) => mean(l, i)), busyOthers: others ? others.map((l) => mean(l, i)) : null });
+	return table(`Means of each ${time(t.step_ns * 20)}${t.gaps ? ', as far as they are known' : ''}${others ? '; of each CPU: busy, and busy with others' : ''}`, [
 		{ title: 'From', text: (r) => at(r.i), value: (r) => r.i, num: true, head: true },
-		{ title: 'Running', text: (r) => r.running.toFixed(2), value: (r) => r.running, num: true },
-		{ title: 'Waiting', text: (r) => r.waiting.toFixed(2), value: (r) => r.waiting, num: true },
-		...t.lanes.slice(0, 16).map((lane, l) => ({ title: laneName(l), text: (r) => percent(r.busy[l], 0), value: (r) => r.busy[l], num: true })),
+		{ title: 'Running', text: (r) => tasks(r.running), value: (r) => r.running, num: true },
+		{ title: 'Waiting', text: (r) => tasks(r.waiting), value: (r) => r.waiting, num: true },
+		...(others ? [{ title: 'Others running', text: (r) => tasks(r.others), value: (r) => r.others, num: true }] : []),
+		...t.lanes.slice(0, 16).map((lane, l) => ({ title: laneName(l),
+			text: (r) => percent(r.busy[l], 0) + (others ? `, ${percent(r.busyOthers[l], 0)}` : ''), value: (r) => r.busy[l], num: true })),
 	], rows);
 }
 
-function drawLanes(u, t, xs, step) {
+// Slanted lines, of what is not known.
+function hatch(ctx, left, top, width, height) {
+	ctx.save();
+	ctx.beginPath();
+	ctx.rect(left, top, width, height);
+	ctx.clip();
+	ctx.strokeStyle = colour('--unknown');
+	ctx.lineWidth = devicePixelRatio || 1;
+	ctx.beginPath();
+	// From a common grid, so that they go on from step to step.
+	for (let x = Math.floor((left - height) / 6) * 6; x < left + width; x += 6) {
+		ctx.moveTo(x, top + height);
+		ctx.lineTo(x + height, top);
+	}
+	ctx.stroke();
+	ctx.restore();
+}
+
+function drawLanes(u, t, others, xs, step) {
 	const { ctx, bbox } = u;
 	const laneHeight = bbox.height / t.lanes.length;
+	// Below what the lane is about: others.
+	const ownHeight = others ? Math.round((laneHeight - 2) * .6) : laneHeight - 2;
+	const own = colour('--c0'), muted = colour('--muted');
 
 	ctx.save();
 	ctx.beginPath();
 	ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
 	ctx.clip();
-	ctx.fillStyle = colour('--c0');
 	t.lanes.forEach((lane, l) => {
-		const top = bbox.top + l * laneHeight;
+		const top = bbox.top + l * laneHeight + 1;
 
 		lane.forEach((busy, i) => {
-			if (busy <= 0)
-				return;
 			// Whole pixels: steps lie side by side without a gap.
 			const left = Math.round(u.valToPos(xs[i], 'x', true)), right = Math.round(u.valToPos(xs[i] + step, 'x', true));
+			const width = Math.max(1, right - left);
+			const box = (v, fill, y, height) => {
+				if (v <= 0)
+					return;
+				ctx.fillStyle = fill;
+				ctx.globalAlpha = .08 + .92 * Math.min(1, v);
+				ctx.fillRect(left, y, width, height);
+				ctx.globalAlpha = 1;
+			};
 
-			ctx.globalAlpha = .08 + .92 * Math.min(1, busy);
-			ctx.fillRect(left, top + 1, Math.max(1, right - left), laneHeight - 2);
+			if (!known(busy)) {
+				if (t.gaps)
+					hatch(ctx, left, top, width, laneHeight - 2);
+				return;
+			}
+			box(busy, own, top, ownHeight);
+			if (others)
+				box(others[l][i], muted, top + ownHeight, laneHeight - 2 - ownHeight);
 		});
 	});
 	ctx.restore();

@@ -191,6 +191,7 @@ def main():
             tell("marks." + part, m["marks"])
             tell("canvases." + part, m["canvases"])
             tell("colours." + part, m["least"])
+        tell("timelines", b.run("[...document.querySelectorAll('#timelines figcaption, #timelines .legend')].map(e => e.textContent).join(' ')"))
         tell("tables", b.run("document.querySelectorAll('table').length"))
         tell("figures", b.run("document.querySelectorAll('figure').length"))
         # Behind every chart: a table in the same part.

@@ -73,8 +73,11 @@ if need_browser; then
 		-o "$T/run-%p-%r.srz" &&
 		t_status 0 "$SCHEDREC" simulate -q "$T/run-bld-1.srz" --force --machine numa-2x8x2 --policy kernel,bld --repeat 6 \
 			--db "$T/runs.db" &&
+		t_status 0 "$SCHEDREC" export $LOAD --to ftrace -o "$T/load.txt" && awk '/\[000\]/ && NR > 700 && NR < 900 { n++; next }
+			/\[000\]/ && n { print "CPU:0 [LOST " n " EVENTS]"; n = 0 } 1' "$T/load.txt" >"$T/lossy.txt" &&
+		t_status 0 "$SCHEDREC" import "$T/lossy.txt" -o "$T/lossy.srz" &&
 		t_status 0 "$SCHEDREC" report --db "$T/runs.db" -o "$T/plain.html" --trace "$T/run-bld-1.srz" \
-			--trace tests/golden/many-cpus.srz && browse "$T/plain.html" "$T/plain"
+			--trace tests/golden/many-cpus.srz --trace "$T/lossy.srz" && browse "$T/plain.html" "$T/plain"
 	# Every text that the database has is an attack.
 	cp "$T/runs.db" "$T/hostile.db" && nights "$T/hostile.db" && sqlite3 "$T/hostile.db" "
 		CREATE TEMP TABLE evil AS SELECT '</script><script>alert(1)</script><img src=x onerror=alert(2)><svg/onload=alert(3)>'
@@ -116,6 +119,13 @@ t_case "charts are drawn"
 if need_browser; then
 	at_least 10 "$T/plain" marks.shifts && at_least 4 "$T/plain" marks.distributions && at_least 4 "$T/plain" canvases.timelines &&
 		at_least 8 "$T/plain" colours.timelines && at_least 1 "$T/nights" canvases.nights && at_least 8 "$T/nights" colours.nights
+fi
+t_ok
+
+t_case "runs over time say whose time it is, and have gaps where events were lost"
+if need_browser; then
+	t_match '^timelines .*with the replayed tasks; no others ran .*with the recorded tasks; of others this file tells nothing ' \
+		"$T/plain/facts" && t_match '^timelines .*there is a gap where events of a CPU were lost.*not known: events were lost' "$T/plain/facts"
 fi
 t_ok
 

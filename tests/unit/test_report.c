@@ -332,6 +332,147 @@ static void test_a_timeline_has_what_ran_and_what_waited(void **state)
 	}
 }
 
+/* The nth number of the innermost array behind key; NAN: null. */
+static double number_in(const char *text, const char *key, unsigned skip, size_t nth)
+{
+	const char *at = strstr(text, key);
+
+	if (!at)
+		fail_msg("no '%s' in the report", key);
+	at += strlen(key);
+	for (unsigned i = 0; i < skip; i++)
+		at = strchr(at, ']') + 1;
+	at += strspn(at, "[,");
+	for (size_t i = 0; i < nth; i++)
+		at += strcspn(at, ",]") + 1;
+	return strncmp(at, "null", 4) ? strtod(at, NULL) : NAN;
+}
+
+/* The steps from..to of a lane have this value; NAN: none. */
+static void expect_steps(const char *text, const char *key, unsigned lane, size_t from, size_t to, double want)
+{
+	for (size_t i = from; i <= to; i++) {
+		double v = number_in(text, key, lane, i);
+
+		if (isnan(want) ? !isnan(v) : v != want)
+			fail_msg("%s lane %u step %zu: %g, not %g", key, lane, i, v, want);
+	}
+}
+
+static const char *timeline_of(struct trace *t)
+{
+	struct ana_json j = { .f = begin() };
+
+	trace_keep(t, path);
+	if (ana_report_timeline(path, &j, &err) < 0)
+		fail_msg("%s", err.text);
+	return end();
+}
+
+static void test_a_timeline_tells_whose_time_it_was(void **state)
+{
+	struct trace t;
+	const char *text;
+
+	/* Of 400 us the command has cpu 0 for the first 100, another task for the next 100; cpu 1 has the recorder. */
+	trace_begin(&t, "system");
+	trace_task(&t, 10, "command", 'R', SR_TASK_ROOT);
+	trace_task(&t, 11, "other", 'S', 0);
+	trace_task(&t, 12, "recorder", 'S', SR_TASK_RECORDER);
+	trace_meta(&t, "command", "./command");
+	trace_switch(&t, 1000000, 0, 0, SR_STATE_RUNNING, 10);
+	trace_switch(&t, 1000000, 1, 0, SR_STATE_RUNNING, 12);
+	trace_switch(&t, 1100000, 0, 10, SR_STATE_SLEEPING, 11);
+	trace_switch(&t, 1200000, 0, 11, SR_STATE_SLEEPING, 0);
+	trace_switch(&t, 1300000, 1, 12, SR_STATE_SLEEPING, 0);
+	trace_switch(&t, 1400000, 0, 0, SR_STATE_RUNNING, 10);
+	text = timeline_of(&t);
+	expect(text, "\"whole_system\":true");
+	expect(text, "\"own\":\"tasks of the recorded command\",\"gaps\":0");
+	expect_steps(text, "\"lanes\":", 0, 1, 98, 1);
+	expect_steps(text, "\"lanes\":", 0, 101, 398, 0);
+	expect_steps(text, "\"lanes\":", 1, 0, 398, 0);
+	expect_steps(text, "\"others\":", 0, 1, 98, 0);
+	expect_steps(text, "\"others\":", 0, 101, 198, 1);
+	expect_steps(text, "\"others\":", 0, 201, 398, 0);
+	expect_steps(text, "\"others\":", 1, 1, 298, 1);
+	expect_steps(text, "\"others_running\":", 0, 101, 198, 2);
+	expect_steps(text, "\"running\":", 0, 1, 98, 1);
+}
+
+static void test_a_recording_of_a_command_tells_nothing_of_others(void **state)
+{
+	struct trace t;
+	const char *text;
+
+	trace_begin(&t, "tree");
+	trace_task(&t, 10, "command", 'R', SR_TASK_ROOT);
+	trace_task(&t, 11, "other", 'S', 0);
+	trace_switch(&t, 1000000, 0, 0, SR_STATE_RUNNING, 10);
+	trace_switch(&t, 1100000, 0, 10, SR_STATE_SLEEPING, 11);
+	trace_switch(&t, 1200000, 0, 11, SR_STATE_SLEEPING, 10);
+	trace_switch(&t, 1400000, 0, 10, SR_STATE_SLEEPING, 11);
+	text = timeline_of(&t);
+	assert_null(strstr(text, "\"others\""));
+	expect(text, "\"own\":\"the recorded tasks\"");
+	expect_steps(text, "\"lanes\":", 0, 1, 98, 1);
+	expect_steps(text, "\"lanes\":", 0, 101, 198, 0);
+	expect_steps(text, "\"lanes\":", 0, 201, 398, 1);
+}
+
+static void test_a_replay_s_time_is_that_of_what_it_bound(void **state)
+{
+	struct trace t;
+	const char *text;
+
+	/* The thread has the cpu all the time, and replays a task for the second half. */
+	trace_begin(&t, "system");
+	trace_meta(&t, "engine", "live");
+	trace_task(&t, 10, "thread", 'R', 0);
+	trace_switch(&t, 1000000, 0, 0, SR_STATE_RUNNING, 10);
+	trace_bind(&t, 1200000, 10, 1);
+	trace_switch(&t, 1400000, 0, 10, SR_STATE_SLEEPING, 0);
+	text = timeline_of(&t);
+	expect(text, "\"own\":\"the replayed tasks\"");
+	expect_steps(text, "\"others\":", 0, 1, 198, 1);
+	expect_steps(text, "\"lanes\":", 0, 1, 198, 0);
+	expect_steps(text, "\"lanes\":", 0, 201, 398, 1);
+	expect_steps(text, "\"others\":", 0, 201, 398, 0);
+}
+
+static void test_a_timeline_has_gaps_where_events_were_lost(void **state)
+{
+	struct trace t;
+	const char *text;
+
+	/* Cpu 0 runs the command until its events are lost from 100 us to 200 us, and another task behind that, which its
+	 * next event tells; cpu 1 has the command's other thread all the time. */
+	trace_begin(&t, "system");
+	trace_thread(&t, 10, 10, "command", 'R', SR_TASK_ROOT);
+	trace_thread(&t, 13, 10, "thread", 'R', SR_TASK_ROOT);
+	trace_task(&t, 11, "other", 'S', 0);
+	trace_switch(&t, 1000000, 0, 0, SR_STATE_RUNNING, 10);
+	trace_switch(&t, 1000000, 1, 0, SR_STATE_RUNNING, 13);
+	trace_waking(&t, 1100000, 0, 10, 14, 0);
+	trace_put(&t,
+		  (struct sr_event){
+			  .time_ns = 1200000, .cpu = 0, .kind = SR_EV_LOST, .u.lost = { .count = 9, .span_us = 99 } });
+	trace_switch(&t, 1300000, 0, 11, SR_STATE_SLEEPING, 0);
+	trace_switch(&t, 1400000, 1, 13, SR_STATE_SLEEPING, 0);
+	text = timeline_of(&t);
+	expect_steps(text, "\"lanes\":", 0, 1, 98, 1);
+	expect_steps(text, "\"lanes\":", 0, 102, 197, NAN);
+	expect_steps(text, "\"others\":", 0, 102, 197, NAN);
+	expect_steps(text, "\"others\":", 0, 201, 298, 1);
+	expect_steps(text, "\"lanes\":", 0, 201, 398, 0);
+	expect_steps(text, "\"lanes\":", 1, 1, 398, 1);
+	/* What a sum lacks a part of is none. */
+	expect_steps(text, "\"running\":", 0, 1, 98, 2);
+	expect_steps(text, "\"running\":", 0, 102, 197, NAN);
+	expect_steps(text, "\"waiting\":", 0, 102, 197, NAN);
+	assert_true(number_in(text, "\"gaps\":", 0, 0) > 95);
+}
+
 static void test_a_file_that_is_no_trace_is_refused(void **state)
 {
 	const char *files[] = { "/etc/passwd" };
@@ -362,6 +503,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_hostile_names_stay_text, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many_labels_are_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_timeline_has_what_ran_and_what_waited, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_timeline_tells_whose_time_it_was, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_recording_of_a_command_tells_nothing_of_others, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_replay_s_time_is_that_of_what_it_bound, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_timeline_has_gaps_where_events_were_lost, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_file_that_is_no_trace_is_refused, setup, teardown),
 	};
 
