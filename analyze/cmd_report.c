@@ -13,7 +13,7 @@
 
 struct options {
 	const char *db, *output, *title;
-	struct sr_strings traces;
+	struct sr_strings traces, metrics;
 	double margin;
 };
 
@@ -36,6 +36,14 @@ static const struct sr_option rows[] = {
 	  .offset = offsetof(struct options, traces),
 	  .arg = "FILE.srz",
 	  .help = "show this recording or replay over time: CPUs, running and waiting tasks" },
+	{ .name = "metric",
+	  .letter = 'm',
+	  .type = SR_OPT_LIST,
+	  .offset = offsetof(struct options, metrics),
+	  .arg = "GLOB",
+	  .help = "compare the metrics that match, in place of the usual ones, as in `compare`, and show their series "
+		  "over "
+		  "nights" },
 	{ .name = "margin",
 	  .type = SR_OPT_REAL,
 	  .offset = offsetof(struct options, margin),
@@ -57,6 +65,8 @@ static const char *const examples[] = {
 	"every policy against the kernel's own placement",
 	"schedrec report --db runs.db policy=kernel policy=bld -t run-kernel-1.srz -t run-bld-1.srz",
 	"two arms, and one run of each over time",
+	"schedrec report --db runs.db -m 'frames_late*' -m longest_stall_ns -m 'run_delay_ns.*'",
+	"what a person feels: late frames, stalls, waits",
 	NULL,
 };
 
@@ -129,6 +139,8 @@ static int run(const void *options, int nargs, char **args, struct sr_error *err
 	const struct options *o = options;
 	struct ana_report_options how = { .title = o->title,
 					  .margin = o->margin / 100,
+					  .metrics = o->metrics.v,
+					  .nmetrics = o->metrics.n,
 					  .traces = o->traces.v,
 					  .ntraces = o->traces.n,
 					  .version = SCHEDREC_VERSION };
@@ -178,12 +190,15 @@ const struct cmd cmd_report = {
 		"The file holds all it needs and reads nothing from a network: it can be mailed, archived, printed and "
 		"opened from a disk. It begins with the verdict; then come the shift of each trace and metric with its "
 		"interval, the distributions of latencies, runs over time (--trace), series over nights where "
-		"`nightly` "
-		"has "
-		"stored them, and what all that rests on: fidelity, losses, and the hosts' conditions.\n\n"
+		"`nightly` has stored them, of the compared metrics and of all in which it found a change, and what "
+		"all that rests on: fidelity, losses, noisy rounds, and the hosts' conditions. On paper all tables are "
+		"open.\n\n"
 		"BASE and CANDIDATE are selectors as of `compare`. Without them every kind of runs is compared with "
-		"the "
-		"kernel's own placement on the same engine and machine, or, where there is none, with the first.\n\n"
+		"the kernel's own placement on the same engine and machine, or, where there is none, with the first; "
+		"runs of a night that is still running are left out, and that is said.\n\n"
+		"A run over time shows the CPUs' time of the recorded command or the replayed tasks, and beside it "
+		"that of all others where the file is of the whole system. Where events of a CPU were lost there is a "
+		"gap.\n\n"
 		"The status tells whether the report was written; `compare` is what tells a script of a regression.",
 	.examples = examples,
 	.options = rows,

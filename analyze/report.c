@@ -123,6 +123,10 @@ static void put_totals(const struct ana_report *r, struct ana_json *j)
 	ana_json_int(j, "traces", r->traces);
 	ana_json_int(j, "files", (int64_t)r->o->ntraces);
 	ana_json_close(j, '}');
+	ana_json_open(j, "asked", '['); /* metrics; none: the usual ones */
+	for (size_t i = 0; i < r->o->nmetrics; i++)
+		ana_json_text(j, NULL, r->o->metrics[i]);
+	ana_json_close(j, ']');
 	ana_json_open(j, "limits", '{');
 	ana_json_int(j, "distribution_runs", ANA_REPORT_DIST_RUNS);
 	ana_json_int(j, "distribution_traces", ANA_REPORT_DIST_TRACES);
@@ -147,7 +151,7 @@ static int put_data(struct ana_report *r, FILE *f, struct sr_error *err)
 		return -1;
 	ana_json_open(&j, "timelines", '[');
 	for (size_t i = 0; i < r->o->ntraces && i < ANA_REPORT_TIMELINES; i++)
-		if (ana_report_timeline(r->o->traces[i], &j, err) < 0)
+		if (ana_report_timeline(r->db, r->o->traces[i], &j, err) < 0)
 			goto out;
 	ret = 0;
 out:

@@ -7,9 +7,10 @@
  * The size is bounded whatever the database holds (the limits below); where something was left out, the report says what
  * and how much.
  *
- * Series over nights are drawn where the database has nights (tables night, night_run and change_point): of the usual
- * metrics of each trace and policy the median of a night's rounds with its range, where the level changed, and the band
- * of a level: the quartiles of its nights, widened by 1.5 times their distance.
+ * Series over nights are drawn where the database has nights (tables night, night_run, night_round and change_point): of
+ * the metrics that are compared, and of each in which a night found a change point, for each trace and policy the median
+ * of a night's rounds with its range, where the level changed, and the band of a level: the quartiles of its nights,
+ * widened by 1.5 times their distance; with each night what its rounds lost, which were noisy, and their fidelity.
  *
  * A run over time shows the time that its own tasks had of each cpu (of a recording the command's, of a replay those that
  * it replayed) and, where the file is of the whole system, that of all others. A step of which more than a twentieth is
@@ -29,7 +30,9 @@ struct ana_report_options {
 	 * with the most runs) under the same label on the same engine and machine, and that one against itself under the
 	 * label before. */
 	const char *base, *candidate;
-	double margin;             /* as in ana_compare_options; 0: 2% */
+	double margin;              /* as in ana_compare_options; 0: 2% */
+	const char *const *metrics; /* globs, as in ana_compare_options */
+	size_t nmetrics;
 	const char *const *traces; /* .srz files whose timelines are shown */
 	size_t ntraces;
 	const char *made_at, *version; /* when (ISO 8601) and by what; NULL: not said */
@@ -46,6 +49,7 @@ struct ana_report_options {
 #define ANA_REPORT_TIMELINES 8
 #define ANA_REPORT_SERIES 200
 #define ANA_REPORT_NIGHTS 400 /* newest points of a series */
+#define ANA_REPORT_LEFT 40    /* metrics of nights that are named where they are not drawn */
 
 /* False: what the charts are drawn with was not there when schedrec was built; ana_report_write then fails as
  * SR_ENVIRONMENT with a text that says what to do. */

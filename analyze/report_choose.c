@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What a report is of: runs, arms, traces, and which arms are compared. */
+#include "analyze/compare_internal.h"
 #include "analyze/report_internal.h"
 
 #include <inttypes.h>
@@ -104,10 +105,27 @@ static int choose_side(struct ana_report *r, int side, const char *what, const c
 	return ret;
 }
 
+/* What a night has not taken over stands under a tag of its own (nightly.h): such a night is running, or was ended. */
+#define PENDING                                                                                                   \
+	"instr(coalesce(label, ''), '~') > 0 AND id NOT IN (SELECT run FROM night_run) AND EXISTS (SELECT 1 FROM" \
+	" night n WHERE substr(run.label, 1, length(n.label)) = n.label AND"                                      \
+	" substr(run.label, length(n.label) + 1) GLOB '~[0-9]*.[0-9]*~*')"
+
+static int add_pending(void *arg, const struct ana_db_row *row, struct sr_error *err)
+{
+	struct ana_report *r = arg;
+
+	r->pending = ana_db_row_int(row, 0);
+	return 0;
+}
+
 static int choose_runs(struct ana_report *r, struct sr_error *err)
 {
 	if (!r->o->base)
-		return ana_db_each(r->db, "INSERT INTO report_chosen SELECT id, 0 FROM run", NULL, NULL, err);
+		return ana_db_each(r->db, "INSERT INTO report_chosen SELECT id, 0 FROM run WHERE NOT (" PENDING ")",
+				   NULL, NULL, err) < 0 ?
+			       -1 :
+			       ana_db_each(r->db, "SELECT count(*) FROM run WHERE " PENDING, add_pending, r, err);
 	if (choose_side(r, 1, "base", r->o->base, err) < 0 || choose_side(r, 2, "candidate", r->o->candidate, err) < 0)
 		return -1;
 	/* And what they are replays of, to look at beside them. */
@@ -240,7 +258,10 @@ static char *selector_of(const struct ana_report_arm *a)
 static int compare(struct ana_report *r, size_t base, size_t cand, const char *base_selector, const char *cand_selector,
 		   struct sr_error *err)
 {
-	struct ana_compare_options how = { .margin = r->o->margin > 0 ? r->o->margin : 0.02 };
+	struct ana_compare_options how = { .margin = r->o->margin > 0 ? r->o->margin : 0.02,
+					   .metrics = r->o->metrics,
+					   .nmetrics = r->o->nmetrics,
+					   .may_be_none = !r->o->base };
 	struct ana_report_comparison *c;
 
 	if (ana_reserve(&r->comparisons, &r->comparisons_cap, r->ncomparisons + 1, sizeof(*c), err) < 0)
@@ -249,6 +270,11 @@ static int compare(struct ana_report *r, size_t base, size_t cand, const char *b
 	*c = (struct ana_report_comparison){ .base = base, .cand = cand };
 	if (ana_compare(r->db, base_selector, cand_selector, &how, &c->c, err) < 0)
 		return -1;
+	if (c->c.ncells == 0) {
+		ana_comparison_release(&c->c);
+		r->without_metric++;
+		return 0;
+	}
 	for (size_t i = 0; i < c->c.ncells; i++)
 		c->counts[c->c.cells[i].s.verdict]++;
 	r->ncomparisons++;
@@ -311,7 +337,16 @@ int ana_report_compare(struct ana_report *r, struct sr_error *err)
 		else if (compare_arms(r, base, i, err) < 0)
 			return -1;
 	}
+	if (r->o->nmetrics && r->without_metric && !r->ncomparisons)
+		return sr_fail(err, SR_USAGE, "no metric that was asked for is in the runs that can be compared");
 	return 0;
+}
+
+bool ana_report_wants(const struct ana_report *r, const char *metric)
+{
+	const struct ana_compare_options how = { .metrics = r->o->metrics, .nmetrics = r->o->nmetrics };
+
+	return ana_wants_metric(metric, &how);
 }
 
 void ana_report_release(struct ana_report *r)

@@ -57,7 +57,9 @@ struct ana_report {
 	struct ana_report_comparison *comparisons;
 	size_t ncomparisons, comparisons_cap;
 	size_t left_comparisons, impossible; /* more than are shown; arms that have nothing in common */
+	size_t without_metric;               /* arms that have none of the compared metrics in common */
 	int64_t runs, traces;                /* all that were chosen */
+	int64_t pending;                     /* runs that a night has not taken over: not chosen */
 };
 
 /* A file's cpus over time, in equal steps; more than there are lanes for share them. */
@@ -79,6 +81,8 @@ void ana_report_drop(struct ana_report *r);
 int ana_report_compare(struct ana_report *r, struct sr_error *err);
 void ana_report_release(struct ana_report *r);
 
+bool ana_report_wants(const struct ana_report *r, const char *metric);
+
 void ana_report_verdict(const struct ana_report *r, FILE *f); /* HTML */
 
 /* Members of the data. */
@@ -86,6 +90,7 @@ void ana_report_comparisons(const struct ana_report *r, struct ana_json *j);
 int ana_report_evidence(struct ana_report *r, struct ana_json *j, struct sr_error *err);
 int ana_report_distributions(struct ana_report *r, struct ana_json *j, struct sr_error *err);
 int ana_report_nightly(struct ana_report *r, struct ana_json *j, struct sr_error *err);
-int ana_report_timeline(const char *path, struct ana_json *j, struct sr_error *err);
+/* db: where a replay's fidelity stands; NULL: nowhere. */
+int ana_report_timeline(struct ana_db *db, const char *path, struct ana_json *j, struct sr_error *err);
 
 #endif

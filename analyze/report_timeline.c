@@ -10,11 +10,13 @@
 #define STEPS ANA_REPORT_STEPS
 #define LANES 64 /* more cpus share lanes */
 #define TASKS 25
-#define LOST_PART 0.05 /* of a step's time: where more was lost the rest does not speak for it */
+#define LOST_PART 0.05 /* of a step on one cpu: where more was lost the rest does not speak for it */
 
 struct timeline {
 	struct ana_report_cpus c;
 	double waiting[STEPS]; /* ns, of all tasks */
+	int64_t runs;          /* of the database that the file may be; with the fidelity that they agree in */
+	double makespan_error, latency_distance;
 };
 
 static int add_slice(void *arg, const struct ana_slice *s, struct sr_error *err)
@@ -45,9 +47,9 @@ static unsigned cpus_of(const struct ana_report_cpus *c, unsigned lane)
 static double share_of(const struct ana_report_cpus *c, const double *lanes, unsigned lane, size_t step)
 {
 	size_t at = (size_t)lane * STEPS + step;
-	double all = length_of(c, step) * cpus_of(c, lane);
+	double length = length_of(c, step), all = length * cpus_of(c, lane);
 
-	return all > 0 && c->lost[at] <= LOST_PART * all ? fmin(1, lanes[at] / (all - c->lost[at])) : NAN;
+	return length > 0 && c->lost[at] <= LOST_PART * length ? fmin(1, lanes[at] / (all - c->lost[at])) : NAN;
 }
 
 static double thousandths(double v)
@@ -181,6 +183,13 @@ static void put(struct ana_json *j, const char *path, const struct srz_reader *r
 	ana_json_bool(j, "self", r->self);
 	ana_json_text(j, "own", owner_of(reader, c->bound));
 	ana_json_int(j, "gaps", (int64_t)count_gaps(c));
+	if (c->bound) {
+		ana_json_open(j, "fidelity", '[');
+		ana_json_int(j, NULL, t->runs);
+		ana_json_real(j, NULL, t->makespan_error);
+		ana_json_real(j, NULL, t->latency_distance);
+		ana_json_close(j, ']');
+	}
 	put_running(j, "running", c, c->own);
 	put_waiting(j, t);
 	put_lanes(j, "lanes", c, c->own);
@@ -190,6 +199,51 @@ static void put(struct ana_json *j, const char *path, const struct srz_reader *r
 	}
 	put_tasks(j, r);
 	ana_json_close(j, '}');
+}
+
+/* What the database has of this replay: its run is the one that the file's meta values tell. */
+static int find_fidelity(struct ana_db *db, const struct srz_reader *r, const struct ana_result *result,
+			 struct timeline *t, struct sr_error *err)
+{
+	static const char *const keys[] = { "replay.source_sha256",  "engine", "replay.policy",
+					    "replay.policy_options", "label",  "replay.arm" };
+	static const char *const numbers[] = { "replay.repeat", "replay.slot" };
+	const int nkeys = sizeof(keys) / sizeof(keys[0]);
+	sqlite3_stmt *st = ana_db_prepare(
+		db,
+		"SELECT count(*), min(m.value), max(m.value), min(d.value), max(d.value) FROM run"
+		" LEFT JOIN metric m ON m.run_id = id AND m.name = 'fidelity.makespan_error'"
+		" LEFT JOIN metric d ON d.run_id = id AND d.name = 'fidelity.wakeup_latency_distance'"
+		" WHERE coalesce(trace_sha256, '') = ? AND engine = ? AND policy = ? AND"
+		" coalesce(policy_options, '') = ? AND coalesce(label, '') = ? AND coalesce(arm, '') = ? AND"
+		" repeat = ? AND order_slot = ? AND lost_events = ?",
+		err);
+	const struct ana_db_row *row = (const struct ana_db_row *)st;
+	double v;
+	int ret;
+
+	if (!st)
+		return -1;
+	for (int i = 0; i < nkeys; i++) {
+		const char *text = srz_get_meta(r, keys[i]);
+
+		sqlite3_bind_text(st, i + 1, text ? text : "", -1, SQLITE_STATIC);
+	}
+	for (int i = 0; i < 2; i++)
+		sqlite3_bind_int64(st, nkeys + 1 + i,
+				   ana_meta_number(r, numbers[i], &v) && v < INT32_MAX ? (int64_t)v : -1);
+	sqlite3_bind_int64(st, nkeys + 3, result->lost > INT64_MAX ? INT64_MAX : (int64_t)result->lost);
+	t->makespan_error = t->latency_distance = NAN;
+	ret = sqlite3_step(st) == SQLITE_ROW ? 0 : ana_db_failed(db, "read its runs", err);
+	if (ret == 0) {
+		t->runs = ana_db_row_int(row, 0);
+		if (ana_db_row_real(row, 1) == ana_db_row_real(row, 2))
+			t->makespan_error = ana_db_row_real(row, 1);
+		if (ana_db_row_real(row, 3) == ana_db_row_real(row, 4))
+			t->latency_distance = ana_db_row_real(row, 3);
+	}
+	sqlite3_finalize(st);
+	return ret;
 }
 
 static int make_lanes(struct ana_report_cpus *c, const struct srz_info *info, struct sr_error *err)
@@ -208,7 +262,7 @@ static int make_lanes(struct ana_report_cpus *c, const struct srz_info *info, st
 	return 0;
 }
 
-int ana_report_timeline(const char *path, struct ana_json *j, struct sr_error *err)
+int ana_report_timeline(struct ana_db *db, const char *path, struct ana_json *j, struct sr_error *err)
 {
 	struct srz_reader *reader = srz_open(path, err);
 	struct timeline *t = calloc(1, sizeof(*t));
@@ -228,8 +282,9 @@ int ana_report_timeline(const char *path, struct ana_json *j, struct sr_error *e
 	t->c.bound = ana_is_replay(reader);
 	if (!result.self && ana_report_read_cpus(reader, &result, &t->c, err) < 0)
 		goto out;
-	put(j, path, reader, t, &result);
-	ret = 0;
+	ret = t->c.bound && db ? find_fidelity(db, reader, &result, t, err) : 0;
+	if (ret == 0)
+		put(j, path, reader, t, &result);
 out:
 	ana_result_release(&result);
 	srz_reader_free(reader);

@@ -263,6 +263,8 @@ void ana_report_verdict(const struct ana_report *r, FILE *f)
 		      f);
 		if (r->runs == 0)
 			fputs("the database has no runs yet", f);
+		else if (r->without_metric)
+			fputs("no two kinds of runs have one of the compared metrics in common", f);
 		else if (r->narms < 2 || !r->impossible)
 			fputs("all runs are of one kind; a second policy, label or kernel to compare them with is"
 			      " missing",
@@ -271,6 +273,14 @@ void ana_report_verdict(const struct ana_report *r, FILE *f)
 			fputs("no two kinds of runs have a trace and a round in common", f);
 		fputs(".</p></article>\n", f);
 	}
+	if (r->ncomparisons && r->without_metric)
+		fprintf(f, "<p>%zu more kind%s of runs had none of the compared metrics in common with another.</p>\n",
+			r->without_metric, plural(r->without_metric));
+	if (r->pending)
+		fprintf(f,
+			"<p class=\"doubt\">%lld run%s of a night that is running, or was ended in the middle, %s left"
+			" out.</p>\n",
+			(long long)r->pending, plural((size_t)r->pending), r->pending == 1 ? "was" : "were");
 	if (r->left_comparisons)
 		fprintf(f, "<p>%zu more kinds of runs were not compared here: name a base and a candidate.</p>\n",
 			r->left_comparisons);

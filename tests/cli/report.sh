@@ -45,6 +45,16 @@ need_charts && t_status '0|1' "$SCHEDREC" compare --db "$DB" policy=kernel polic
 	done
 t_ok
 
+t_case "metrics are named as they are for compare"
+if need_charts && t_status '0|1' "$SCHEDREC" compare --db "$DB" policy=kernel policy=bld -m 'run_delay_ns.*' --json; then
+	want=$(grep -c '"metric": "run_delay_ns' "$T/out")
+	t_true "$want metrics" [ "$want" -gt 3 ] &&
+		t_status 0 "$SCHEDREC" report --db "$DB" -o "$T/m.html" -m 'run_delay_ns.*' policy=kernel policy=bld &&
+		t_match "\"cells_all\":$want," "$T/m.html" && t_no_match '"cpu_time_ns"' "$T/m.html"
+	t_status 2 "$SCHEDREC" report --db "$DB" -o "$T/x.html" -m 'none*' && t_one_line "$T/err" && t_match 'no metric that was asked for' "$T/err"
+fi
+t_ok
+
 t_case "neither the database nor a trace is replaced by the report of it"
 if need_charts; then
 	cp "$DB" "$T/kept.db" && cp $LOAD "$T/kept.srz" && ln -s kept.db "$T/link.db"

@@ -180,6 +180,19 @@ static const char *write_report(const char *base, const char *candidate)
 	return end();
 }
 
+static const char *write_metrics(const char *glob)
+{
+	struct ana_report_options o = { .metrics = &glob, .nmetrics = 1 };
+	FILE *f;
+
+	if (!ana_report_can())
+		skip();
+	f = begin();
+	if (ana_report_write(db, &o, f, &err) < 0)
+		fail_msg("%s", err.text);
+	return end();
+}
+
 static size_t occurrences(const char *text, const char *what)
 {
 	size_t n = 0;
@@ -311,7 +324,7 @@ static void test_a_timeline_has_what_ran_and_what_waited(void **state)
 	trace_switch(&t, 1200000, 0, 10, SR_STATE_SLEEPING, 11);
 	trace_switch(&t, 1400000, 0, 11, SR_STATE_SLEEPING, 0);
 	trace_keep(&t, path);
-	if (ana_report_timeline(path, &j, &err) < 0)
+	if (ana_report_timeline(db, path, &j, &err) < 0)
 		fail_msg("%s", err.text);
 	text = end();
 	expect(text, "\"cpus\":1,\"per_lane\":1,\"lost\":0");
@@ -330,6 +343,109 @@ static void test_a_timeline_has_what_ran_and_what_waited(void **state)
 			assert_true(v == 1);
 		at += strcspn(text + at, ",]") + 1;
 	}
+}
+
+static void sql(const char *text)
+{
+	if (ana_db_each(db, text, NULL, NULL, &err) < 0)
+		fail_msg("%s", err.text);
+}
+
+/* Eight nights of two rounds, with four metrics of which one changed in the fifth, where nobody looks for it. */
+static void store_nights(void)
+{
+	char text[400];
+
+	for (int i = 0; i < 16; i++) {
+		struct ana_run run = { .trace_sha256 = "t1",
+				       .trace_name = "t1",
+				       .engine = "live",
+				       .policy = "bld",
+				       .repeat = i % 2,
+				       .lost_events = i == 6 ? 5 : 0 };
+		struct ana_result r = { 0 };
+		char label[16];
+
+		snprintf(label, sizeof(label), "night-%d", i / 2);
+		run.label = label;
+		assert_int_equal(ana_set(&r, "makespan_ns", "ns", 1000 + i, &err), 0);
+		assert_int_equal(ana_set(&r, "frames_missed_twice", "count", i < 8 ? 1 : 9, &err), 0);
+		assert_int_equal(ana_set(&r, "balancer_cpu_ns", "ns", 7, &err), 0);
+		assert_int_equal(ana_set(&r, "fidelity.makespan_error", "ratio", 0.25, &err), 0);
+		if (ana_db_store(db, &run, &r, &err) < 0)
+			fail_msg("%s", err.text);
+		ana_result_release(&r);
+		snprintf(text, sizeof(text),
+			 "INSERT OR IGNORE INTO night VALUES (%d, '%s', '{}', 'live', 'k', 2, '2026-10-0%d', NULL)",
+			 i / 2 + 1, label, i / 2 + 1);
+		sql(text);
+		snprintf(text, sizeof(text), "INSERT INTO night_run VALUES (%lld, %d, 't1', %d, 0)", (long long)run.id,
+			 i / 2 + 1, i % 2);
+		sql(text);
+		snprintf(text, sizeof(text), "INSERT INTO night_round VALUES (%d, 't1', %d, 'x', 'x', NULL, %s)",
+			 i / 2 + 1, i % 2, i == 8 ? "'make 31%'" : "NULL");
+		sql(text);
+	}
+	sql("INSERT INTO change_point VALUES ('t1', 'frames_missed_twice', 'live', 'bld', '', '', 'night-4', 'night-7',"
+	    " 0.001, 1, 9, 8)");
+}
+
+static void test_what_changed_over_nights_is_drawn_whatever_its_metric(void **state)
+{
+	const char *page;
+
+	open_db();
+	store_nights();
+	page = write_report(NULL, NULL);
+	/* First what changed; then what is compared. */
+	expect(page, "\"nightly\":[{\"trace\":\"t1\",\"metric\":\"frames_missed_twice\",\"unit\":\"count\"");
+	expect(page, "{\"trace\":\"t1\",\"metric\":\"makespan_ns\"");
+	expect(page, "\"nightly_left\":{\"series\":0,\"metrics_all\":1,\"metrics\":[\"balancer_cpu_ns\"]}");
+	assert_null(strstr(page, "\"metric\":\"balancer_cpu_ns\""));
+	/* when, value, range, band, change with its levels, rounds, noisy ones, lost events, fidelity */
+	expect(page, "[\"2026-10-05\",9,9,9,9,9,1,1,9,2,1,0,0.25]");
+	expect(page, "[\"2026-10-04\",1,1,1,1,1,0,null,null,2,0,5,0.25]");
+	/* Of metrics that are named those and no others, but for what changed. */
+	page = write_metrics("balancer_*");
+	expect(page, "\"asked\":[\"balancer_*\"]");
+	expect(page, "{\"trace\":\"t1\",\"metric\":\"balancer_cpu_ns\"");
+	expect(page, "{\"trace\":\"t1\",\"metric\":\"frames_missed_twice\"");
+	expect(page, "\"metrics_all\":1,\"metrics\":[\"makespan_ns\"]");
+}
+
+static void test_metrics_that_are_named_are_compared(void **state)
+{
+	struct ana_report_options o = { .metrics = (const char *const[]){ "none*" }, .nmetrics = 1 };
+	FILE *f;
+
+	open_db();
+	for (int i = 1; i <= 8; i++) {
+		store("kernel", NULL, i, "t1", 100 + i % 2, 1000 + i);
+		store("bld", NULL, i, "t1", 100 + i % 3, 2000 + i);
+	}
+	expect(write_metrics("wakeup_*"), "Worse</span>: 1 of 1 measurement regressed");
+	expect(write_metrics("makespan_ns"), "\"cells_all\":1,");
+	if (!ana_report_can())
+		skip();
+	f = begin();
+	assert_int_equal(ana_report_write(db, &o, f, &err), -1);
+	assert_int_equal(err.status, SR_USAGE);
+	end();
+}
+
+static void test_what_a_night_has_not_taken_over_is_no_arm(void **state)
+{
+	const char *page;
+
+	open_db();
+	store_nights();
+	store("kernel", "night-3~1.1~0123456789abcdef0123456789abcdef", 1, "t1", 100, 1000);
+	store("kernel", "night-3~mine", 1, "t1", 100, 1000); /* somebody's own label */
+	page = write_report(NULL, NULL);
+	expect(page, "1 run of a night that is running, or was ended in the middle, was left out.");
+	assert_null(strstr(page, "night-3~1.1"));
+	expect(page, "night-3~mine");
+	expect(page, "\"all\":{\"arms\":9,\"runs\":17,");
 }
 
 /* The nth number of the innermost array behind key; NAN: null. */
@@ -364,7 +480,7 @@ static const char *timeline_of(struct trace *t)
 	struct ana_json j = { .f = begin() };
 
 	trace_keep(t, path);
-	if (ana_report_timeline(path, &j, &err) < 0)
+	if (ana_report_timeline(db, path, &j, &err) < 0)
 		fail_msg("%s", err.text);
 	return end();
 }
@@ -502,6 +618,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_without_a_second_arm_there_is_no_verdict, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hostile_names_stay_text, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many_labels_are_bounded, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_what_changed_over_nights_is_drawn_whatever_its_metric, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_metrics_that_are_named_are_compared, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_what_a_night_has_not_taken_over_is_no_arm, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_timeline_has_what_ran_and_what_waited, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_timeline_tells_whose_time_it_was, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_recording_of_a_command_tells_nothing_of_others, setup, teardown),
