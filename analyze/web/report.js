@@ -7,6 +7,7 @@ const data = JSON.parse(document.getElementById('data').textContent);
 const main = document.getElementById('main');
 const PAGE = 100; // rows of a table before "more"
 const ROWS = 60; // of a forest plot
+const PRINT_ROWS = 1200; // of a table on paper
 const PRINT_WIDTH = 690; // px that fit a printed page
 const VERDICTS = ['same', 'improved', 'regressed', 'unknown', 'identical', 'changed']; // as in the data
 
@@ -89,6 +90,8 @@ function quantity(v, unit) {
 	return `${Number(v.toPrecision(3))} ${unit || ''}`.trim();
 }
 
+const onPaper = new WeakMap(); // by element: what it does before and after it is printed
+
 // Tables: sorted by a click on a head, a hundred rows at a time.
 // columns: { title, text: (row) => string or node, value: (row) => what it is sorted by, num, name, head }
 
@@ -139,12 +142,32 @@ function table(caption, columns, rows) {
 	}
 	more.addEventListener('click', () => show(shown + 2 * PAGE));
 	show(PAGE);
-	return h('div', null, region, more);
+
+	const left = h('p', { class: 'left-out print-only' });
+	const whole = h('div', { class: 'rows' }, region, more, left);
+	let before = 0;
+
+	// On paper nobody asks for more.
+	onPaper.set(whole, (on) => {
+		if (on) {
+			before = shown;
+			show(PRINT_ROWS);
+		} else if (before) {
+			for (; shown > before; shown--)
+				body.lastChild.remove();
+			show(before);
+		}
+		left.textContent = on && shown < order.length ? `The last ${plural(order.length - shown, 'row')} of ${count(order.length)} are only in the file.` : '';
+	});
+	return whole;
 }
 
 const behind = (title, content, open) => h('details', { open: !!open }, h('summary', null, title), content);
 
 // Choices
+
+// What is not chosen is not on paper.
+const onlyOne = (n, word, words = `${word}s`) => (n > 1 ? ` (one of ${count(n)} ${words}; the others are in the file)` : '');
 
 function select(label, choices, onchange) {
 	const id = newId('select');
@@ -253,6 +276,30 @@ function evidence(arm, trace) {
 	};
 }
 
+// Of all traces together: what all runs lost, and the worst trace's fidelity.
+function evidenceOfAll(arm) {
+	const found = data.evidence.filter((e) => e[0] === arm);
+	const worst = (i) => found.map((e) => e[i]).filter(known).reduce((a, b) => (a === null || Math.abs(b) > Math.abs(a) ? b : a), null);
+
+	return {
+		found: found.length > 0,
+		lost: data.arms[arm] ? data.arms[arm].lost : 0,
+		share: worst(M.recording_lost_share),
+		makespan: worst(M['fidelity.makespan_error']),
+		latency: worst(M['fidelity.wakeup_latency_distance']),
+	};
+}
+
+// The last columns of a table whose rows are a comparison's: fidelity and losses, base / candidate.
+function evidenceColumns(of, title) {
+	const lost = (r) => of(r)[0].lost + of(r)[1].lost;
+
+	return [
+		{ title, text: (r) => fidelityText(...of(r)), value: (r) => of(r)[1].makespan, num: true },
+		{ title: 'Events lost', text: (r) => (lost(r) ? of(r).map(lostText).join(' / ') : lostText(of(r)[1])), value: lost, num: true },
+	];
+}
+
 function lostText(e) {
 	if (!e.found)
 		return '–';
@@ -277,11 +324,10 @@ function cellsOf(c) {
 // Of a base that is 0 there is no relative shift.
 const shiftText = (c) => (known(c.shift) ? shift(c.shift) : c.base === 0 && c.cand > 0 ? 'from 0' : '–');
 
-function fidelityText(cell) {
+function fidelityText(base, candidate) {
 	const of = (e) => (known(e.makespan) ? shift(e.makespan) : '–');
 
-	return known(cell.baseEvidence.makespan) || known(cell.candEvidence.makespan)
-		? `${of(cell.baseEvidence)} / ${of(cell.candEvidence)}` : '–';
+	return known(base.makespan) || known(candidate.makespan) ? `${of(base)} / ${of(candidate)}` : '–';
 }
 
 function cellTable(cells) {
@@ -297,10 +343,7 @@ function cellTable(cells) {
 			c.verdict === 'unknown' && c.needs ? `unknown, +${count(c.needs)} rounds` : c.verdict, c.doubt ? ` (${c.doubt})` : ''),
 		value: (c) => c.verdict },
 		{ title: 'Rounds', text: (c) => count(c.rounds), value: (c) => c.rounds, num: true },
-		{ title: 'Makespan off', text: fidelityText, value: (c) => c.candEvidence.makespan, num: true },
-		{ title: 'Events lost', text: (c) => (c.baseEvidence.lost + c.candEvidence.lost
-			? `${lostText(c.baseEvidence)} / ${lostText(c.candEvidence)}` : lostText(c.candEvidence)),
-		value: (c) => c.baseEvidence.lost + c.candEvidence.lost, num: true },
+		...evidenceColumns((c) => [c.baseEvidence, c.candEvidence], 'Makespan off'),
 		{ title: 'p, adj.', text: (c) => (known(c.p) ? c.p.toFixed(3) : '–'), value: (c) => c.p, num: true },
 		{ title: 'Margin', text: (c) => (known(c.margin) ? `±${percent(c.margin)}${['', ' (noise of the rounds)', ' (noise floor)'][c.marginFrom] || ''}` : '–'), value: (c) => c.margin, num: true },
 	], cells);
@@ -461,7 +504,7 @@ function shifts() {
 			holder.replaceChildren(note('Nothing matches.'));
 		tables.replaceChildren(behind('The numbers as a table', cellTable(chosen), chosen.length <= 40));
 		if (overall.length)
-			tables.append(behind('Over all traces', overallTable(overall), true));
+			tables.append(behind('Over all traces', overallTable(overall, state.comparison), true));
 		if (state.comparison.metrics.length && traces.length > 3)
 			tables.append(behind('Each metric over the traces', metricTable(state.comparison), true));
 		tables.append(...doubtful(state.comparison));
@@ -487,23 +530,35 @@ function shifts() {
 	].filter((x) => x));
 	const title = h('p', { class: 'print-only' });
 
-	s.append(note('Each row is the candidate\'s shift in one metric of one trace, with its exact 95 % interval. Within the grey band a change does not matter. More is worse, but for metrics of which neither more nor less is better: those only change. Makespan off is how far the replays are from their recording (base / candidate); unknown, +N: about N more rounds would tell.'),
+	s.append(note('Each row is the candidate\'s shift in one metric of one trace, with its exact 95 % interval. Within the grey band a change does not matter. More is worse, but for metrics of which neither more nor less is better: those only change. Makespan off is how far the replays are from their recording (base / candidate); unknown, +N: about N more rounds would tell.' +
+		(data.asked.length ? ` Compared is what matches ${data.asked.join(', ')}.` : '')),
 		title, filters, h('figure', null, legend(VERDICT_KEYS), holder, said), tables);
 	update();
-	const name = () => { title.textContent = `${armName(state.comparison.candidate)} against ${armName(state.comparison.base)}`; };
+	const name = () => {
+		title.textContent = `${armName(state.comparison.candidate)} against ${armName(state.comparison.base)}` +
+			(state.metric ? `, ${state.metric}` : '') + (state.verdict ? `, ${state.verdict}` : '') + onlyOne(data.comparisons.length, 'comparison');
+	};
 
 	name();
 	filters.addEventListener('change', name);
 }
 
-function overallTable(rows) {
+const evidenceOfBoth = (comparison) => {
+	const both = [evidenceOfAll(comparison.base), evidenceOfAll(comparison.candidate)];
+
+	return evidenceColumns(() => both, 'Makespan off, worst trace');
+};
+
+function overallTable(rows, comparison) {
 	return table('Mean of the traces\u2019 shifts, with an interval over traces', [
 		{ title: 'Metric', text: (c) => c.metric, head: true },
 		{ title: 'Shift', text: shiftText, value: (c) => c.shift, num: true },
 		{ title: '95 % interval', text: (c) => (known(c.lo) ? `${shift(c.lo).replace(' %', '')} to ${shift(c.hi)}` : '–'), value: (c) => c.lo, num: true },
 		{ title: 'Margin', text: (c) => (known(c.margin) ? `±${percent(c.margin)}` : '–'), value: (c) => c.margin, num: true },
 		{ title: 'Traces', text: (c) => c.trace.replace(/[^0-9,]/g, ''), num: true },
+		{ title: 'Rounds', text: (c) => count(c.rounds), value: (c) => c.rounds, num: true },
 		{ title: 'Verdict', text: (c) => h('span', { class: c.verdict }, c.verdict) },
+		...evidenceOfBoth(comparison),
 	], rows);
 }
 
@@ -514,6 +569,7 @@ function metricTable(comparison) {
 		{ title: 'Quartiles', text: (m) => (known(m[2]) ? `${shift(m[2])} to ${shift(m[3])}` : '–'), value: (m) => m[2], num: true },
 		...['regressed', 'improved', 'changed', 'unknown', 'same', 'identical'].map((v) => ({ title: v,
 			text: (m) => count(m[4 + VERDICTS.indexOf(v)]), value: (m) => m[4 + VERDICTS.indexOf(v)], num: true })),
+		...evidenceOfBoth(comparison),
 	], comparison.metrics);
 }
 
@@ -595,6 +651,7 @@ function distributions() {
 	const names = Object.keys(DISTRIBUTIONS).filter((n) => data.distributions.some((d) => d.name === n));
 	const traces = [...new Set(data.distributions.map((d) => d.trace))].sort((a, b) => a - b);
 	const traceText = (t) => (t < 0 ? 'all traces together' : data.traces[t] ? data.traces[t][0] : '?');
+	const behindOf = (d) => (d.trace < 0 ? evidenceOfAll(d.arm) : evidence(d.arm, traceText(d.trace)));
 	const state = { name: names[0], trace: traces[0] };
 	let curves = [];
 	const c = chart((e, width) => drawDistribution(e, width, curves));
@@ -605,20 +662,24 @@ function distributions() {
 
 	function update() {
 		curves = data.distributions.filter((d) => d.name === state.name && d.trace === state.trace);
-		title.textContent = `${DISTRIBUTIONS[state.name]}, ${traceText(state.trace)}`;
+		const caption = `${DISTRIBUTIONS[state.name]}, ${traceText(state.trace)}`;
+
+		title.textContent = caption + onlyOne(names.length * traces.length, 'distribution');
 		keys.replaceChildren(legend(curves.map((d) => ({ text: armName(d.arm), draw: lineKey(d.arm) }))));
-		numbers.replaceChildren(behind('The quantiles as a table', table(title.textContent, [
+		numbers.replaceChildren(behind('The quantiles as a table', table(caption, [
 			{ title: 'Runs of', text: (d) => armName(d.arm), name: true, head: true },
 			{ title: 'Number', text: (d) => count(d.n), value: (d) => d.n, num: true },
 			...['p50', 'p90', 'p95', 'p99', 'p99.9', 'max'].map((q, i) => ({ title: q, text: (d) => time(d.q[i]), value: (d) => d.q[i], num: true })),
-			{ title: 'Events lost', text: (d) => (d.trace < 0 ? count(data.arms[d.arm].lost) : lostText(evidence(d.arm, traceText(d.trace)))), num: true },
+			{ title: 'Makespan off', text: (d) => shift(behindOf(d).makespan), value: (d) => behindOf(d).makespan, num: true },
+			{ title: 'Latency distance', text: (d) => percent(behindOf(d).latency), value: (d) => behindOf(d).latency, num: true },
+			{ title: 'Events lost', text: (d) => lostText(behindOf(d)), value: (d) => behindOf(d).lost, num: true },
 		], curves), true));
 		holder.replaceChildren(curves.length ? c.e : note('Nothing was stored of this.'));
 		if (c.e.isConnected)
 			redraw(c);
 	}
 
-	s.append(note('How large a part of all values is longer than the value below. A line that lies further to the right is worse for waits; the far right is the tail.'),
+	s.append(note('How large a part of all values is longer than the value below. A line that lies further to the right is worse for waits; the far right is the tail. Makespan off and latency distance are how far the replays are from their recording (of all traces together the farthest).'),
 		title,
 		h('div', { class: 'filters' }, [
 			select('Distribution', names.map((n) => ({ text: DISTRIBUTIONS[n], value: n })), (v) => { state.name = v; update(); }),
@@ -689,6 +750,14 @@ const stepped = uPlot.paths.stepped({ align: 1 });
 
 // A run over time.
 
+function fidelityOfFile([runs, makespan, latency]) {
+	if (!runs)
+		return 'how far from its recording is not known: the database does not have this replay';
+	if (!known(makespan) && !known(latency))
+		return `how far from its recording is not known${runs > 1 ? `: ${count(runs)} runs of the database may be this replay` : ''}`;
+	return `makespan ${known(makespan) ? shift(makespan) : '–'} off its recording, latency distance ${known(latency) ? percent(latency) : '–'}`;
+}
+
 function timeline(t, index) {
 	const unit = t.span_ns >= 2e9 ? ['s', 1e9] : t.span_ns >= 2e6 ? ['ms', 1e6] : ['µs', 1e3];
 	const n = t.running.length;
@@ -706,7 +775,7 @@ function timeline(t, index) {
 	const gap = t.gaps ? [{ text: 'not known: events were lost', draw: gapKey }] : [];
 	const what = Object.entries(t.meta).map(([k, v]) => h('li', null, `${k}: `, h('code', null, v)));
 	const trouble = [t.lost ? `${count(t.lost)} events lost` : 'no event lost', t.repaired ? `${count(t.repaired)} repaired` : '',
-		t.censored ? `${count(t.censored)} intervals cut by the start, the end or a loss` : '', t.complete ? '' : 'the file is cut off'].filter((x) => x);
+		t.censored ? `${count(t.censored)} intervals cut by the start, the end or a loss` : '', t.complete ? '' : 'the file is cut off', t.fidelity ? fidelityOfFile(t.fidelity) : ''].filter((x) => x);
 	const parts = [h('h3', null, t.name), h('p', { class: t.lost || !t.complete ? 'doubt' : 'note' }, `${time(t.span_ns)}, ${plural(t.cpus, 'CPU')}, ${plural(t.tasks_all, 'task')}; ${trouble.join('; ')}.`)];
 
 	if (what.length)
@@ -889,8 +958,10 @@ function nightly() {
 
 		forget(holder);
 		holder.replaceChildren(h('figure', null,
-			h('figcaption', null, name(v)),
+			h('figcaption', null, name(v), h('span', { class: 'print-only' }, onlyOne(all.length, 'series', 'series'))),
 			legend([{ text: 'median of the night\'s rounds, with their range', draw: lineKey(0) }, { text: 'usual at this level', draw: boxKey('--band') },
+				...(v.points.some(isDoubtful) ? [{ text: 'a night with noisy rounds or lost events', draw: (e) => e.append(svg('circle', { cx: 15, cy: 6, r: 4.5,
+					fill: 'var(--bg)', stroke: 'var(--unknown)', 'stroke-width': 2 })) }] : []),
 				{ text: 'change of level', draw: (e) => e.append(svg('line', { x1: 15, x2: 15, y1: 0, y2: 12, stroke: 'var(--bad)', 'stroke-width': 2, 'stroke-dasharray': '4 2' })) }]),
 			chartOf),
 			behind('The nights as a table', table(name(v), [
@@ -898,6 +969,10 @@ function nightly() {
 				{ title: 'Value', text: (p) => quantity(p[1], v.unit), value: (p) => p[1], num: true },
 				{ title: 'Range', text: (p) => (known(p[2]) ? `${quantity(p[2], v.unit)} to ${quantity(p[3], v.unit)}` : '–'), value: (p) => p[2], num: true },
 				{ title: 'Usual at this level', text: (p) => (known(p[4]) ? `${quantity(p[4], v.unit)} to ${quantity(p[5], v.unit)}` : '–'), value: (p) => p[4], num: true },
+				{ title: 'Rounds', text: (p) => count(p[9]), value: (p) => p[9], num: true },
+				{ title: 'Noisy rounds', text: (p) => h('span', { class: p[10] ? 'bad' : null }, count(p[10])), value: (p) => p[10], num: true },
+				{ title: 'Events lost', text: (p) => h('span', { class: p[11] ? 'bad' : null }, count(p[11])), value: (p) => p[11], num: true },
+				{ title: 'Makespan off', text: (p) => shift(p[12]), value: (p) => p[12], num: true },
 				{ title: 'Change of level', text: (p) => (p[6] ? changeText(v, p) : ''), value: (p) => p[6] },
 			], v.points.slice().reverse())));
 		charts.filter((c) => holder.contains(c.e) && c.e.isConnected).forEach(redraw);
@@ -909,16 +984,24 @@ function nightly() {
 	}
 	const changed = all.filter((v) => v.changes).length;
 
-	s.append(note(changed ? `${plural(changed, 'series')} of ${count(all.length)} changed level.` : `No series of ${count(all.length)} changed level.`),
+	s.append(note(changed ? `${count(changed)} series of ${count(all.length)} changed level.` : `No series of ${count(all.length)} changed level.`),
 		h('div', { class: 'filters' }, [select('Series', all.map((v) => ({ text: name(v), value: v })), show)].filter((x) => x)), holder);
-	if (all.length >= data.limits.series)
-		s.append(leftOut(`At most ${data.limits.series} series are in a report; those that changed come first.`));
+	const left = data.nightly_left;
+
+	if (left.series)
+		s.append(leftOut(`${count(left.series)} more series were left out; those that changed come first.`));
+	if (left.metrics_all)
+		s.append(leftOut(`${plural(left.metrics_all, 'more metric')} of the nights ${left.metrics_all === 1 ? 'is' : 'are'} not drawn, as no level of ${left.metrics_all === 1 ? 'it' : 'them'} changed; --metric draws: ` +
+			`${left.metrics.join(', ')}${left.metrics_all > left.metrics.length ? ', …' : ''}.`));
 	show(all[0]);
 }
 
+const isDoubtful = (p) => p[10] > 0 || p[11] > 0;
+
 function nightText(v, p) {
 	return `${p[0] || '?'}: ${quantity(p[1], v.unit)}` + (known(p[2]) ? ` (${quantity(p[2], v.unit)} to ${quantity(p[3], v.unit)})` : '') +
-		(p[6] ? `; ${changeText(v, p)}` : '') + '.';
+		(p[10] ? `; ${count(p[10])} of ${plural(p[9], 'round')} noisy` : '') + (p[11] ? `; ${plural(p[11], 'event')} lost` : '') +
+		(known(p[12]) ? `; makespan ${shift(p[12])} off the recording` : '') + (p[6] ? `; ${changeText(v, p)}` : '') + '.';
 }
 
 function changeText(v, p) {
@@ -939,6 +1022,15 @@ function drawNights(u, v, xs, of) {
 			ctx.beginPath();
 			ctx.moveTo(x, u.valToPos(p[2] / of, 'y', true));
 			ctx.lineTo(x, u.valToPos(p[3] / of, 'y', true));
+			ctx.stroke();
+		}
+		if (isDoubtful(p) && known(p[1])) {
+			ctx.strokeStyle = colour('--unknown');
+			ctx.fillStyle = colour('--bg');
+			ctx.lineWidth = 2 * px;
+			ctx.beginPath();
+			ctx.arc(x, u.valToPos(p[1] / of, 'y', true), 5 * px, 0, 2 * Math.PI);
+			ctx.fill();
 			ctx.stroke();
 		}
 		if (p[6]) {
@@ -1100,10 +1192,18 @@ function themes() {
 	return apply;
 }
 
-// On paper charts have the paper's width and its colours.
+// On paper charts have the paper's width and its colours, and tables all their rows.
 function paper() {
 	const button = document.getElementById('print');
 	const set = (on) => {
+		if (on !== printing)
+			for (const e of document.querySelectorAll('.rows'))
+				onPaper.get(e)(on);
+		// What is closed has no place to be opened there.
+		for (const e of document.querySelectorAll(on ? 'details:not([open])' : 'details[data-closed]')) {
+			e.toggleAttribute('data-closed', on);
+			e.open = on;
+		}
 		printing = on;
 		redrawAll();
 	};

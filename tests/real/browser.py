@@ -191,7 +191,9 @@ def main():
             tell("marks." + part, m["marks"])
             tell("canvases." + part, m["canvases"])
             tell("colours." + part, m["least"])
-        tell("timelines", b.run("[...document.querySelectorAll('#timelines figcaption, #timelines .legend')].map(e => e.textContent).join(' ')"))
+        tell("timelines", b.run("[...document.querySelectorAll('#timelines article > p, #timelines figcaption, #timelines .legend')].map(e => e.textContent).join(' ')"))
+        tell("nights", b.run("[...document.querySelectorAll('#nights > p, #nights .legend')].map(e => e.textContent).join(' ')"))
+        tell("night_options", b.run("[...document.querySelectorAll('#nights option')].map(e => e.textContent).join(' ')"))
         tell("tables", b.run("document.querySelectorAll('table').length"))
         tell("figures", b.run("document.querySelectorAll('figure').length"))
         # Behind every chart: a table in the same part.
@@ -241,17 +243,36 @@ def main():
         b.screenshot(os.path.join(out, "narrow.png"))
 
         b.load(url, 1280, dark=True)
+        was = {"closed": b.run("document.querySelectorAll('details:not([open])').length"),
+               "more": b.run("[...document.querySelectorAll('button.more')].filter(e => !e.hidden).length")}
+        # What the page makes of itself for the paper is seen behind its own listener.
+        b.run("addEventListener('beforeprint', () => { window.paper = document.querySelectorAll('details:not([open])').length; })")
         pdf = b.send("Page.printToPDF", {"printBackground": True, "preferCSSPageSize": True})["data"]
         pdf = base64.b64decode(pdf)
         with open(os.path.join(out, "report.pdf"), "wb") as f:
             f.write(pdf)
         tell("pdf_pages", pdf.count(b"/Type /Page\n") + pdf.count(b"/Type /Page ") + pdf.count(b"/Type /Page/"))
+        tell("pdf_closed", b.run("window.paper === undefined ? -1 : window.paper"))
         # On paper: light, and no chart wider than it.
         b.send("Emulation.setEmulatedMedia", {"media": "print", "features": [{"name": "prefers-color-scheme", "value": "dark"}]})
         b.settle()
         tell("pdf_charts", b.run("""getComputedStyle(document.body).backgroundColor === 'rgb(255, 255, 255)' &&
 			[...document.querySelectorAll('.chart > *')].every((e) => e.getBoundingClientRect().width <= 700)"""))
+        # Nothing is closed there, and no table waits for a click; the numbers of what one arm did against another are all there.
+        numbers = "document.querySelectorAll('#shifts .rows')[0].querySelectorAll('tbody tr').length"
+        closed = "document.querySelectorAll('details:not([open])').length"
+        more = "[...document.querySelectorAll('button.more')].filter(e => !e.hidden).length"
+        has_shifts = b.run("!!document.querySelector('#shifts .rows')")
+        tell("print.closed", b.run(closed))
+        tell("print.more", b.run(more))
+        tell("print.numbers", b.run(numbers) if has_shifts else 0)
+        tell("print.hidden", b.run("[...document.querySelectorAll('tbody tr')].filter(e => !e.getClientRects().length).length"))
         b.screenshot(os.path.join(out, "print.png"))
+        # Afterwards all is as it was.
+        b.send("Emulation.setEmulatedMedia", {"media": "screen"})
+        b.settle()
+        tell("printed.closed", b.run(closed) == was["closed"])
+        tell("printed.more", b.run(more) == was["more"])
         tell("hacked", b.run("hacked"))
         tell("violations", b.run("JSON.stringify(violations)"))
         tell("errors", b.run("JSON.stringify(errors)"))

@@ -44,7 +44,7 @@ need_browser() {
 	t_need chromium python3 sqlite3
 }
 
-# Forty nights of one series, whose level changes once.
+# Forty nights of two series, whose levels change once; the 20th had a noisy round, the 30th lost events.
 nights() {
 	sqlite3 "$1" "
 		CREATE TABLE IF NOT EXISTS night (id INTEGER PRIMARY KEY, label TEXT NOT NULL UNIQUE, spec TEXT NOT NULL,
@@ -63,8 +63,27 @@ nights() {
 		INSERT INTO night_run SELECT 1000 + i, i / 3 + 1, 'abc', i % 3 + 1, 0 FROM k;
 		INSERT INTO metric SELECT 1000 + i, 'wakeup_latency_ns.p99', 'ns',
 			120000 + i * 7919 % 9000 + (i >= 75) * 22000 FROM k;
+		INSERT INTO metric SELECT 1000 + i, 'frames_late', 'count', 10 + i % 3 + (i >= 60) * 20 FROM k;
+		INSERT INTO metric SELECT 1000 + i, 'sleep_ns.mean', 'ns', 1000 + i FROM k;
+		INSERT INTO night_round SELECT i / 3 + 1, 'abc', i % 3 + 1, 'x', 'x', NULL, CASE i WHEN 58 THEN 'make 31%' END FROM k;
+		UPDATE run SET lost_events = 17 WHERE id = 1088;
+		INSERT INTO change_point VALUES ('abc', 'frames_late', 'simulated', 'bld', '', 'm',
+			date('2026-10-01', '20 days'), 'x', 0.001, 11, 31, 1.8);
 		INSERT INTO change_point VALUES ('abc', 'wakeup_latency_ns.p99', 'simulated', 'bld', '', 'm',
 			date('2026-10-01', '25 days'), 'x', 0.001, 124000, 146000, 0.17)"
+}
+
+# 25 traces of six metrics under two policies: 150 measurements.
+many() {
+	sqlite3 "$1" "
+		CREATE TEMP TABLE m AS WITH RECURSIVE m(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM m WHERE i < 299)
+			SELECT i, i % 25 AS trace, i / 25 % 6 AS round, i / 150 AS arm FROM m;
+		INSERT INTO run (id, trace_sha256, trace_name, label, engine, policy, repeat, order_slot, lost_events, repaired, censored)
+			SELECT 5000 + i, printf('%064d', trace), 'trace-' || trace, 'many', 'simulated',
+			CASE arm WHEN 0 THEN 'kernel' ELSE 'bld' END, round + 1, arm, trace = 3, 0, 0 FROM m;
+		INSERT INTO metric SELECT 5000 + i, name, 'ns', 1000 + i * 7919 % 97 + arm * (trace % 3) * 200 FROM m, (
+			SELECT 'makespan_ns' AS name UNION SELECT 'cpu_time_ns' UNION SELECT 'wakeup_latency_ns.mean'
+			UNION SELECT 'wakeup_latency_ns.p50' UNION SELECT 'wakeup_latency_ns.p95' UNION SELECT 'wakeup_latency_ns.p99')"
 }
 
 t_case "the reports are written and opened"
@@ -93,7 +112,7 @@ if need_browser; then
 		t_status 0 "$SCHEDREC" report --db "$T/hostile.db" -o "$T/hostile.html" --trace "$T/run-bld-1.srz" \
 			--title '</title><script>alert(5)</script>' && browse "$T/hostile.html" "$T/hostile"
 	t_status 0 "$SCHEDREC" simulate -q $LOAD --machine smt-2x2 --policy kernel --repeat 1 --db "$T/nights.db" &&
-		nights "$T/nights.db" && t_status 0 "$SCHEDREC" report --db "$T/nights.db" -o "$T/nights.html" &&
+		nights "$T/nights.db" && many "$T/nights.db" && t_status 0 "$SCHEDREC" report --db "$T/nights.db" -o "$T/nights.html" &&
 		browse "$T/nights.html" "$T/nights"
 fi
 t_ok
@@ -125,7 +144,8 @@ t_ok
 t_case "runs over time say whose time it is, and have gaps where events were lost"
 if need_browser; then
 	t_match '^timelines .*with the replayed tasks; no others ran .*with the recorded tasks; of others this file tells nothing ' \
-		"$T/plain/facts" && t_match '^timelines .*there is a gap where events of a CPU were lost.*not known: events were lost' "$T/plain/facts"
+		"$T/plain/facts" && t_match '^timelines .*makespan [−+0-9.]+ % off its recording, latency distance [0-9.]+ %' "$T/plain/facts" &&
+		t_match '^timelines .*there is a gap where events of a CPU were lost.*not known: events were lost' "$T/plain/facts"
 fi
 t_ok
 
@@ -168,6 +188,23 @@ t_ok
 
 t_case "it prints"
 need_browser && at_least 1 "$T/plain" pdf_pages && is yes "$T/plain" pdf_charts
+t_ok
+
+t_case "a series over nights shows what changed, and which nights lost events or had noisy rounds"
+if need_browser; then
+	t_match '^nights .*2 series of 2 changed level.*a night with noisy rounds or lost events.*1 more metrics? .*: sleep_ns\.mean' "$T/nights/facts" &&
+		t_match '^night_options .*wakeup_latency_ns\.p99 .*frames_late' "$T/nights/facts"
+fi
+t_ok
+
+t_case "on paper all rows are there, closed ones and those behind \"more\" too, and on the screen again as they were"
+if need_browser; then
+	for report in plain nights hostile; do
+		is 0 "$T/$report" print.closed && is 0 "$T/$report" pdf_closed && is 0 "$T/$report" print.more &&
+			is 0 "$T/$report" print.hidden && is yes "$T/$report" printed.closed && is yes "$T/$report" printed.more
+	done
+	is 150 "$T/nights" print.numbers
+fi
 t_ok
 
 # For whoever wants to look.
