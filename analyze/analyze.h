@@ -445,9 +445,15 @@ void ana_comparison_release(struct ana_comparison *c);
 int ana_db_store_noise(struct ana_db *db, const struct ana_run *arm, const struct ana_comparison *aa,
 		       struct sr_error *err);
 
-/* Databases into one. Runs are the same by their uid: what is there is not added again. The source is left as it is. */
+/*
+ * Databases into one, in one transaction. Runs are the same by their uid: what is there is not added again. Nights come
+ * with their rounds and change points (nightly.h); of a round that both have the other's runs stay out, and so does what
+ * a night has under way. The source is left as it is. A night that is another thing than that of its label here, or
+ * shares it with runs that are no night's: SR_USAGE, and nothing is added.
+ */
 struct ana_db_merged {
-	size_t runs, runs_there, noise;
+	size_t runs, runs_there, noise, nights, rounds, changes;
+	size_t rounds_left_out; /* of nights: here are others, made by other runs */
 };
 bool ana_db_is(const char *path); /* an SQLite database, by its content */
 int ana_db_merge(struct ana_db *to, const char *from, struct ana_db_merged *out, struct sr_error *err);

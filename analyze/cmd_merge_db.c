@@ -8,7 +8,7 @@
 
 static void tell(const struct ana_db_merged *sum, size_t files, const char *output, bool json, bool quiet)
 {
-	char num[3][32];
+	char num[5][32];
 	struct cmd_json j;
 
 	if (json) {
@@ -19,12 +19,21 @@ static void tell(const struct ana_db_merged *sum, size_t files, const char *outp
 		cmd_json_u64(&j, "runs_added", sum->runs);
 		cmd_json_u64(&j, "runs_already_there", sum->runs_there);
 		cmd_json_u64(&j, "noise_floors_added", sum->noise);
+		cmd_json_u64(&j, "nights_added", sum->nights);
+		cmd_json_u64(&j, "night_rounds_added", sum->rounds);
+		cmd_json_u64(&j, "night_rounds_left_out", sum->rounds_left_out);
+		cmd_json_u64(&j, "change_points_added", sum->changes);
 		cmd_json_close(&j, '}');
 	} else if (!quiet) {
 		fprintf(stderr, "added %s run%s and %s noise floor%s to %s; ", sr_format_count(num[0], 32, sum->runs),
 			sum->runs == 1 ? "" : "s", sr_format_count(num[1], 32, sum->noise), sum->noise == 1 ? "" : "s",
 			output);
-		fprintf(stderr, "%s had been there\n", sr_format_count(num[2], 32, sum->runs_there));
+		fprintf(stderr, "%s had been there", sr_format_count(num[2], 32, sum->runs_there));
+		if (sum->rounds || sum->changes)
+			fprintf(stderr, "; %s round%s of nights, %s change point%s",
+				sr_format_count(num[3], 32, sum->rounds), sum->rounds == 1 ? "" : "s",
+				sr_format_count(num[4], 32, sum->changes), sum->changes == 1 ? "" : "s");
+		putc('\n', stderr);
 	}
 }
 
@@ -58,6 +67,13 @@ int cmd_merge_databases(char **paths, size_t n, const char *output, bool json, b
 			sum.runs += one.runs;
 			sum.runs_there += one.runs_there;
 			sum.noise += one.noise;
+			sum.nights += one.nights;
+			sum.rounds += one.rounds;
+			sum.changes += one.changes;
+			sum.rounds_left_out += one.rounds_left_out;
+			if (one.rounds_left_out)
+				cmd_warn("%s: %zu rounds stay out: %s has others of the same nights", paths[i],
+					 one.rounds_left_out, output);
 		}
 	}
 	ana_db_close(to);

@@ -54,9 +54,8 @@ static const struct sr_option rows[] = {
 	{ "resume", 0, SR_OPT_FLAG, O(resume), NULL, 0, 0, NULL, NULL,
 	  "only go on with an unfinished night; where there is none, do nothing" },
 	{ "merge", 0, SR_OPT_LIST, O(merge), "DB", 0, 0, NULL, NULL,
-	  "take the nights of this database, a shard's, over into --db first; without --corpus only that is done, and "
-	  "the "
-	  "night is judged and written" },
+	  "take the nights of this database, a shard's, over into --db first, with their change points; without "
+	  "--corpus only that is done, and the night is judged and written" },
 	{ "extra", 'x', SR_OPT_LIST, O(extra), "OPTION", 0, 0, NULL, NULL,
 	  "a further option for each `schedrec replay` or `simulate`, such as --extra=--time-scale=0.5" },
 	{ "jobs", 'j', SR_OPT_UINT, O(jobs), "N", 1, 4096, NULL, NULL,
@@ -321,12 +320,15 @@ static int run_night(struct nightly_job *j, const struct utsname *uts, struct sr
 static int merge_all(struct nightly_job *j, struct sr_error *err)
 {
 	for (size_t i = 0; i < j->o->merge.n; i++) {
-		size_t rounds;
+		struct ana_db_merged m;
 
-		if (ana_night_merge(j->db, j->o->merge.v[i], &rounds, err) < 0)
+		if (ana_db_merge(j->db, j->o->merge.v[i], &m, err) < 0)
 			return -1;
 		if (!j->o->quiet)
-			fprintf(stderr, "schedrec: %s: %zu rounds taken over\n", j->o->merge.v[i], rounds);
+			fprintf(stderr, "schedrec: %s: %zu rounds taken over\n", j->o->merge.v[i], m.rounds);
+		if (m.rounds_left_out)
+			cmd_warn("%s: %zu rounds stay out: %s has others of the same nights", j->o->merge.v[i],
+				 m.rounds_left_out, j->o->db);
 	}
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Noise floors in the database, and one database added to another. */
-#include "analyze/db_internal.h"
+#include "analyze/nightly_internal.h"
 
 #include <errno.h>
 #include <math.h>
@@ -254,6 +254,7 @@ struct merge {
 	struct ana_db *from, *to;
 	struct table run, noise, part[MAX_TABLES];
 	size_t nparts;
+	sqlite3_stmt *left_out; /* is this run, by its id in the source, not to come? */
 };
 
 /* Every table with a run_id belongs to its run; those that later versions add too. */
@@ -280,12 +281,27 @@ static int open_parts(struct merge *m, struct sr_error *err)
 	return ret;
 }
 
+/* 1: it is. */
+static int is_left_out(struct merge *m, int64_t id, struct sr_error *err)
+{
+	int rc;
+
+	sqlite3_bind_int64(m->left_out, 1, id);
+	rc = sqlite3_step(m->left_out);
+	sqlite3_reset(m->left_out);
+	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
+		return rc == SQLITE_ROW;
+	return ana_db_failed(m->to, "add a run", err);
+}
+
 static int merge_run(struct merge *m, struct ana_db_merged *out, struct sr_error *err)
 {
 	int64_t id = sqlite3_column_int64(m->run.read, 0), new_id;
-	int n = sqlite3_column_count(m->run.read);
+	int n = sqlite3_column_count(m->run.read), ret = is_left_out(m, id, err);
 	size_t ignored = 0;
 
+	if (ret)
+		return ret < 0 ? -1 : 0;
 	/* The first column is the source's own id, for its parts only. */
 	for (int i = 1; i < n; i++)
 		sqlite3_bind_value(m->run.write, i, sqlite3_column_value(m->run.read, i));
@@ -310,6 +326,11 @@ static int merge_all(struct merge *m, struct ana_db_merged *out, struct sr_error
 {
 	int rc;
 
+	if (ana_nights_open(m->to, m->from, out, err) < 0)
+		return -1;
+	m->left_out = ana_db_prepare(m->to, "SELECT 1 FROM temp.from_left_out WHERE id = ?", err);
+	if (!m->left_out)
+		return -1;
 	if (open_table(m->from, m->to, "run", "id", "id, ", "ORDER BY id", "ON CONFLICT (uid) DO NOTHING", &m->run,
 		       err) < 0 ||
 	    open_parts(m, err) < 0 ||
@@ -321,7 +342,11 @@ static int merge_all(struct merge *m, struct ana_db_merged *out, struct sr_error
 			return -1;
 	if (rc != SQLITE_DONE)
 		return ana_db_failed(m->from, "read its runs", err);
-	return copy_rows(m->from, m->to, &m->noise, 0, &out->noise, err);
+	sqlite3_finalize(m->left_out); /* its table is to go */
+	m->left_out = NULL;
+	if (copy_rows(m->from, m->to, &m->noise, 0, &out->noise, err) < 0)
+		return -1;
+	return ana_nights_close(m->to, out, err);
 }
 
 int ana_db_merge(struct ana_db *to, const char *from, struct ana_db_merged *out, struct sr_error *err)
@@ -334,6 +359,7 @@ int ana_db_merge(struct ana_db *to, const char *from, struct ana_db_merged *out,
 		return -1;
 	if (ana_db_run(to, "add to it", "BEGIN IMMEDIATE", err) == 0 && ana_db_identify(to, err) == 0)
 		ret = merge_all(&m, out, err);
+	sqlite3_finalize(m.left_out);
 	finalize_table(&m.run);
 	finalize_table(&m.noise);
 	for (size_t i = 0; i < m.nparts; i++)

@@ -79,9 +79,11 @@ int ana_night_fail(struct ana_db *db, const struct ana_night *n, const char *sha
 /* A shard is through; the night is finished when every trace is done or has failed. */
 int ana_night_finish(struct ana_db *db, struct ana_night *n, unsigned shard, unsigned shards, const char *now,
 		     struct sr_error *err);
-/* Takes the nights of another database over, with their runs; what is there already is left as it is. *rounds: how many
- * were taken over. A night that is another thing under the same label: SR_USAGE. */
-int ana_night_merge(struct ana_db *db, const char *path, size_t *rounds, struct sr_error *err);
+/* Another database's nights come with ana_db_merge. */
+
+/* The governor, turbo and SMT as the night's first round on that machine found them, into *h; known: there is one. */
+int ana_night_first_host(struct ana_db *db, const struct ana_night *n, const char *machine_key, struct ana_host *h,
+			 bool *known, struct sr_error *err);
 
 struct ana_night_trace {
 	char sha256[65];

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Nights in the database. */
-#include "analyze/db_internal.h"
-#include "analyze/nightly.h"
+#include "analyze/nightly_internal.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define TAG_MARK "~" /* between a night's label and the rest of a tag */
+#define MAX_ROUNDS 1000000 /* what is more was not stored by us */
 
 void ana_night_release(struct ana_night *n)
 {
@@ -128,6 +127,9 @@ static int read_night(struct ana_db *db, sqlite3_stmt *st, struct ana_night *n, 
 	if (rc == 1) {
 		n->id = sqlite3_column_int64(st, 0);
 		n->rounds = (size_t)sqlite3_column_int64(st, 7);
+		if (n->rounds < 1 || n->rounds > MAX_ROUNDS)
+			rc = sr_fail(err, SR_DAMAGED, "%s: the night '%.100s' has %lld rounds, which no night has",
+				     db->path, text_of(st, 1), (long long)sqlite3_column_int64(st, 7));
 		for (size_t i = 0; i < sizeof(to) / sizeof(to[0]) && rc == 1; i++) {
 			*to[i] = strdup(text_of(st, (int)i + 1));
 			if (!*to[i]) {
@@ -369,7 +371,7 @@ int ana_night_tag(const struct ana_night *n, char **tag, struct sr_error *err)
 	char id[33];
 
 	ana_new_id(id);
-	if (asprintf(tag, "%s" TAG_MARK "%u.%u" TAG_MARK "%s", n->label, n->shard, n->shards, id) < 0) {
+	if (asprintf(tag, "%s" ANA_TAG_MARK "%u.%u" ANA_TAG_MARK "%s", n->label, n->shard, n->shards, id) < 0) {
 		*tag = NULL;
 		return ana_no_memory(err);
 	}
@@ -382,10 +384,11 @@ int ana_night_sweep(struct ana_db *db, const struct ana_night *n, const char *ta
 		return finish(db, bound(db, err, "DELETE FROM run WHERE label = ?", "s", tag), err);
 	return finish(db,
 		      bound(db, err,
-			    "DELETE FROM run WHERE substr(label, 1, length(?1) + 1) = ?1 || '" TAG_MARK "'"
+			    "DELETE FROM run WHERE substr(label, 1, length(?1) + 1) = ?1 || '" ANA_TAG_MARK "'"
 			    " AND NOT EXISTS (SELECT 1 FROM night_part WHERE night_id = ?2 AND finished_at IS NULL AND"
 			    " (shard <> ?3 OR shards <> ?4) AND"
-			    " instr(label, ?1 || '" TAG_MARK "' || shard || '.' || shards || '" TAG_MARK "') = 1)",
+			    " instr(label, ?1 || '" ANA_TAG_MARK "' || shard || '.' || shards || '" ANA_TAG_MARK
+			    "') = 1)",
 			    "siii", n->label, n->id, (int64_t)n->shard, (int64_t)n->shards),
 		      err);
 }
@@ -526,150 +529,6 @@ int ana_night_finish(struct ana_db *db, struct ana_night *n, unsigned shard, uns
 	ana_night_release(n);
 	*n = again;
 	return 0;
-}
-
-/* ---- several databases ---- */
-
-/* The other's runs are here already, and known by their uid. */
-static const char *const merge_nights[] = {
-	"CREATE TEMP TABLE same (old INTEGER PRIMARY KEY, new INTEGER)",
-	"INSERT OR IGNORE INTO main.night (label, spec, engine, kernel, rounds, started_at)"
-	" SELECT label, spec, engine, kernel, rounds, started_at FROM other.night ORDER BY id",
-	"INSERT INTO temp.same SELECT o.id, n.id FROM other.night o JOIN main.night n ON n.label = o.label",
-	"UPDATE main.night SET started_at = min(started_at, (SELECT o.started_at FROM other.night o WHERE o.label ="
-	" night.label)) WHERE label IN (SELECT label FROM other.night)",
-	"INSERT OR IGNORE INTO main.night_arm (night_id, arm, name)"
-	" SELECT s.new, a.arm, a.name FROM other.night_arm a JOIN temp.same s ON s.old = a.night_id",
-	"INSERT INTO main.night_trace (night_id, sha256, name, failure, weight, traces)"
-	" SELECT s.new, t.sha256, t.name, t.failure, t.weight, t.traces FROM other.night_trace t JOIN temp.same s ON "
-	"s.old = t.night_id"
-	" WHERE 1 ON CONFLICT DO UPDATE SET failure = coalesce(failure, excluded.failure)",
-	"INSERT OR IGNORE INTO main.night_part (night_id, shard, shards, started_at, finished_at)"
-	" SELECT s.new, p.shard, p.shards, p.started_at, p.finished_at FROM other.night_part p"
-	" JOIN temp.same s ON s.old = p.night_id",
-	/* Some may have come while they were under their tag. */
-	"UPDATE main.run SET label = x.label, series = x.series FROM other.run x JOIN other.night_run o ON o.run = x.id"
-	" WHERE x.uid = run.uid AND run.label IS NOT x.label",
-	/* Of what was stored since the runs were taken over a round may not be here, or not all of it. */
-	"INSERT INTO main.night_run (run, night_id, sha256, round, arm)"
-	" SELECT r.id, s.new, o.sha256, o.round, o.arm FROM other.night_run o JOIN temp.same s ON s.old = o.night_id"
-	" JOIN other.run x ON x.id = o.run JOIN main.run r ON r.uid = x.uid WHERE NOT EXISTS"
-	" (SELECT 1 FROM main.night_round q WHERE q.night_id = s.new AND q.sha256 = o.sha256 AND q.round = o.round)"
-	" AND NOT EXISTS (SELECT 1 FROM other.night_run p JOIN other.run y ON y.id = p.run"
-	" WHERE p.night_id = o.night_id AND p.sha256 = o.sha256 AND p.round = o.round"
-	" AND NOT EXISTS (SELECT 1 FROM main.run z WHERE z.uid = y.uid))",
-	"INSERT OR IGNORE INTO main.night_round (night_id, sha256, round, started_at, ended_at, host, noise)"
-	" SELECT s.new, o.sha256, o.round, o.started_at, o.ended_at, o.host, o.noise FROM other.night_round o"
-	" JOIN temp.same s ON s.old = o.night_id WHERE EXISTS (SELECT 1 FROM main.night_run q WHERE q.night_id = s.new"
-	" AND q.sha256 = o.sha256 AND q.round = o.round)",
-	"UPDATE main.night_trace SET failure = NULL WHERE failure IS NOT NULL AND (SELECT count(*) FROM night_round r"
-	" WHERE r.night_id = night_trace.night_id AND r.sha256 = night_trace.sha256) ="
-	" (SELECT rounds FROM night WHERE id = night_trace.night_id)",
-	/* Of a round that both have, the other's runs stay out; and what it had not taken over itself. */
-	"DELETE FROM main.run WHERE engine <> 'recorded' AND uid IN (SELECT uid FROM other.run) AND"
-	" id NOT IN (SELECT run FROM main.night_run) AND EXISTS (SELECT 1 FROM other.night n WHERE run.label = n.label"
-	" OR substr(run.label, 1, length(n.label) + 1) = n.label || '" TAG_MARK "')",
-};
-
-static int run_each(struct ana_db *db, const char *const *sql, size_t n, struct sr_error *err)
-{
-	for (size_t i = 0; i < n; i++)
-		if (ana_db_run(db, "take another database's nights over", sql[i], err) < 0)
-			return -1;
-	return 0;
-}
-
-/* Every shard knows all picks. Two samples of a corpus that grew in between are no whole: their weights say other
- * things. */
-static int refuse_other_samples(struct ana_db *db, const char *path, struct sr_error *err)
-{
-	sqlite3_stmt *st = bound(
-		db, err,
-		"SELECT n.label FROM main.night n JOIN other.night o ON o.label = n.label WHERE"
-		" EXISTS (SELECT 1 FROM main.night_trace WHERE night_id = n.id) AND EXISTS"
-		" (SELECT sha256, weight FROM other.night_trace WHERE night_id = o.id AND weight IS NOT NULL EXCEPT"
-		" SELECT sha256, weight FROM main.night_trace WHERE night_id = n.id)",
-		"");
-	int rc = st ? next_row(db, st, err) : -1;
-
-	if (rc == 1)
-		rc = sr_fail(err, SR_USAGE,
-			     "%s: its night '%s' has another sample of the corpus, which has changed meanwhile", path,
-			     text_of(st, 0));
-	sqlite3_finalize(st);
-	return rc;
-}
-
-static int refuse_other_nights(struct ana_db *db, const char *path, struct sr_error *err)
-{
-	sqlite3_stmt *st = bound(db, err,
-				 "SELECT n.label FROM main.night n JOIN other.night o ON o.label = n.label"
-				 " WHERE o.spec <> n.spec",
-				 "");
-	int rc = st ? next_row(db, st, err) : -1;
-
-	if (rc == 1)
-		rc = sr_fail(err, SR_USAGE, "%s: its night '%s' is another one than that of this label here", path,
-			     text_of(st, 0));
-	sqlite3_finalize(st);
-	return rc < 0 ? -1 : refuse_other_samples(db, path, err);
-}
-
-/* With a finished_at of its own: the last part's, or that of the other database. */
-static int finish_merged(struct ana_db *db, struct sr_error *err)
-{
-	sqlite3_stmt *st =
-		bound(db, err,
-		      "SELECT s.new, (SELECT max(r.ended_at) FROM main.night_round r WHERE r.night_id = s.new)"
-		      " FROM temp.same s",
-		      "");
-	int rc = st ? 1 : -1;
-
-	while (rc == 1 && (rc = next_row(db, st, err)) == 1)
-		if (finish_night(db, sqlite3_column_int64(st, 0), text_of(st, 1), err) < 0)
-			rc = -1;
-	sqlite3_finalize(st);
-	return rc < 0 ? -1 : ana_db_run(db, "store a night", "DROP TABLE temp.same", err);
-}
-
-static int merge_attached(struct ana_db *db, const char *path, size_t *rounds, struct sr_error *err)
-{
-	int64_t before, after;
-
-	if (begin(db, err) < 0)
-		return -1;
-	if (number(db, ana_db_prepare(db, "SELECT count(*) FROM main.night_round", err), &before, err) == 0 &&
-	    refuse_other_nights(db, path, err) == 0 &&
-	    run_each(db, merge_nights, sizeof(merge_nights) / sizeof(merge_nights[0]), err) == 0 &&
-	    finish_merged(db, err) == 0 &&
-	    number(db, ana_db_prepare(db, "SELECT count(*) FROM main.night_round", err), &after, err) == 0 &&
-	    commit(db, err) == 0) {
-		*rounds = (size_t)(after - before);
-		return 0;
-	}
-	ana_db_roll_back(db);
-	return -1;
-}
-
-/* In two transactions: what a kill between them leaves is runs that the next try finds there. */
-int ana_night_merge(struct ana_db *db, const char *path, size_t *rounds, struct sr_error *err)
-{
-	struct ana_db *other = ana_db_open(path, false, err); /* refuses what is not ours, and brings it up to date */
-	struct ana_db_merged merged;
-	int ret;
-
-	if (!other)
-		return -1;
-	ana_db_close(other);
-	if (finish(db, bound(db, err, "ATTACH DATABASE ? AS other", "s", path), err) < 0)
-		return -1;
-	ret = refuse_other_nights(db, path, err);
-	if (ret == 0)
-		ret = ana_db_merge(db, path, &merged, err);
-	if (ret == 0)
-		ret = merge_attached(db, path, rounds, err);
-	sqlite3_exec(db->sql, "DETACH DATABASE other", NULL, NULL, NULL);
-	return ret;
 }
 
 /* ---- what is there ---- */

@@ -1,11 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the two halves of a night's judgement share: nightly_judge.c (beside a baseline), nightly_history.c (beside the
- * nights before). */
+/* What the parts share that have to do with nights: nightly_db.c (what is done of one), nightly_merge.c (those of other
+ * databases), nightly_judge.c (beside a baseline), nightly_doubt.c (what makes that doubtful), nightly_history.c
+ * (beside the nights before). */
 #ifndef SCHEDREC_ANALYZE_NIGHTLY_INTERNAL_H
 #define SCHEDREC_ANALYZE_NIGHTLY_INTERNAL_H
 
 #include "analyze/compare_internal.h"
 #include "analyze/nightly.h"
+
+#define ANA_TAG_MARK "~" /* between a night's label and the rest of a tag */
+
+/*
+ * Nights on their way into another database, in its transaction: first ana_nights_open, with which the runs that are not
+ * to come are in temp.from_left_out (by their ids in the source), then the runs, then ana_nights_close. What is refused:
+ * SR_USAGE, and nothing was written.
+ */
+int ana_nights_open(struct ana_db *to, struct ana_db *from, struct ana_db_merged *out, struct sr_error *err);
+int ana_nights_close(struct ana_db *to, struct ana_db_merged *out, struct sr_error *err);
 
 #define ANA_BASELINE_TERMS 8
 

@@ -530,9 +530,53 @@ static void test_baselines(void **state)
 	}
 }
 
+/* The other database's nights into this one. */
+static struct ana_db_merged merge(const char *from)
+{
+	struct ana_db_merged m;
+
+	if (ana_db_merge(db, from, &m, &err) < 0)
+		fail_msg("%s", err.text);
+	return m;
+}
+
+static void merge_refused(const char *from, enum sr_status status, const char *text)
+{
+	double runs = query("select count(*) from run"), nights = query("select count(*) from night");
+	struct ana_db_merged m;
+
+	assert_int_equal(ana_db_merge(db, from, &m, &err), -1);
+	assert_int_equal(err.status, status);
+	if (!strstr(err.text, text) || strchr(err.text, '\n'))
+		fail_msg("'%s' lacks '%s'", err.text, text);
+	assert_true(query("select count(*) from run") == runs && query("select count(*) from night") == nights);
+	assert_true(query("select count(*) from temp.sqlite_master") == 0);
+}
+
+/* What there is becomes the other database, and this one is empty. */
+static void put_aside(void)
+{
+	ana_db_close(db);
+	rename(path, other_path);
+	db = ana_db_open(path, true, &err);
+	assert_non_null(db);
+}
+
+/* The two change places. */
+static void swap(void)
+{
+	char cmd[300];
+
+	ana_db_close(db);
+	snprintf(cmd, sizeof(cmd), "cd %s && mv db third && mv other db && mv third other", dir);
+	assert_int_equal(system(cmd), 0);
+	db = ana_db_open(path, true, &err);
+	assert_non_null(db);
+}
+
 static void test_merged_nights_are_one(void **state)
 {
-	size_t rounds;
+	struct ana_db_merged m;
 
 	begin("x", "{}", "2026-05-01T00:00:00Z");
 	assert_int_equal(add_trace(A, "a.srz"), 0);
@@ -540,30 +584,119 @@ static void test_merged_nights_are_one(void **state)
 	for (size_t i = 0; i < 6; i++)
 		assert_int_equal(do_round(A, i, 1, 2), 0);
 	store("x~left", A, "live", "kernel", 0, 0, 1);
-	ana_db_close(db);
-	rename(path, other_path);
-	db = ana_db_open(path, true, &err);
+	put_aside();
 	begin("x", "{}", "2026-05-01T00:00:09Z");
 	assert_int_equal(add_trace(A, "a.srz"), 0);
 	assert_int_equal(add_trace(B, "b.srz"), 0);
 	for (size_t i = 0; i < 6; i++)
 		assert_int_equal(do_round(B, i, 1, 2), 0);
 	assert_int_equal(do_round(A, 3, 1, 2), 0); /* both have this one */
-	if (ana_night_merge(db, other_path, &rounds, &err) < 0)
-		fail_msg("%s", err.text);
-	assert_int_equal(rounds, 5);
+	m = merge(other_path);
+	assert_int_equal(m.runs, 10);
+	assert_int_equal(m.rounds, 5);
+	assert_int_equal(m.rounds_left_out, 1);
+	assert_int_equal(m.nights, 0);
 	assert_true(query("select count(*) from night") == 1);
 	assert_true(query("select count(*) from night where finished_at is not null") == 1);
 	assert_true(query("select count(*) from night_run q join run r on r.id = q.run join metric m on m.run_id = r.id"
 			  " where r.trace_sha256 = q.sha256 and r.repeat = q.round") == 24);
 	assert_true(query("select count(*) from run") == 24);
-	assert_int_equal(ana_night_merge(db, other_path, &rounds, &err), 0);
-	assert_int_equal(rounds, 0);
+	m = merge(other_path);
+	assert_int_equal(m.runs + m.rounds + m.nights, 0);
 	assert_true(query("select count(*) from run") == 24);
+	/* The other way: it gets what it lacks, and keeps its own round and what it has under way. */
+	swap();
+	m = merge(other_path);
+	assert_int_equal(m.rounds, 6);
+	assert_int_equal(m.rounds_left_out, 1);
+	assert_true(query("select count(*) from night where finished_at is not null") == 1);
+	assert_true(query("select count(*) from run where label = 'x'") == 24);
+	assert_true(query("select count(*) from run where label = 'x~left'") == 1);
+	m = merge(other_path);
+	assert_int_equal(m.runs + m.rounds + m.nights, 0);
 }
 
-/* As when a merge is killed between its two transactions, and the shard goes on. */
-static void test_runs_that_came_under_their_tag_are_the_nights_in_the_end(void **state)
+static void test_merging_that_fails_on_its_way_changes_nothing(void **state)
+{
+	do_night("x", "2026-05-01T00:00:00Z", 1000, 1500);
+	put_aside();
+	query("create trigger t before insert on night_round when new.round = 3 begin select raise(abort, 'no'); end");
+	merge_refused(other_path, SR_DAMAGED, "no");
+	query("drop trigger t");
+	assert_int_equal(merge(other_path).rounds, 6);
+	begin("x", "{}", "2026-05-01T00:00:00Z");
+	assert_non_null(night.finished_at);
+}
+
+/* As a database is that another's runs were merged into before nights came with them. */
+static void test_runs_without_their_night_get_it(void **state)
+{
+	struct ana_db_merged m;
+
+	do_night("x", "2026-05-01T00:00:00Z", 1000, 1500);
+	put_aside();
+	merge(other_path);
+	query("delete from night");
+	query("update run set label = 'x~1.1~a' where repeat = 2");
+	refused(plan("x", "{}", "2026-05-01T00:00:00Z"), SR_USAGE, "no night's");
+	m = merge(other_path);
+	assert_int_equal(m.runs, 0);
+	assert_int_equal(m.rounds, 6);
+	assert_true(query("select count(*) from night_run q join run r on r.id = q.run where r.label = 'x'") == 12);
+	assert_true(query("select count(*) from run") == 12);
+}
+
+static void test_a_label_of_a_night_is_of_no_other_runs(void **state)
+{
+	do_night("x", "2026-05-01T00:00:00Z", 1000, 1500);
+	put_aside();
+	store("x", A, "live", "kernel", 0, 0, 1);
+	merge_refused(other_path, SR_USAGE, "'x' has a label that runs here have");
+	swap();
+	merge_refused(other_path, SR_USAGE, "runs labelled 'x' that are no night's");
+}
+
+static void test_nights_of_nonsense_are_refused(void **state)
+{
+	do_night("x", "2026-05-01T00:00:00Z", 1000, 1500);
+	query("update night set rounds = -1");
+	assert_int_equal(ana_night_load(db, "x", &(struct ana_night){ 0 }, &err), -1);
+	assert_int_equal(err.status, SR_DAMAGED);
+	put_aside();
+	merge_refused(other_path, SR_DAMAGED, "number of rounds");
+}
+
+static void test_change_points_come_with_their_nights(void **state)
+{
+	struct ana_night_verdicts v;
+	char label[16], now[32];
+
+	for (int i = 0; i < 16; i++) {
+		snprintf(label, sizeof(label), "n%02d", i);
+		snprintf(now, sizeof(now), "2026-05-%02dT00:00:00Z", i + 1);
+		do_night(label, now, i < 8 ? 1000 + i % 3 : 1200 + i % 3, 1500 + i % 2);
+		judge("policy=kernel", &v);
+		ana_night_verdicts_release(&v);
+	}
+	assert_true(query("select count(*) from change_point where found < 'n15'") == 1);
+	put_aside();
+	assert_int_equal(merge(other_path).changes, 1);
+	begin("n15", "{}", "2026-06-01T00:00:00Z");
+	judge("policy=kernel", &v);
+	assert_int_equal(v.nchanges, 1);
+	assert_false(v.changes[0].is_new);
+	ana_night_verdicts_release(&v);
+	/* Who told it first stays so, whichever comes into which. */
+	query("update change_point set found = 'n15'");
+	assert_int_equal(merge(other_path).changes, 0);
+	assert_true(query("select count(*) from change_point where found < 'n15'") == 1);
+	swap();
+	query("update change_point set found = 'n10'");
+	merge(other_path);
+	assert_true(query("select count(*) from change_point where found = 'n10'") == 1);
+}
+
+static void test_what_a_night_has_under_way_stays_where_it_is(void **state)
 {
 	struct ana_night_rounds r = { .sha256 = A,
 				      .tag = "x~1",
@@ -573,64 +706,60 @@ static void test_runs_that_came_under_their_tag_are_the_nights_in_the_end(void *
 				      .ended_at = "2026-05-01T00:01:00Z" };
 	struct ana_db_merged merged;
 	struct ana_db *whole;
-	size_t rounds, turn[2];
+	size_t turn[2];
 
 	assert_int_equal(ana_turns(TURNS, 0, 2, turn, &err), 0);
 	begin("x", "{}", "2026-05-01T00:00:00Z");
 	assert_int_equal(add_trace(A, "a.srz"), 0);
 	store("x~1", A, "live", "kernel", 0, turn[0], 1);
 	store("x~1", A, "live", "bld", 0, turn[1], 2);
+	store("xy~1", A, "live", "bld", 0, 1, 2); /* of no night: an ordinary one */
 	whole = ana_db_open(other_path, true, &err);
 	assert_non_null(whole);
 	assert_int_equal(ana_db_merge(whole, path, &merged, &err), 0);
+	assert_int_equal(merged.runs, 1);
+	assert_int_equal(merged.nights, 1);
 	assert_int_equal(ana_night_link(db, &night, &r, &err), 0);
-	assert_int_equal(ana_night_merge(whole, path, &rounds, &err), 0);
-	assert_int_equal(rounds, 1);
+	assert_int_equal(ana_db_merge(whole, path, &merged, &err), 0);
+	assert_int_equal(merged.rounds, 1);
 	ana_db_close(db);
 	db = whole;
 	assert_true(query("select count(*) from night_run q join run r on r.id = q.run where r.label = 'x' and"
 			  " r.series = 'x'") == 2);
-	assert_true(query("select count(*) from run") == 2);
+	assert_true(query("select count(*) from run") == 3);
 }
 
 static void test_a_samples_weights_stay_and_two_samples_are_not_merged(void **state)
 {
 	struct ana_night_traces t;
-	size_t rounds;
 
 	begin("x", "{}", "2026-05-01T00:00:00Z");
 	assert_int_equal(add_pick(A, "a.srz", 2.5, 3), 0);
 	assert_int_equal(add_pick(B, "b.srz", 7.25, 9), 0);
 	assert_int_equal(do_round(A, 0, 1, 2), 0);
-	ana_db_close(db);
-	rename(path, other_path);
-	db = ana_db_open(path, true, &err);
-	assert_int_equal(ana_night_merge(db, other_path, &rounds, &err), 0); /* into a database without the night */
+	put_aside();
+	merge(other_path); /* into a database without the night */
 	begin("x", "{}", "2026-05-01T00:00:09Z");
 	assert_int_equal(ana_night_traces(db, &night, &t, &err), 0);
 	assert_int_equal(t.n, 2);
 	assert_true(t.v[0].weight == 2.5 && t.v[0].traces == 3 && t.v[1].weight == 7.25 && t.v[1].traces == 9);
 	ana_night_traces_release(&t);
-	assert_int_equal(ana_night_merge(db, other_path, &rounds, &err), 0);
+	merge(other_path);
 	assert_int_equal(add_pick(B, "b.srz", 8, 10), 0);
-	assert_int_equal(ana_night_merge(db, other_path, &rounds, &err), -1);
-	assert_int_equal(err.status, SR_USAGE);
-	assert_non_null(strstr(err.text, "another sample"));
+	merge_refused(other_path, SR_USAGE, "another sample");
 }
 
 static void test_another_night_of_the_same_label_is_not_merged(void **state)
 {
-	size_t rounds;
-
 	begin("x", "{}", "2026-05-01T00:00:00Z");
 	assert_int_equal(do_round(A, 0, 1, 2), 0);
-	ana_db_close(db);
-	rename(path, other_path);
-	db = ana_db_open(path, true, &err);
+	put_aside();
 	begin("x", "[1]", "2026-05-01T00:00:00Z");
-	assert_int_equal(ana_night_merge(db, other_path, &rounds, &err), -1);
-	assert_int_equal(err.status, SR_USAGE);
-	assert_true(query("select count(*) from run") == 0);
+	merge_refused(other_path, SR_USAGE, "'x' is another one");
+	query("delete from night");
+	begin("x", "{}", "2026-05-01T00:00:00Z");
+	query("update night_arm set name = 'eas' where arm = 1");
+	merge_refused(other_path, SR_USAGE, "'x' is another one");
 }
 
 /* ---- a busy machine ---- */
@@ -703,7 +832,12 @@ int main(void)
 		T(a_baseline_of_several_policies_is_refused),
 		T(baselines),
 		T(merged_nights_are_one),
-		T(runs_that_came_under_their_tag_are_the_nights_in_the_end),
+		T(merging_that_fails_on_its_way_changes_nothing),
+		T(runs_without_their_night_get_it),
+		T(a_label_of_a_night_is_of_no_other_runs),
+		T(nights_of_nonsense_are_refused),
+		T(change_points_come_with_their_nights),
+		T(what_a_night_has_under_way_stays_where_it_is),
 		T(a_samples_weights_stay_and_two_samples_are_not_merged),
 		T(another_night_of_the_same_label_is_not_merged),
 		T(what_keeps_a_machine_busy),
