@@ -36,8 +36,8 @@ static const struct sr_option rows[] = {
 	{ "baseline", 'b', SR_OPT_STRING, O(baseline), "SELECTOR", 0, 0, NULL, NULL,
 	  "what each policy is compared with: a selector as of `schedrec compare`, such as policy=kernel (this "
 	  "night's), "
-	  "label=v6.12 (the same policy's), or last (the last night's same policy); last,kernel=6.12.5 looks further "
-	  "back" },
+	  "label=v6.12 (the same policy's), or last (the same policy's in the last night of the same machine, load and "
+	  "timing); last,kernel=6.12.5 looks further back" },
 	{ "engine", 0, SR_OPT_CHOICE, O(engine), "ENGINE", 0, 0, "live|sim", "live",
 	  "real threads on this machine, or the simulator" },
 	{ "machine", 'm', SR_OPT_STRING, O(machine), "SPEC", 0, 0, NULL, NULL,

@@ -132,8 +132,9 @@ static void remarks(const struct nightly_report *r, void (*put)(FILE *f, const c
 	}
 	if (r->v.without_base) {
 		snprintf(text, sizeof(text),
-			 "%zu times a policy of a trace had no run of the baseline %s to be compared with",
-			 r->v.without_base, r->o->baseline);
+			 "%zu times a policy of a trace had no run of the baseline %s%s to be compared with",
+			 r->v.without_base, r->o->baseline,
+			 strncmp(r->o->baseline, "last", 4) ? "" : ", under the same conditions,");
 		put(f, text);
 	}
 	for (size_t i = 0; i < r->traces.n; i++) {

@@ -30,30 +30,29 @@ static void release_history(struct history *h)
 	h->n = 0;
 }
 
+/* A series is an arm of a trace under the same conditions: nights that are like this one, and of them the runs that are
+ * like the arm's. */
+#define SERIES_RUNS                                                                                          \
+	"night_run q JOIN run r ON r.id = q.run LEFT JOIN host h ON h.run_id = r.id WHERE q.sha256 = ?1 AND" \
+	" r.policy = ?2 AND coalesce(r.policy_options, '') = ?3 AND " ANA_NIGHT_LIKE
+#define SERIES_NIGHTS "temp.night_kin n WHERE n.as_machine AND n.id IN (SELECT q.night_id FROM " SERIES_RUNS ")"
+
 /* Of the nights that have all their rounds of the trace, tonight's (whole or not) the last. */
 static sqlite3_stmt *history_rows(const struct ana_judge *j, const struct ana_night_arm *a, struct sr_error *err)
 {
-	sqlite3_stmt *st = ana_db_prepare(
-		j->db,
-		"WITH nights AS (SELECT n.id, n.label, n.started_at FROM night n JOIN night t ON t.id = ?1 WHERE"
-		" n.engine = t.engine AND (n.id = t.id OR n.started_at < t.started_at OR"
-		" (n.started_at = t.started_at AND n.id < t.id)) AND"
-		" (SELECT count(*) FROM night_round r WHERE r.night_id = n.id AND r.sha256 = ?2) = n.rounds"
-		" ORDER BY n.started_at DESC, n.id DESC LIMIT ?6)"
-		" SELECT m.name, m.unit, n.label, m.value FROM nights n JOIN night_run q ON q.night_id = n.id AND"
-		" q.sha256 = ?2 JOIN run r ON r.id = q.run JOIN metric m ON m.run_id = r.id WHERE r.policy = ?3 AND"
-		" coalesce(r.policy_options, '') = ?4 AND coalesce(r.machine, '') = ?5 AND m.name NOT LIKE 'fidelity.%'"
-		" ORDER BY m.name, n.started_at, n.id, q.round",
-		err);
+	sqlite3_stmt *st = ana_db_prepare(j->db,
+					  "WITH nights AS (SELECT n.id, n.label, n.started_at FROM " SERIES_NIGHTS
+					  " AND n.turn <= 0 AND " ANA_NIGHT_WHOLE
+					  " ORDER BY n.started_at DESC, n.id DESC LIMIT ?9)"
+					  " SELECT m.name, m.unit, n.label, m.value FROM nights n JOIN metric m JOIN"
+					  " " SERIES_RUNS " AND q.night_id = n.id AND m.run_id = r.id AND"
+					  " m.name NOT LIKE 'fidelity.%' ORDER BY m.name, n.started_at, n.id, q.round",
+					  err);
 
-	if (!st)
-		return NULL;
-	sqlite3_bind_int64(st, 1, j->night->id);
-	sqlite3_bind_text(st, 2, a->sha256, -1, SQLITE_STATIC);
-	sqlite3_bind_text(st, 3, a->policy, -1, SQLITE_STATIC);
-	sqlite3_bind_text(st, 4, a->options, -1, SQLITE_STATIC);
-	sqlite3_bind_text(st, 5, a->machine, -1, SQLITE_STATIC);
-	sqlite3_bind_int64(st, 6, HISTORY);
+	if (st) {
+		ana_night_bind(st, a);
+		sqlite3_bind_int64(st, ANA_NIGHT_BOUND + 1, HISTORY);
+	}
 	return st;
 }
 
@@ -115,21 +114,24 @@ static int store_change(const struct ana_judge *j, const struct ana_night_arm *a
 	return ret;
 }
 
+/* Of this series: another one of the same policy and topology, on another machine, keeps its own. */
 static int forget_changes(const struct ana_judge *j, const struct ana_night_arm *a, const char *metric,
 			  struct sr_error *err)
 {
 	sqlite3_stmt *st =
 		ana_db_prepare(j->db,
-			       "DELETE FROM change_point WHERE trace_sha256 = ? AND metric = ? AND engine = ? AND"
-			       " policy = ? AND policy_options = ? AND machine = ?",
+			       "DELETE FROM change_point WHERE trace_sha256 = ?1 AND policy = ?2 AND policy_options = "
+			       "?3 AND machine = ?4"
+			       " AND metric = ?9 AND engine = ?10 AND (night NOT IN (SELECT label FROM night) OR"
+			       " night IN (SELECT n.label FROM " SERIES_NIGHTS "))",
 			       err);
-	const char *texts[] = { a->sha256, metric, a->engine, a->policy, a->options, a->machine };
 	int ret;
 
 	if (!st)
 		return -1;
-	for (int i = 0; i < 6; i++)
-		sqlite3_bind_text(st, i + 1, texts[i], -1, SQLITE_STATIC);
+	ana_night_bind(st, a);
+	sqlite3_bind_text(st, ANA_NIGHT_BOUND + 1, metric, -1, SQLITE_STATIC);
+	sqlite3_bind_text(st, ANA_NIGHT_BOUND + 2, a->engine, -1, SQLITE_STATIC);
 	ret = sqlite3_step(st) == SQLITE_DONE ? 0 : ana_db_failed(j->db, "store a change point", err);
 	sqlite3_finalize(st);
 	return ret;
@@ -138,24 +140,15 @@ static int forget_changes(const struct ana_judge *j, const struct ana_night_arm 
 /* Has a later night looked back at these runs? Then the points that are stored are that one's, which knows more. */
 static int is_superseded(const struct ana_judge *j, const struct ana_night_arm *a, bool *yes, struct sr_error *err)
 {
-	sqlite3_stmt *st = ana_db_prepare(
-		j->db,
-		"SELECT EXISTS (SELECT 1 FROM night n JOIN night t ON t.id = ?1"
-		" JOIN night_run q ON q.night_id = n.id AND q.sha256 = ?2 JOIN run r ON r.id = q.run"
-		" WHERE n.engine = t.engine AND (n.started_at > t.started_at OR"
-		" (n.started_at = t.started_at AND n.id > t.id)) AND r.policy = ?3 AND"
-		" coalesce(r.policy_options, '') = ?4 AND coalesce(r.machine, '') = ?5 AND"
-		" (SELECT count(*) FROM night_round x WHERE x.night_id = n.id AND x.sha256 = ?2) = n.rounds)",
-		err);
+	sqlite3_stmt *st = ana_db_prepare(j->db,
+					  "SELECT EXISTS (SELECT 1 FROM " SERIES_NIGHTS " AND n.turn > 0 AND"
+					  " " ANA_NIGHT_WHOLE ")",
+					  err);
 	int rc;
 
 	if (!st)
 		return -1;
-	sqlite3_bind_int64(st, 1, j->night->id);
-	sqlite3_bind_text(st, 2, a->sha256, -1, SQLITE_STATIC);
-	sqlite3_bind_text(st, 3, a->policy, -1, SQLITE_STATIC);
-	sqlite3_bind_text(st, 4, a->options, -1, SQLITE_STATIC);
-	sqlite3_bind_text(st, 5, a->machine, -1, SQLITE_STATIC);
+	ana_night_bind(st, a);
 	rc = sqlite3_step(st);
 	if (rc == SQLITE_ROW)
 		*yes = sqlite3_column_int(st, 0) != 0;

@@ -44,8 +44,31 @@ struct ana_judge {
 struct ana_night_arm {
 	const char *sha256;
 	size_t index;
-	char *trace, *policy, *options, *engine, *machine;
+	char *trace, *policy, *options, *engine;
+	/* Conditions: runs are like these where all are the same. A key that is not known differs from none. */
+	char *machine, *arm, *work, *timing, *machine_key;
 };
+
+/*
+ * Nights that are like the judged one, in the temporary table night_kin: id, label, started_at, rounds, turn (-1:
+ * earlier, 0: itself, 1: later), and whether the machine they asked for is the same (as_machine). What the runs' columns
+ * tell is not looked at here, but by ANA_NIGHT_LIKE.
+ */
+#define ANA_NIGHT_WHOLE "(SELECT count(*) FROM night_round x WHERE x.night_id = n.id AND x.sha256 = ?1) = n.rounds"
+/* Of a run r and its host's row h; the arm is bound by ana_night_bind. */
+#define ANA_NIGHT_LIKE                                                                                \
+	"coalesce(r.machine, '') = ?4 AND coalesce(r.arm, '') = ?5 AND coalesce(r.work, '') = ?6 AND" \
+	" coalesce(r.timing, '') = ?7 AND coalesce(h.machine_key, ?8) IS coalesce(?8, h.machine_key)"
+#define ANA_NIGHT_BOUND 8
+/* ?1 to ?8: sha256, policy, options, machine, arm, work, timing, machine_key. */
+void ana_night_bind(sqlite3_stmt *st, const struct ana_night_arm *a);
+
+/* One more doubt; kind: a literal. */
+int ana_night_doubt(struct ana_judge *j, const struct ana_night_arm *a, const char *kind, struct sr_error *err,
+		    const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/* Those of a comparison. */
+int ana_night_doubts(struct ana_judge *j, const struct ana_night_arm *a, const struct ana_comparison *c,
+		     struct sr_error *err);
 
 /* Change points of an arm over the nights, and the noise floors that these tell. */
 int ana_night_look_back(struct ana_judge *j, const struct ana_night_arm *a, struct sr_error *err);

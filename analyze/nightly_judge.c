@@ -86,6 +86,10 @@ static void release_arm(struct ana_night_arm *a)
 	free(a->options);
 	free(a->engine);
 	free(a->machine);
+	free(a->arm);
+	free(a->work);
+	free(a->timing);
+	free(a->machine_key);
 }
 
 static char *text_copy(sqlite3_stmt *st, int column)
@@ -101,6 +105,79 @@ static void put_term(FILE *f, const char *word, const char *value)
 	fprintf(f, "%s%s=", ftell(f) > 0 ? "," : "", word);
 	for (; *value; value++)
 		fprintf(f, "%s%c", *value == ',' ? "\\" : "", *value);
+}
+
+void ana_night_bind(sqlite3_stmt *st, const struct ana_night_arm *a)
+{
+	const char *texts[ANA_NIGHT_BOUND] = {
+		a->sha256, a->policy, a->options, a->machine,
+		a->arm,    a->work,   a->timing,  *a->machine_key ? a->machine_key : NULL
+	};
+
+	for (int i = 0; i < ANA_NIGHT_BOUND; i++)
+		sqlite3_bind_text(st, i + 1, texts[i], -1, SQLITE_STATIC);
+}
+
+/* ---- nights that are like this one ---- */
+
+/*
+ * Two nights are alike when their options make the same load on the same machine. Left out are the parameters of the
+ * simulator's model, which is what a simulated night judges, as a live one does the kernel; what the runs' own columns
+ * tell; and what changes no figure. Whatever else an option is, it may change the load. Options of one name keep their
+ * order: the last one counts.
+ */
+#define OPTION "substr(e.value, 1, instr(e.value || '=', '=') - 1)"
+#define SPEC "CASE WHEN json_valid(n.spec) THEN n.spec ELSE '{}' END"
+
+static const char list_kin[] =
+	"CREATE TEMP TABLE night_kin AS WITH kind AS (SELECT n.id, n.label, n.engine, n.started_at, n.rounds,"
+	" (SELECT group_concat(quote(e.value), ' ') FROM (SELECT e.value FROM json_each(" SPEC ", '$.extra') e"
+	" WHERE " OPTION " NOT IN ('--param', '--param-file', '--machine', '--cpus', '--nice-offset', '--class',"
+	" '--time-scale', '--work-scale', '--work', '--timing', '--policy', '--db', '--label', '--repeat', "
+	"'--first-round',"
+	" '--turns-seed', '--jobs', '--output', '--force', '--json', '--quiet', '-q')"
+	" ORDER BY " OPTION ", e.key) e) AS options,"
+	" coalesce(json_extract(" SPEC ", '$.machine'), (SELECT substr(e.value, instr(e.value, '=') + 1) FROM"
+	" json_each(" SPEC ", '$.extra') e WHERE " OPTION " = '--machine' ORDER BY e.key DESC LIMIT 1)) AS machine"
+	" FROM night n)"
+	" SELECT k.id, k.label, k.started_at, k.rounds, k.machine IS t.machine AS as_machine,"
+	" CASE WHEN k.id = t.id THEN 0 WHEN (k.started_at, k.id) < (t.started_at, t.id) THEN -1 ELSE 1 END AS turn"
+	" FROM kind k JOIN kind t ON t.id = ? WHERE k.engine = t.engine AND k.options IS t.options";
+
+static void forget_kin(const struct ana_judge *j)
+{
+	sqlite3_exec(j->db->sql, "DROP TABLE IF EXISTS temp.night_kin", NULL, NULL, NULL);
+}
+
+static int find_kin(const struct ana_judge *j, struct sr_error *err)
+{
+	sqlite3_stmt *st;
+	int ret = -1;
+
+	forget_kin(j);
+	st = ana_db_prepare(j->db, list_kin, err);
+	if (!st)
+		return -1;
+	sqlite3_bind_int64(st, 1, j->night->id);
+	if (sqlite3_step(st) == SQLITE_DONE)
+		ret = 0;
+	else
+		ana_db_failed(j->db, "read its nights", err);
+	sqlite3_finalize(st);
+	return ret;
+}
+
+/* ---- the baseline ---- */
+
+/* The conditions that the last night must share, but those that the baseline names itself. */
+static void put_conditions(const struct ana_judge *j, const struct ana_night_arm *a, FILE *f)
+{
+	const char *words[] = { "machine", "arm", "work", "timing" };
+	const char *values[] = { a->machine, a->arm, a->work, a->timing };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (!has(&j->base, words[i]))
+			put_term(f, words[i], values[i]);
 }
 
 /* The baseline for an arm, in the night of a label (NULL: any, as the terms say). shown: for people, without what both
@@ -125,6 +202,8 @@ static int base_selector(const struct ana_judge *j, const struct ana_night_arm *
 	if (!shown) {
 		if (!has(&j->base, "engine"))
 			put_term(f, "engine", a->engine);
+		if (j->base.last)
+			put_conditions(j, a, f);
 		put_term(f, "trace", a->sha256);
 	}
 	if (fclose(f) == 0 && *out)
@@ -153,7 +232,7 @@ static int cand_selector(const struct ana_judge *j, const struct ana_night_arm *
 /* The runs of a selector that has only what put_term wrote. */
 static int select_runs(const struct ana_judge *j, const char *selector, struct ana_db_runs *out, struct sr_error *err)
 {
-	struct ana_db_term terms[2 * ANA_BASELINE_TERMS];
+	struct ana_db_term terms[ANA_BASELINE_TERMS + 9]; /* the baseline's, and all that base_selector adds */
 	char *text = strdup(selector), *rest = text;
 	size_t n = 0;
 	int ret;
@@ -202,20 +281,20 @@ static int try_base(const struct ana_judge *j, const struct ana_night_arm *a, co
 	return ret;
 }
 
-/* Earlier nights that have all their rounds of the trace, the last one first. */
+/* Earlier nights like this one that have all their rounds of the trace, on its machine, the last one first. */
 static sqlite3_stmt *earlier_nights(const struct ana_judge *j, const struct ana_night_arm *a, struct sr_error *err)
 {
 	sqlite3_stmt *st = ana_db_prepare(
 		j->db,
-		"SELECT n.label FROM night n JOIN night t ON t.id = ?1 WHERE n.engine = t.engine AND"
-		" (n.started_at < t.started_at OR (n.started_at = t.started_at AND n.id < t.id)) AND"
-		" (SELECT count(*) FROM night_round r WHERE r.night_id = n.id AND r.sha256 = ?2) = n.rounds"
-		" ORDER BY n.started_at DESC, n.id DESC LIMIT 200",
+		"SELECT n.label FROM temp.night_kin n WHERE n.turn < 0 AND " ANA_NIGHT_WHOLE
+		" AND (?9 OR (n.as_machine AND EXISTS (SELECT 1 FROM night_run q LEFT JOIN host h ON h.run_id = q.run"
+		" WHERE q.night_id = n.id AND q.sha256 = ?1 AND coalesce(h.machine_key, ?8) IS"
+		" coalesce(?8, h.machine_key)))) ORDER BY n.started_at DESC, n.id DESC LIMIT 200",
 		err);
 
 	if (st) {
-		sqlite3_bind_int64(st, 1, j->night->id);
-		sqlite3_bind_text(st, 2, a->sha256, -1, SQLITE_STATIC);
+		ana_night_bind(st, a);
+		sqlite3_bind_int(st, ANA_NIGHT_BOUND + 1, has(&j->base, "machine"));
 	}
 	return st;
 }
@@ -374,9 +453,14 @@ static int load_arm(struct ana_judge *j, const struct ana_night_trace *t, size_t
 {
 	sqlite3_stmt *st =
 		ana_db_prepare(j->db,
-			       "SELECT r.policy, r.policy_options, r.engine, r.machine FROM night_run q JOIN run r"
-			       " ON r.id = q.run WHERE q.night_id = ? AND q.sha256 = ? AND q.arm = ? LIMIT 1",
+			       "SELECT r.policy, r.policy_options, r.engine, r.machine, r.arm, r.work, r.timing,"
+			       " h.machine_key FROM night_run q JOIN run r ON r.id = q.run LEFT JOIN host h ON"
+			       " h.run_id = r.id WHERE q.night_id = ? AND q.sha256 = ? AND q.arm = ?"
+			       " ORDER BY q.round DESC LIMIT 1",
 			       err);
+	char **to[] = {
+		&a->policy, &a->options, &a->engine, &a->machine, &a->arm, &a->work, &a->timing, &a->machine_key
+	};
 	int rc, ret = -1;
 
 	*a = (struct ana_night_arm){ .sha256 = t->sha256, .index = index };
@@ -388,13 +472,12 @@ static int load_arm(struct ana_judge *j, const struct ana_night_trace *t, size_t
 	rc = sqlite3_step(st);
 	if (rc == SQLITE_ROW) {
 		a->trace = strdup(t->name);
-		a->policy = text_copy(st, 0);
-		a->options = text_copy(st, 1);
-		a->engine = text_copy(st, 2);
-		a->machine = text_copy(st, 3);
-		if (a->trace && a->policy && a->options && a->engine && a->machine)
-			ret = 1;
-		else
+		ret = a->trace ? 1 : -1;
+		for (size_t i = 0; i < sizeof(to) / sizeof(to[0]) && ret == 1; i++) {
+			*to[i] = text_copy(st, (int)i);
+			ret = *to[i] ? 1 : -1;
+		}
+		if (ret < 0)
 			ana_no_memory(err);
 	} else if (rc == SQLITE_DONE) {
 		ret = 0;
@@ -518,7 +601,8 @@ int ana_night_judge(struct ana_db *db, const struct ana_night *n, const struct a
 	j.how.metrics = o->metrics;
 	j.how.nmetrics = o->nmetrics;
 	j.how.may_be_none = true; /* a trace that has none of the metrics is no reason to judge no other */
-	if (parse_baseline(o->baseline, &j.base, err) == 0 && ana_night_traces(db, n, &traces, err) == 0)
+	if (parse_baseline(o->baseline, &j.base, err) == 0 && find_kin(&j, err) == 0 &&
+	    ana_night_traces(db, n, &traces, err) == 0)
 		ret = 0;
 	for (size_t i = 0; ret == 0 && i < traces.n; i++)
 		ret = judge_trace(&j, &traces.v[i], err);
@@ -527,6 +611,7 @@ int ana_night_judge(struct ana_db *db, const struct ana_night *n, const struct a
 	if (ret == 0)
 		ret = judge_overall(&j, err);
 	ana_night_traces_release(&traces);
+	forget_kin(&j);
 	free(j.base.text);
 	if (ret < 0)
 		ana_night_verdicts_release(out);

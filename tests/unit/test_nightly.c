@@ -24,6 +24,11 @@ static struct sr_error err;
 static struct ana_db *db;
 static struct ana_night night;
 static bool others_live;
+/* Of the runs and nights that are stored next. */
+static struct {
+	const char *engine, *machine, *arm, *work, *timing;
+	struct ana_host host;
+} as;
 
 static bool alive(const char *owner)
 {
@@ -39,6 +44,8 @@ static int setup(void **state)
 	db = ana_db_open(path, true, &err);
 	assert_non_null(db);
 	others_live = false;
+	memset(&as, 0, sizeof(as));
+	as.engine = "live";
 	return 0;
 }
 
@@ -72,7 +79,7 @@ static struct ana_night_plan plan(const char *label, const char *spec, const cha
 	return (struct ana_night_plan){ .label = label,
 					.auto_label = "auto",
 					.spec = spec,
-					.engine = "live",
+					.engine = as.engine,
 					.kernel = "6.12",
 					.arms = arms,
 					.narms = 2,
@@ -120,6 +127,11 @@ static void store(const char *tag, const char *trace, const char *engine, const 
 			       .series = tag,
 			       .repeat = (int)round,
 			       .order_slot = (int)slot,
+			       .machine = as.machine,
+			       .arm = as.arm,
+			       .work = as.work,
+			       .timing = as.timing,
+			       .conditions = *as.host.machine_key ? &as.host : NULL,
 			       .started_at = when };
 	struct ana_result r = { 0 };
 
@@ -176,13 +188,18 @@ static int do_round(const char *trace, size_t round, double kernel, double bld)
 	return ret;
 }
 
-static void do_night(const char *label, const char *now, double kernel, double bld)
+static void do_night_of(const char *label, const char *spec, const char *now, double kernel, double bld)
 {
-	begin(label, "{}", now);
+	begin(label, spec, now);
 	assert_int_equal(add_trace(A, "t.srz"), 0);
 	for (size_t i = 0; i < 6; i++)
 		assert_int_equal(do_round(A, i, kernel + (double)i, bld + (double)i), 0);
 	assert_int_equal(ana_night_finish(db, &night, 1, 1, now, &err), 0);
+}
+
+static void do_night(const char *label, const char *now, double kernel, double bld)
+{
+	do_night_of(label, "{}", now, kernel, bld);
 }
 
 static void test_a_night_is_gone_on_with_until_it_is_finished(void **state)
@@ -400,6 +417,119 @@ static void test_a_baseline_that_is_not_there_is_counted(void **state)
 	judge("label=v6.11", &v);
 	assert_int_equal(v.without_base, 2);
 	ana_night_verdicts_release(&v);
+}
+
+/* The label that bld's baseline `last` is of; "": there is none. */
+static const char *last_of(const char *baseline)
+{
+	static char label[64];
+	struct ana_night_verdicts v;
+
+	judge(baseline, &v);
+	if (v.ncells)
+		assert_int_equal(v.without_base, 0);
+	snprintf(label, sizeof(label), "%s", v.ncells ? strrchr(v.cells[v.ncells - 1].base_text, '=') + 1 : "");
+	ana_night_verdicts_release(&v);
+	return label;
+}
+
+static void test_the_last_night_is_one_under_the_same_conditions(void **state)
+{
+	static const char *const specs[] = {
+		"{\"machine\":\"numa\"}",
+		"{\"machine\":\"smt\"}",
+		"{\"machine\":\"numa\",\"extra\":[\"--loop=2\"]}",
+		"{\"machine\":\"numa\",\"extra\":[\"--loop=2\",\"--loop=3\"]}",
+		"{\"machine\":\"numa\",\"extra\":[\"--loop=2\",\"--seed=3\"]}",
+	};
+	struct ana_host one = { .machine_key = "one", .aslr = -1 }, two = { .machine_key = "two", .aslr = -1 };
+	const char *const all[] = { "m", "a", "w", "t" };
+	const char **const columns[] = { &as.machine, &as.arm, &as.work, &as.timing };
+	char label[16], now[32];
+	int night_of_may = 1;
+
+	as.engine = "simulated";
+	/* What the options make of the load and the machine. */
+	for (size_t pass = 0; pass < 2; pass++)
+		for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++) {
+			snprintf(label, sizeof(label), "%zu.%zu", pass, i);
+			snprintf(now, sizeof(now), "2026-05-%02dT00:00:00Z", night_of_may++);
+			do_night_of(label, specs[i], now, 1000 + (double)i, 2000);
+			snprintf(label, sizeof(label), "0.%zu", i);
+			assert_string_equal(last_of("last"), pass ? label : "");
+		}
+	/* The model's parameters, and the order of options of different names, are none. */
+	do_night_of("param", "{\"machine\":\"numa\",\"extra\":[\"--seed=3\",\"--param=x=1\",\"--loop=2\"]}",
+		    "2026-05-20T00:00:00Z", 1000, 2000);
+	assert_string_equal(last_of("last"), "1.4");
+	/* What the runs tell. */
+	do_night_of("runs", "{}", "2026-05-21T00:00:00Z", 1000, 2000);
+	for (size_t k = 0; k < 4; k++) {
+		char asked[32];
+
+		*columns[k] = all[k];
+		snprintf(now, sizeof(now), "2026-05-2%zuT00:00:00Z", k + 2);
+		do_night_of(all[k], "{}", now, 1000, 2000);
+		assert_string_equal(last_of("last"), "");
+		snprintf(asked, sizeof(asked), "last,%s=", (const char *[]){ "machine", "arm", "work", "timing" }[k]);
+		assert_string_equal(last_of(asked), "runs"); /* who names it means it */
+		*columns[k] = NULL;
+	}
+	/* Machines of one topology. */
+	as.host = one;
+	do_night_of("one", "{}", "2026-05-26T00:00:00Z", 1000, 2000);
+	assert_string_equal(last_of("last"), "runs"); /* on what machine is not known */
+	as.host = two;
+	do_night_of("two", "{}", "2026-05-27T00:00:00Z", 1000, 2000);
+	assert_string_equal(last_of("last"), "runs");
+	as.host = one;
+	do_night_of("one again", "{}", "2026-05-28T00:00:00Z", 1000, 2000);
+	assert_string_equal(last_of("last"), "one");
+}
+
+static void test_what_is_no_spec_is_no_reason_to_fail(void **state)
+{
+	static const char *const specs[] = { "", "[", "[1]", "{\"extra\":1}", "{\"extra\":[1,null,[\"--x\"]]}" };
+	char label[16], now[32];
+
+	as.engine = "simulated";
+	for (size_t i = 0; i < 2 * sizeof(specs) / sizeof(specs[0]); i++) {
+		snprintf(label, sizeof(label), "n%zu", i);
+		snprintf(now, sizeof(now), "2026-05-1%zuT00:00:00Z", i);
+		do_night_of(label, specs[i / 2], now, 1000, 2000);
+		last_of("last");
+	}
+}
+
+/* A trace of a live night may be a shard's that lands on another node tonight. */
+static void test_a_series_is_of_one_machine_and_one_load(void **state)
+{
+	struct ana_night_verdicts v;
+	char label[16], now[32];
+
+	as.machine = "4 cores, 4 CPUs, 1 package, 1 node";
+	as.host.aslr = -1;
+	/* Machine two is slower from its first night on; one gets slower at n20. */
+	for (int i = 0; i < 28; i++) {
+		bool is_two = i >= 6 && i < 12;
+
+		snprintf(as.host.machine_key, sizeof(as.host.machine_key), "%s", is_two ? "two" : "one");
+		snprintf(label, sizeof(label), "n%02d", i);
+		snprintf(now, sizeof(now), "2026-05-%02dT00:00:00Z", i + 1);
+		do_night(label, now, (is_two || i >= 20 ? 1200 : 1000) + i % 3, 1500 + i % 2);
+		judge("policy=kernel", &v);
+		for (size_t k = 0; k < v.nchanges; k++)
+			assert_string_equal(v.changes[k].night, "n20");
+		ana_night_verdicts_release(&v);
+	}
+	assert_true(query("select count(*) from change_point where night = 'n20'") == 1);
+	/* Other work: a series of its own, which forgets no point of the other. */
+	as.work = "instructions";
+	do_night("n40", "2026-06-10T00:00:00Z", 3000, 3500);
+	judge("policy=kernel", &v);
+	assert_int_equal(v.nchanges, 0);
+	ana_night_verdicts_release(&v);
+	assert_true(query("select count(*) from change_point where night = 'n20'") == 1);
 }
 
 static void test_a_change_over_the_nights_is_told_once(void **state)
@@ -825,6 +955,9 @@ int main(void)
 		T(interleaved_rounds_of_one_night_have_a_verdict),
 		T(live_rounds_of_two_nights_have_none),
 		T(a_baseline_that_is_not_there_is_counted),
+		T(the_last_night_is_one_under_the_same_conditions),
+		T(what_is_no_spec_is_no_reason_to_fail),
+		T(a_series_is_of_one_machine_and_one_load),
 		T(a_change_over_the_nights_is_told_once),
 		T(an_earlier_night_judged_again_forgets_no_point),
 		T(a_trace_without_the_metric_is_no_reason_to_judge_no_other),
