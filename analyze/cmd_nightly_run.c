@@ -656,6 +656,7 @@ static void remove_left(const char *dir, unsigned depth)
 int nightly_run(struct nightly_job *j, struct sr_error *err)
 {
 	size_t batch = j->live ? 1 : SIM_BATCH;
+	bool known;
 	int ret = -1;
 
 	j->failed = calloc(j->corpus.n + 1, sizeof(*j->failed));
@@ -664,7 +665,10 @@ int nightly_run(struct nightly_job *j, struct sr_error *err)
 	if ((j->live && take_lock(j, err) < 0) || make_temp_dir(j, err) < 0 ||
 	    ana_night_sweep(j->db, &j->night, NULL, err) < 0 || add_traces(j, err) < 0 || count_done(j, err) < 0)
 		goto out;
+	/* After a reboot it is still what the first round found that the others are measured by. */
 	ana_host_read("", &j->host);
+	if (ana_night_first_host(j->db, &j->night, j->host.machine_key, &j->host, &known, err) < 0)
+		goto out;
 	ret = 0;
 	for (size_t first = 0; first < j->night.rounds; first += batch) {
 		size_t end = first + batch < j->night.rounds ? first + batch : j->night.rounds;

@@ -601,6 +601,28 @@ int ana_night_traces(struct ana_db *db, const struct ana_night *n, struct ana_ni
 	return rc;
 }
 
+int ana_night_first_host(struct ana_db *db, const struct ana_night *n, const char *machine_key, struct ana_host *h,
+			 bool *known, struct sr_error *err)
+{
+	sqlite3_stmt *st = bound(
+		db, err,
+		"SELECT json_extract(host, '$.governor'), json_extract(host, '$.turbo'), json_extract(host, '$.smt')"
+		" FROM (SELECT started_at, round, CASE WHEN json_valid(host) THEN host END AS host FROM night_round"
+		" WHERE night_id = ?1) WHERE host IS NOT NULL AND coalesce(json_extract(host, '$.machine'), '') = ?2"
+		" ORDER BY started_at, round LIMIT 1",
+		"is", n->id, machine_key);
+	int rc = st ? next_row(db, st, err) : -1;
+
+	*known = rc == 1;
+	if (rc == 1) {
+		snprintf(h->governor, sizeof(h->governor), "%s", text_of(st, 0));
+		snprintf(h->turbo, sizeof(h->turbo), "%s", text_of(st, 1));
+		snprintf(h->smt, sizeof(h->smt), "%s", text_of(st, 2));
+	}
+	sqlite3_finalize(st);
+	return rc < 0 ? -1 : 0;
+}
+
 int ana_night_each_run(struct ana_db *db, const struct ana_night *n, ana_night_run_fn fn, void *arg,
 		       struct sr_error *err)
 {

@@ -552,6 +552,20 @@ if t_need sqlite3 python3; then
 fi
 t_ok
 
+t_case "live: what the first round found holds after a reboot"
+if t_need sqlite3; then
+	again() {
+		"$SCHEDREC" nightly -q --corpus "$T/long" --db "$T/rebooted.db" --baseline last --label r --out "$T/liveout" -n 2 \
+			--quiet-wait 0s --max-busy 100 --extra=--self
+	}
+	t_status 0 again && t_no_match 'the governor was' "$T/out"
+	sqlite3 "$T/rebooted.db" "pragma foreign_keys = on; update night_round set host = json_set(host, '\$.governor', 'as before') where round = 0;
+		delete from run where id in (select run from night_run where round = 1); delete from night_round where round = 1;
+		update night set finished_at = null; update night_part set finished_at = null"
+	t_status 0 again && t_match 'load.srz: 1 of 2 rounds are noisy: the governor was as before and is' "$T/out"
+fi
+t_ok
+
 t_case "under sudo the database and the results are the user's"
 if t_need sqlite3 && t_need_root; then
 	mkdir "$T/user" && chmod 755 "$T" && chown 12345:12345 "$T/user"
