@@ -12,6 +12,7 @@
 #include "schedrec.h"
 
 #define NIGHTLY_VERDICTS 8
+#define NIGHTLY_DOUBTS 12 /* doubts that are told at a place; all are in nightly.json */
 
 struct nightly_options {
 	const char *corpus, *db, *policy, *baseline, *engine, *machine, *shard, *out, *label, *noisy;
@@ -101,6 +102,8 @@ void nightly_count(struct nightly_report *r);
 bool nightly_is_mine(const struct nightly_report *r, const char *sha256); /* of the shard */
 /* "5.1%"; buf >= 32. */
 const char *nightly_per_cent(char *buf, size_t len, double v);
+/* ", +3 rounds": about so many more would give a verdict; "": there is one, or no more rounds will. buf >= 48. */
+const char *nightly_needs(char *buf, size_t len, const struct ana_cell *c);
 const char *nightly_cell_policy(const struct nightly_report *r, size_t arm);
 const char *nightly_trace_name(const struct nightly_report *r, const char *sha256);
 

@@ -58,6 +58,7 @@ static void json_counts(const struct nightly_report *r, struct cmd_json *j)
 	cmd_json_u64(j, "rounds_noisy", r->rounds_noisy);
 	cmd_json_u64(j, "comparisons_noisy", r->noisy);
 	cmd_json_u64(j, "without_baseline", r->v.without_base);
+	cmd_json_u64(j, "doubts", r->v.ndoubts);
 	cmd_json_u64(j, "new_change_points", r->changes);
 	cmd_json_u64(j, "new_change_points_that_count", r->changes_counted);
 	cmd_json_close(j, '}');
@@ -131,6 +132,23 @@ static void json_verdicts(const struct nightly_report *r, struct cmd_json *j)
 		cmd_json_bool(j, "noisy", c->noisy);
 		json_samples(j, "base_samples", c->base, c->nbase);
 		json_samples(j, "candidate_samples", c->cand, c->ncand);
+		cmd_json_close(j, '}');
+	}
+	cmd_json_close(j, ']');
+}
+
+static void json_doubts(const struct nightly_report *r, struct cmd_json *j)
+{
+	cmd_json_open(j, "doubts", '[');
+	for (size_t i = 0; i < r->v.ndoubts; i++) {
+		const struct ana_night_doubt *d = &r->v.doubts[i];
+
+		cmd_json_open(j, NULL, '{');
+		cmd_json_str(j, "trace", d->trace);
+		cmd_json_str(j, "sha256", d->sha256);
+		cmd_json_str(j, "policy", nightly_cell_policy(r, d->arm));
+		cmd_json_str(j, "kind", d->kind);
+		cmd_json_str(j, "text", d->text);
 		cmd_json_close(j, '}');
 	}
 	cmd_json_close(j, ']');
@@ -228,6 +246,7 @@ int nightly_json(const struct nightly_report *r, FILE *f, struct sr_error *err)
 	json_sample(r, &j);
 	json_traces(r, &j);
 	json_verdicts(r, &j);
+	json_doubts(r, &j);
 	json_overall(r, &j);
 	json_changes(r, &j);
 	cmd_json_open(&j, "runs", '[');
@@ -261,14 +280,15 @@ static void xml_property(FILE *f, const char *name, const char *value)
 
 static void describe_cell(const struct ana_night_cell *c, char *text, size_t len)
 {
-	char shift[32], lo[32], hi[32];
+	char shift[32], lo[32], hi[32], needs[48];
 
-	snprintf(text, len, "%s %s%s%s: %.6g -> %.6g %s, %s (95%%: %s to %s), p %.4f, %zu rounds, baseline %.200s%s",
+	snprintf(text, len, "%s %s%s%s%s: %.6g -> %.6g %s, %s (95%%: %s to %s), p %.4f, %zu rounds, baseline %.200s%s",
 		 c->c.metric, ana_verdict_name(c->c.s.verdict), c->c.evidence > ANA_ORDER_UNKNOWN ? ", " : "",
-		 c->c.evidence > ANA_ORDER_UNKNOWN ? ana_evidence_name(c->c.evidence) : "", c->c.base, c->c.cand,
-		 c->c.unit, nightly_per_cent(shift, sizeof(shift), c->c.s.shift),
-		 nightly_per_cent(lo, sizeof(lo), c->c.s.lo), nightly_per_cent(hi, sizeof(hi), c->c.s.hi),
-		 c->c.s.p_adjusted, c->c.s.rounds, c->base_text, c->noisy ? ", noisy" : "");
+		 c->c.evidence > ANA_ORDER_UNKNOWN ? ana_evidence_name(c->c.evidence) : "",
+		 nightly_needs(needs, sizeof(needs), &c->c), c->c.base, c->c.cand, c->c.unit,
+		 nightly_per_cent(shift, sizeof(shift), c->c.s.shift), nightly_per_cent(lo, sizeof(lo), c->c.s.lo),
+		 nightly_per_cent(hi, sizeof(hi), c->c.s.hi), c->c.s.p_adjusted, c->c.s.rounds, c->base_text,
+		 c->noisy ? ", noisy" : "");
 }
 
 static void describe_change(const struct ana_night_change *c, char *text, size_t len)
@@ -339,6 +359,29 @@ static void junit_change(const struct nightly_report *r, const struct ana_night_
 	child_of_case(f, "failure", "change point", text);
 }
 
+/* A line each, below the cases that they are about. */
+static void junit_doubts(const struct nightly_report *r, const struct ana_night_trace *t, FILE *f)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->v.ndoubts; i++) {
+		const struct ana_night_doubt *d = &r->v.doubts[i];
+
+		if (strcmp(d->sha256, t->sha256) != 0)
+			continue;
+		if (n++ < NIGHTLY_DOUBTS) {
+			fputs(n == 1 ? "    <system-out>" : "", f);
+			xml(f, nightly_cell_policy(r, d->arm));
+			fputs(": ", f);
+			xml(f, d->text);
+			putc('\n', f);
+		}
+	}
+	if (n > NIGHTLY_DOUBTS)
+		fprintf(f, "%zu more are in nightly.json\n", n - NIGHTLY_DOUBTS);
+	fputs(n ? "</system-out>\n" : "", f);
+}
+
 struct suite {
 	size_t tests, failures, errors, skipped;
 };
@@ -406,6 +449,7 @@ static void junit_suite(const struct nightly_report *r, const struct ana_night_t
 		open_case(f, t->name, "all", "runs", "");
 		child_of_case(f, "error", "failed", t->failure);
 	}
+	junit_doubts(r, t, f);
 	fputs("  </testsuite>\n", f);
 }
 
@@ -571,6 +615,23 @@ static void known(struct cmd_json *j, const char *key, double v)
 		cmd_json_real(j, key, v);
 }
 
+static void kcidb_doubts(const struct nightly_report *r, struct cmd_json *j, const struct ana_night_cell *c)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->v.ndoubts && n < NIGHTLY_DOUBTS; i++) {
+		const struct ana_night_doubt *d = &r->v.doubts[i];
+
+		if (d->arm != c->arm || strcmp(d->sha256, c->sha256) != 0)
+			continue;
+		if (n++ == 0)
+			cmd_json_open(j, "doubts", '[');
+		cmd_json_str(j, NULL, d->text);
+	}
+	if (n)
+		cmd_json_close(j, ']');
+}
+
 static void kcidb_cell(const struct nightly_report *r, struct cmd_json *j, const struct ana_night_trace *t,
 		       const struct ana_night_cell *c)
 {
@@ -593,7 +654,9 @@ static void kcidb_cell(const struct nightly_report *r, struct cmd_json *j, const
 	known(j, "hi", c->c.s.hi);
 	known(j, "p_adjusted", c->c.s.p_adjusted);
 	cmd_json_u64(j, "rounds", c->c.s.rounds);
+	cmd_json_u64(j, "needs", c->c.s.needs_more);
 	cmd_json_bool(j, "noisy", c->noisy);
+	kcidb_doubts(r, j, c);
 	cmd_json_close(j, '}');
 	cmd_json_close(j, '}');
 }

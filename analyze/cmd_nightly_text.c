@@ -57,6 +57,25 @@ const char *nightly_per_cent(char *buf, size_t len, double v)
 	return buf;
 }
 
+const char *nightly_needs(char *buf, size_t len, const struct ana_cell *c)
+{
+	if (c->s.verdict != ANA_UNKNOWN || !c->s.needs_more || c->evidence == ANA_BLOCKED ||
+	    c->evidence == ANA_OTHER_MACHINE)
+		return "";
+	snprintf(buf, len, ", +%zu %s%s", c->s.needs_more, c->by_boot ? "boot" : "round",
+		 c->s.needs_more == 1 ? "" : "s");
+	return buf;
+}
+
+/* The same over the traces. */
+static const char *needs_traces(char *buf, size_t len, const struct ana_overall *o)
+{
+	if (o->verdict != ANA_UNKNOWN || !o->needs_more)
+		return "";
+	snprintf(buf, len, ", +%zu trace%s", o->needs_more, o->needs_more == 1 ? "" : "s");
+	return buf;
+}
+
 const char *nightly_cell_policy(const struct nightly_report *r, size_t arm)
 {
 	return arm < r->night->narms ? r->night->arms[arm] : "?";
@@ -101,6 +120,41 @@ static size_t count_blocked(const struct nightly_report *r)
 	for (size_t i = 0; i < r->v.ncells; i++)
 		n += r->v.cells[i].c.evidence > ANA_ORDER_UNKNOWN;
 	return n;
+}
+
+/* What several comparisons have in common is told once. */
+static void doubt_remarks(const struct nightly_report *r, void (*put)(FILE *f, const char *text), FILE *f)
+{
+	const struct ana_night_doubt *v = r->v.doubts;
+	size_t shown = 0, more = 0;
+	char text[1600], others[48];
+
+	for (size_t i = 0; i < r->v.ndoubts; i++) {
+		size_t same = 0, earlier = 0;
+
+		if (!nightly_is_mine(r, v[i].sha256))
+			continue;
+		for (size_t k = 0; k < r->v.ndoubts && !earlier; k++)
+			if (!strcmp(v[k].text, v[i].text) && nightly_is_mine(r, v[k].sha256)) {
+				earlier = k < i;
+				same += k > i;
+			}
+		if (earlier)
+			continue;
+		if (shown == NIGHTLY_DOUBTS) {
+			more++;
+			continue;
+		}
+		shown++;
+		snprintf(others, sizeof(others), " and %zu more", same);
+		snprintf(text, sizeof(text), "%.300s, %.300s%s: %s", v[i].trace, nightly_cell_policy(r, v[i].arm),
+			 same ? others : "", v[i].text);
+		put(f, text);
+	}
+	if (more) {
+		snprintf(text, sizeof(text), "%zu more doubts are in nightly.json", more);
+		put(f, text);
+	}
 }
 
 /* What is to be kept in mind, one line each; each one goes through put. */
@@ -154,6 +208,7 @@ static void remarks(const struct nightly_report *r, void (*put)(FILE *f, const c
 			 t->noise ? t->noise : "");
 		put(f, text);
 	}
+	doubt_remarks(r, put, f);
 	if (count_blocked(r)) {
 		snprintf(text, sizeof(text),
 			 "%zu comparisons are unknown: their rounds were not run side by side; the change points tell",
@@ -170,11 +225,24 @@ static void remarks(const struct nightly_report *r, void (*put)(FILE *f, const c
 
 /* ---- a terminal ---- */
 
+#define LONGEST_WORD 80 /* a longer one, such as a path, is cut in pieces */
+
 static void plain(FILE *f, const char *text)
 {
-	char line[97];
+	char line[1700] = "note: ", shown[1600];
+	size_t n = strlen(line), word = 0;
 
-	fprintf(f, "note: %s\n", printable(line, sizeof(line) - 4, text));
+	for (const char *p = printable(shown, sizeof(shown), text); *p && n + 2 < sizeof(line); p++) {
+		if (*p == ' ')
+			word = 0;
+		else if (word++ == LONGEST_WORD) {
+			line[n++] = ' ';
+			word = 1;
+		}
+		line[n++] = *p;
+	}
+	line[n] = '\0';
+	cmd_print_wrapped(f, line, 0, 2);
 }
 
 static void text_cell(const struct nightly_report *r, const struct ana_night_cell *c, FILE *f)
@@ -272,7 +340,7 @@ static void md_item(FILE *f, const char *text)
 
 static void md_cell(const struct nightly_report *r, const struct ana_night_cell *c, FILE *f)
 {
-	char base[48], cand[48], shift[32], lo[32], hi[32];
+	char base[48], cand[48], shift[32], lo[32], hi[32], needs[48];
 
 	fputs("| ", f);
 	md(f, c->c.trace);
@@ -280,8 +348,9 @@ static void md_cell(const struct nightly_report *r, const struct ana_night_cell 
 	md(f, nightly_cell_policy(r, c->arm));
 	fputs(" | ", f);
 	md(f, c->c.metric);
-	fprintf(f, " | %s%s | %s | %s | %s | %s to %s | %.3f | %zu |\n", ana_verdict_name(c->c.s.verdict),
-		c->noisy ? ", noisy" : "", format_metric(base, sizeof(base), c->c.metric, c->c.unit, c->c.base),
+	fprintf(f, " | %s%s%s | %s | %s | %s | %s to %s | %.3f | %zu |\n", ana_verdict_name(c->c.s.verdict),
+		nightly_needs(needs, sizeof(needs), &c->c), c->noisy ? ", noisy" : "",
+		format_metric(base, sizeof(base), c->c.metric, c->c.unit, c->c.base),
 		format_metric(cand, sizeof(cand), c->c.metric, c->c.unit, c->c.cand),
 		nightly_per_cent(shift, sizeof(shift), c->c.s.shift), nightly_per_cent(lo, sizeof(lo), c->c.s.lo),
 		nightly_per_cent(hi, sizeof(hi), c->c.s.hi), c->c.s.p_adjusted, c->c.s.rounds);
@@ -294,7 +363,7 @@ static bool is_quiet(enum ana_verdict v)
 
 static void md_overall(const struct nightly_report *r, FILE *f)
 {
-	char shift[32], lo[32], hi[32];
+	char shift[32], lo[32], hi[32], needs[48];
 
 	if (!r->v.noverall)
 		return;
@@ -308,9 +377,9 @@ static void md_overall(const struct nightly_report *r, FILE *f)
 		md(f, nightly_cell_policy(r, r->v.overall[i].arm));
 		fputs(" | ", f);
 		md(f, o->metric);
-		fprintf(f, " | %s | %s | %s to %s | %zu |\n", ana_verdict_name(o->verdict),
-			nightly_per_cent(shift, sizeof(shift), o->shift), nightly_per_cent(lo, sizeof(lo), o->lo),
-			nightly_per_cent(hi, sizeof(hi), o->hi), o->traces);
+		fprintf(f, " | %s%s | %s | %s to %s | %zu |\n", ana_verdict_name(o->verdict),
+			needs_traces(needs, sizeof(needs), o), nightly_per_cent(shift, sizeof(shift), o->shift),
+			nightly_per_cent(lo, sizeof(lo), o->lo), nightly_per_cent(hi, sizeof(hi), o->hi), o->traces);
 	}
 }
 
@@ -376,7 +445,8 @@ int nightly_markdown(const struct nightly_report *r, FILE *f, struct sr_error *e
 			else if ((v == ANA_REGRESSED) == (pass == 0))
 				md_cell(r, &r->v.cells[i], f);
 		}
-	fprintf(f, "\n%zu more are the same or identical; all are in nightly.json.\n", quiet);
+	fprintf(f, "\n%zu more are the same or identical; all are in nightly.json. Unknown, +N: about N more would tell.\n",
+		quiet);
 	md_overall(r, f);
 	md_changes(r, f);
 	return 0;
@@ -411,7 +481,8 @@ static void html_cell(const struct nightly_report *r, const struct ana_night_cel
 	html_td(f, c->c.trace);
 	html_td(f, nightly_cell_policy(r, c->arm));
 	html_td(f, c->c.metric);
-	fprintf(f, "<td>%s%s</td>", ana_verdict_name(c->c.s.verdict), c->noisy ? ", noisy" : "");
+	fprintf(f, "<td>%s%s%s</td>", ana_verdict_name(c->c.s.verdict), nightly_needs(buf, sizeof(buf), &c->c),
+		c->noisy ? ", noisy" : "");
 	html_td(f, format_metric(buf, sizeof(buf), c->c.metric, c->c.unit, c->c.base));
 	html_td(f, format_metric(buf, sizeof(buf), c->c.metric, c->c.unit, c->c.cand));
 	html_td(f, nightly_per_cent(buf, sizeof(buf), c->c.s.shift));
@@ -423,7 +494,7 @@ static void html_cell(const struct nightly_report *r, const struct ana_night_cel
 
 static void html_overall(const struct nightly_report *r, FILE *f)
 {
-	char shift[32], lo[32], hi[32];
+	char shift[32], lo[32], hi[32], verdict[64], needs[48];
 
 	if (!r->v.noverall)
 		return;
@@ -436,7 +507,9 @@ static void html_overall(const struct nightly_report *r, FILE *f)
 		fprintf(f, "<tr class=\"%s\">", ana_verdict_name(o->verdict));
 		html_td(f, nightly_cell_policy(r, r->v.overall[i].arm));
 		html_td(f, o->metric);
-		html_td(f, ana_verdict_name(o->verdict));
+		snprintf(verdict, sizeof(verdict), "%s%s", ana_verdict_name(o->verdict),
+			 needs_traces(needs, sizeof(needs), o));
+		html_td(f, verdict);
 		html_td(f, nightly_per_cent(shift, sizeof(shift), o->shift));
 		fprintf(f, "<td>%s to %s</td><td>%zu</td></tr>\n", nightly_per_cent(lo, sizeof(lo), o->lo),
 			nightly_per_cent(hi, sizeof(hi), o->hi), o->traces);
@@ -524,7 +597,7 @@ int nightly_html(const struct nightly_report *r, FILE *f, struct sr_error *err)
 		for (size_t i = 0; i < r->v.ncells; i++)
 			if ((r->v.cells[i].c.s.verdict == ANA_REGRESSED) == (pass == 0))
 				html_cell(r, &r->v.cells[i], f);
-	fputs("</table>\n", f);
+	fputs("</table>\n<p>Unknown, +N: about N more would tell.</p>\n", f);
 	html_overall(r, f);
 	html_changes(r, f);
 	html_traces(r, f);

@@ -151,6 +151,13 @@ struct ana_night_overall {
 	size_t arm;
 	struct ana_overall o;
 };
+/* What makes the comparison of a policy of a trace doubtful; `compare` warns of the same. */
+struct ana_night_doubt {
+	char sha256[65];
+	size_t arm;
+	char *trace, *text;
+	const char *kind; /* "lost events", "disturbance", "fidelity", "conditions", "left out", "order" */
+};
 struct ana_night_judge_options {
 	const char *baseline;
 	double margin;
@@ -165,6 +172,8 @@ struct ana_night_verdicts {
 	size_t compared;     /* with one */
 	struct ana_night_change *changes;
 	size_t nchanges;
+	struct ana_night_doubt *doubts; /* by trace, arm */
+	size_t ndoubts;
 	struct ana_night_overall *overall; /* by arm; where two traces or more have the metric */
 	size_t noverall;
 };

@@ -315,12 +315,80 @@ out:
 	return ret;
 }
 
+/* What a live run was made under and is not judged; "": not known. */
+static const char *const host_words[] = { "governor", "turbo", "SMT", "ASLR", "microcode", "the kernel's command line" };
+#define HOST_WORDS (sizeof(host_words) / sizeof(host_words[0]))
+#define SHOWN_WORDS 5 /* a digest is nothing to show */
+struct host {
+	char label[128], v[HOST_WORDS][72];
+};
+
+/* Of the last run of the last earlier night, or the first one of this night. 1: there is one. */
+static int host_of(const struct ana_judge *j, const struct ana_night_arm *a, bool earlier, struct host *out,
+		   struct sr_error *err)
+{
+	sqlite3_stmt *st = ana_db_prepare(j->db,
+					  "WITH night AS (SELECT n.id, n.label FROM " SERIES_NIGHTS " AND n.turn = ?9"
+					  " AND " ANA_NIGHT_WHOLE " ORDER BY n.started_at DESC, n.id DESC LIMIT 1)"
+					  " SELECT night.label, h.governor, h.turbo, h.smt, h.aslr, h.microcode,"
+					  " h.cmdline_sha256 FROM night JOIN " SERIES_RUNS " AND q.night_id = night.id"
+					  " ORDER BY q.round * (?9 + ?9 + 1) LIMIT 1",
+					  err);
+	int rc;
+
+	if (!st)
+		return -1;
+	ana_night_bind(st, a);
+	sqlite3_bind_int(st, ANA_NIGHT_BOUND + 1, earlier ? -1 : 0);
+	rc = sqlite3_step(st);
+	for (size_t i = 0; rc == SQLITE_ROW && i <= HOST_WORDS; i++) {
+		const char *text = (const char *)sqlite3_column_text(st, (int)i);
+
+		snprintf(i ? out->v[i - 1] : out->label, i ? sizeof(out->v[0]) : sizeof(out->label), "%s",
+			 text ? text : "");
+	}
+	sqlite3_finalize(st);
+	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
+		return rc == SQLITE_ROW;
+	return ana_db_failed(j->db, "read its nights", err);
+}
+
+/* A level that changes with the machine's settings is theirs. The baseline `last` is told of by its comparison. */
+static int doubt_host(struct ana_judge *j, const struct ana_night_arm *a, struct sr_error *err)
+{
+	struct host was = { 0 }, is = { 0 };
+	char text[400];
+	size_t used = 0;
+	int ret;
+
+	if (j->base.last || strcmp(a->engine, "live") != 0)
+		return 0;
+	ret = host_of(j, a, true, &was, err);
+	if (ret == 1)
+		ret = host_of(j, a, false, &is, err);
+	if (ret != 1)
+		return ret;
+	for (size_t i = 0; i < HOST_WORDS; i++) {
+		if (!*was.v[i] || !*is.v[i] || !strcmp(was.v[i], is.v[i]))
+			continue;
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", used ? ", " : "", host_words[i]);
+		if (i < SHOWN_WORDS)
+			used += (size_t)snprintf(text + used, sizeof(text) - used, " (%.20s, then %.20s)", was.v[i],
+						 is.v[i]);
+	}
+	if (!used)
+		return 0;
+	return ana_night_doubt(j, a, "conditions", err, "since the night %s the conditions have changed: %s", was.label,
+			       text);
+}
+
 /* In a transaction: what is known of the change points is read, and written anew. */
 int ana_night_look_back(struct ana_judge *j, const struct ana_night_arm *a, struct sr_error *err)
 {
 	if (ana_db_run(j->db, "judge a night", "BEGIN IMMEDIATE", err) < 0)
 		return -1;
-	if (look_back(j, a, err) == 0 && ana_db_run(j->db, "judge a night", "COMMIT", err) == 0)
+	if (look_back(j, a, err) == 0 && doubt_host(j, a, err) == 0 &&
+	    ana_db_run(j->db, "judge a night", "COMMIT", err) == 0)
 		return 0;
 	ana_db_roll_back(j->db);
 	return -1;

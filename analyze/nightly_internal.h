@@ -37,10 +37,10 @@ struct ana_judge {
 	struct ana_compare_options how;
 	struct ana_baseline base;
 	struct ana_night_verdicts *out;
-	size_t cells_cap, changes_cap;
+	size_t cells_cap, changes_cap, doubts_cap;
 };
 
-/* An arm of a trace, as its runs have it. */
+/* An arm of a trace, as its runs have it; "": not stored. */
 struct ana_night_arm {
 	const char *sha256;
 	size_t index;
@@ -66,6 +66,9 @@ void ana_night_bind(sqlite3_stmt *st, const struct ana_night_arm *a);
 /* One more doubt; kind: a literal. */
 int ana_night_doubt(struct ana_judge *j, const struct ana_night_arm *a, const char *kind, struct sr_error *err,
 		    const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/* What a base that was named, by a label or a condition, has other than the arm. */
+int ana_night_doubt_base(struct ana_judge *j, const struct ana_night_arm *a, const struct ana_db_run *base,
+			 struct sr_error *err);
 /* Those of a comparison. */
 int ana_night_doubts(struct ana_judge *j, const struct ana_night_arm *a, const struct ana_comparison *c,
 		     struct sr_error *err);

@@ -388,6 +388,18 @@ static int take_cell(struct ana_judge *j, const struct ana_night_arm *a, struct 
 	return 0;
 }
 
+/* All runs of a base are alike, or ana_compare refuses them. */
+static int doubt_base(struct ana_judge *j, const struct ana_night_arm *a, const char *base, struct sr_error *err)
+{
+	struct ana_db_runs runs = { 0 };
+	int ret = select_runs(j, base, &runs, err);
+
+	if (ret == 0 && runs.n)
+		ret = ana_night_doubt_base(j, a, &runs.v[0], err);
+	ana_db_runs_release(&runs);
+	return ret;
+}
+
 static int compare_arm(struct ana_judge *j, const struct ana_night_arm *a, struct sr_error *err)
 {
 	char *base = NULL, *shown = NULL, *cand = NULL;
@@ -401,7 +413,9 @@ static int compare_arm(struct ana_judge *j, const struct ana_night_arm *a, struc
 	ret = -1;
 	j->out->compared++;
 	if (cand_selector(j, a, &cand, err) == 0 && ana_compare(j->db, base, cand, &j->how, &c, err) == 0) {
-		ret = 0;
+		ret = doubt_base(j, a, base, err);
+		if (ret == 0)
+			ret = ana_night_doubts(j, a, &c, err);
 		for (size_t i = 0; ret == 0 && i < c.ncells; i++)
 			ret = take_cell(j, a, &c.cells[i], base, cand, shown, err);
 	}
@@ -633,6 +647,11 @@ void ana_night_verdicts_release(struct ana_night_verdicts *v)
 		free(v->changes[i].found);
 	}
 	free(v->changes);
+	for (size_t i = 0; i < v->ndoubts; i++) {
+		free(v->doubts[i].trace);
+		free(v->doubts[i].text);
+	}
+	free(v->doubts);
 	free(v->overall);
 	memset(v, 0, sizeof(*v));
 }

@@ -155,6 +155,56 @@ t_case "an equal night is identical"
 t_need sqlite3 && t_status 0 later n2 && t_match '^no regression: [0-9]+ identical$' "$T/out"
 t_ok
 
+t_case "a night on another machine, or with another load, has no last one; with another of the model's parameters it has"
+t_need sqlite3 && mkdir "$T/single" && cp tests/golden/load.srz "$T/single/" && {
+	# alone LABEL OPTION...
+	alone() {
+		"$SCHEDREC" nightly -q --corpus "$T/single" --db "$T/alone.db" --engine sim --repeat 6 --baseline last \
+			--label "$1" --out "$T/alone" "${@:2}"
+	}
+	t_status 0 alone one -m numa-2x8x2
+	for other in "-m smt-2x2" "-m numa-2x8x2 --extra=--time-scale=0.5" "-m numa-2x8x2 --extra=--loop=2" \
+		"-m numa-2x8x2 --extra=--timing=open"; do
+		# shellcheck disable=SC2086
+		t_status 0 alone "two${other//[^a-z0-9]/}" $other
+		t_match 'had no run of the baseline last, under the same' "$T/out"
+	done
+	t_status "0|1" alone three -m numa-2x8x2 --extra=--param=switch_voluntary=4us
+	t_match '"baseline": "policy=kernel,label=one"' "$T/alone/nightly.json"
+}
+t_ok
+
+t_case "what makes comparisons doubtful, and how many rounds would tell, is in each of the five files"
+if t_need sqlite3 python3 xmllint; then
+	doubtful() {
+		"$SCHEDREC" nightly -q --corpus "$T/single" --db "$T/doubt.db" --engine sim -n 3 -p kernel,roundrobin,bld \
+			--baseline policy=kernel --label doubt --out "$T/doubt"
+	}
+	t_status 0 doubtful && t_match '"doubts": 0,' "$T/doubt/nightly.json"
+	sqlite3 "$T/doubt.db" "insert or replace into metric select id, 'recording_lost_share', 'ratio', 0.125 from run where
+		engine <> 'recorded' and repeat > 0"
+	t_status 0 doubtful
+	t_no_match '^.{101}' "$T/out"
+	lost='4 of 6 runs lost events, up to 12.5% of them'
+	t_match "^note: load.srz, roundrobin and 1 more: $lost" "$T/out" && t_match "^- load.srz, roundrobin and 1 more: $lost" "$T/doubt/nightly.md" &&
+		grep -q "<li>load.srz, roundrobin and 1 more: $lost" "$T/doubt/nightly.html" &&
+		t_match "roundrobin: $lost" "$T/doubt/junit.xml" && t_status 0 xmllint --noout "$T/doubt/junit.xml"
+	t_match '^\| load.srz \| roundrobin .*\| unknown, \+[0-9]+ rounds? \|' "$T/doubt/nightly.md" &&
+		t_match '<td>unknown, \+[0-9]+ rounds?</td>' "$T/doubt/nightly.html" &&
+		t_match '<skipped message=".* unknown, \+[0-9]+ rounds?: ' "$T/doubt/junit.xml"
+	t_true "$(tail -n 1 "$T/err")" python3 - "$T/doubt" "$lost" <<'PY'
+import json, sys
+d, k = (json.load(open(sys.argv[1] + "/" + f)) for f in ("nightly.json", "kcidb.json"))
+assert d["counts"]["doubts"] == 2 == len(d["doubts"])
+assert {x["policy"] for x in d["doubts"]} == {"roundrobin", "bld"}
+assert all(x["kind"] == "lost events" and x["text"] == sys.argv[2] for x in d["doubts"])
+assert all(t["misc"]["doubts"] == [sys.argv[2]] for t in k["tests"] if "misc" in t)
+unknown = [t for t in k["tests"] if t["status"] == "DONE"]
+assert unknown and all(t["misc"]["needs"] > 0 for t in unknown)
+PY
+fi
+t_ok
+
 t_case "a simulated machine made worse: status 1, and named in each of the five files"
 if t_need sqlite3 python3 xmllint; then
 	t_status 1 later n3 '--extra=--param=switch_voluntary=400us,switch_involuntary=400us'

@@ -28,6 +28,8 @@ static bool others_live;
 static struct {
 	const char *engine, *machine, *arm, *work, *timing;
 	struct ana_host host;
+	const char *json;  /* the host as its rounds have it */
+	double lost_share; /* 0: the metric is not there */
 } as;
 
 static bool alive(const char *owner)
@@ -138,6 +140,8 @@ static void store(const char *tag, const char *trace, const char *engine, const 
 	snprintf(when, sizeof(when), "%.10sT00:%02zu:%02zuZ", night.label ? night.started_at : "2026-05-01", slot / 60,
 		 slot % 60);
 	assert_int_equal(ana_set(&r, "makespan_ns", "ns", makespan, &err), 0);
+	if (as.lost_share > 0)
+		assert_int_equal(ana_set(&r, "recording_lost_share", "ratio", as.lost_share, &err), 0);
 	if (ana_db_store(db, &run, &r, &err) < 0)
 		fail_msg("%s", err.text);
 	ana_result_release(&r);
@@ -166,6 +170,7 @@ static int do_round(const char *trace, size_t round, double kernel, double bld)
 				      .first = round,
 				      .n = 1,
 				      .turns = TURNS,
+				      .host = as.json,
 				      .started_at = "2026-05-01T00:00:00Z",
 				      .ended_at = "2026-05-01T00:01:00Z" };
 	size_t turn[2];
@@ -530,6 +535,110 @@ static void test_a_series_is_of_one_machine_and_one_load(void **state)
 	assert_int_equal(v.nchanges, 0);
 	ana_night_verdicts_release(&v);
 	assert_true(query("select count(*) from change_point where night = 'n20'") == 1);
+}
+
+/* The text of the first doubt of a kind; "": there is none. */
+static const char *doubt_of(const struct ana_night_verdicts *v, const char *kind)
+{
+	for (size_t i = 0; i < v->ndoubts; i++)
+		if (!strcmp(v->doubts[i].kind, kind))
+			return v->doubts[i].text;
+	return "";
+}
+
+static void test_what_compare_warns_of_is_kept(void **state)
+{
+	struct ana_night_verdicts v;
+
+	do_night("x", "2026-05-01T00:00:00Z", 1000, 1500);
+	judge("policy=kernel", &v);
+	assert_int_equal(v.ndoubts, 0);
+	ana_night_verdicts_release(&v);
+	as.lost_share = 0.25;
+	begin("y", "{}", "2026-05-02T00:00:00Z");
+	assert_int_equal(add_trace(A, "t.srz"), 0);
+	for (size_t i = 0; i < 6; i++) {
+		as.lost_share = i == 2 ? 0.25 : i == 3 ? 0.125 : 0.001;
+		assert_int_equal(do_round(A, i, 1000, 1500), 0);
+	}
+	query("delete from run where policy = 'kernel' and repeat = 5 and label = 'y'");
+	query("insert into metric select id, 'fidelity.wake_edges_recall', 'ratio', 0.125 from run where policy = "
+	      "'kernel'");
+	judge("policy=kernel", &v);
+	assert_string_equal(doubt_of(&v, "lost events"), "4 of 11 runs lost events, up to 25.0% of them");
+	assert_string_equal(doubt_of(&v, "left out"), "1 runs have no counterpart and were left out");
+	assert_non_null(strstr(doubt_of(&v, "fidelity"), "base: fidelity.wake_edges_recall is 12.5% (median of 5)"));
+	assert_string_equal(v.doubts[0].trace, "t.srz");
+	assert_int_equal(v.doubts[0].arm, 1);
+	ana_night_verdicts_release(&v);
+}
+
+/* Who names a base means it; but it is told what of it is other. */
+static void test_a_base_of_other_conditions_is_told(void **state)
+{
+	struct ana_night_verdicts v;
+
+	as.engine = "simulated";
+	as.machine = "1 core";
+	do_night("x", "2026-05-01T00:00:00Z", 1000, 1500);
+	as.machine = "2 cores";
+	do_night("y", "2026-05-02T00:00:00Z", 500, 750);
+	judge("label=x", &v);
+	assert_int_equal(v.ndoubts, 2);
+	assert_string_equal(doubt_of(&v, "conditions"), "its base has another machine: '1 core', not '2 cores'");
+	ana_night_verdicts_release(&v);
+}
+
+static void test_conditions_that_changed_between_nights_are_told(void **state)
+{
+	static const char *const governors[] = { "powersave", "performance", "performance" };
+	struct ana_night_verdicts v;
+	char label[16], now[32];
+
+	as.host.aslr = -1;
+	strcpy(as.host.machine_key, "one");
+	for (int i = 0; i < 3; i++) {
+		strcpy(as.host.governor, governors[i]);
+		snprintf(label, sizeof(label), "n%d", i);
+		snprintf(now, sizeof(now), "2026-05-0%dT00:00:00Z", i + 1);
+		do_night(label, now, 1000, 1500);
+		judge("policy=kernel", &v);
+		assert_string_equal(doubt_of(&v, "conditions"),
+				    i == 1 ? "since the night n0 the conditions have changed: governor (powersave, "
+					     "then performance)" :
+					     "");
+		ana_night_verdicts_release(&v);
+		judge("last", &v);
+		assert_int_equal(*doubt_of(&v, "conditions") != '\0', i == 1);
+		if (i == 1)
+			assert_non_null(strstr(doubt_of(&v, "conditions"), "governor (powersave, performance)"));
+		ana_night_verdicts_release(&v);
+	}
+}
+
+static void test_the_first_rounds_host_is_known_after_a_reboot(void **state)
+{
+	struct ana_host h = { .smt = "?" };
+	bool known;
+
+	begin("x", "{}", "2026-05-01T00:00:00Z");
+	assert_int_equal(ana_night_first_host(db, &night, "one", &h, &known, &err), 0);
+	assert_false(known);
+	assert_string_equal(h.smt, "?");
+	assert_int_equal(add_trace(A, "t.srz"), 0);
+	as.json = "{";
+	assert_int_equal(do_round(A, 3, 1, 2), 0);
+	as.json = "{\"machine\":\"two\",\"governor\":\"schedutil\"}";
+	assert_int_equal(do_round(A, 0, 1, 2), 0);
+	as.json = "{\"machine\":\"one\",\"governor\":\"powersave\",\"turbo\":\"on\"}";
+	assert_int_equal(do_round(A, 1, 1, 2), 0);
+	as.json = "{\"machine\":\"one\",\"governor\":\"performance\",\"turbo\":\"off\"}";
+	assert_int_equal(do_round(A, 2, 1, 2), 0);
+	assert_int_equal(ana_night_first_host(db, &night, "one", &h, &known, &err), 0);
+	assert_true(known);
+	assert_string_equal(h.governor, "powersave");
+	assert_string_equal(h.turbo, "on");
+	assert_string_equal(h.smt, "");
 }
 
 static void test_a_change_over_the_nights_is_told_once(void **state)
@@ -958,6 +1067,10 @@ int main(void)
 		T(the_last_night_is_one_under_the_same_conditions),
 		T(what_is_no_spec_is_no_reason_to_fail),
 		T(a_series_is_of_one_machine_and_one_load),
+		T(what_compare_warns_of_is_kept),
+		T(a_base_of_other_conditions_is_told),
+		T(conditions_that_changed_between_nights_are_told),
+		T(the_first_rounds_host_is_known_after_a_reboot),
 		T(a_change_over_the_nights_is_told_once),
 		T(an_earlier_night_judged_again_forgets_no_point),
 		T(a_trace_without_the_metric_is_no_reason_to_judge_no_other),
