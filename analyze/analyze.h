@@ -281,6 +281,7 @@ struct ana_host {
 	char cpu_model[80], microcode[24];
 	char governor[64];     /* several: "performance,powersave" */
 	char turbo[4], smt[4]; /* "on", "off" */
+	char sched_ext[64];    /* of the BPF scheduler that is loaded, its ops' name; "": none */
 	int aslr;              /* randomize_va_space */
 	double load1, temperature_c;
 };
@@ -344,14 +345,15 @@ struct ana_shift {
 	double p, p_adjusted; /* adjusted: for the looks, and Benjamini-Hochberg over all cells, by ana_judge_all */
 	double margin;
 	enum ana_better better;
-	size_t rounds, needs_more;
-	unsigned looks; /* how often the results could have ended the series; 1: its length was fixed */
+	size_t rounds, needs_more; /* needs_more 0 of an unknown one: however many there are, they would not tell */
+	bool equal;                /* no round differs, or by more than matters: nothing can be found here */
+	unsigned looks;            /* how often the results could have ended the series; 1: its length was fixed */
 	enum ana_verdict verdict;
 };
 int ana_compare_paired(const double *base, const double *cand, size_t n, double margin, enum ana_better better,
 		       struct ana_shift *out, struct sr_error *err);
-/* Judges all cells of one comparison together. */
-int ana_judge_all(struct ana_shift *const *cells, size_t n, struct sr_error *err);
+/* Judges all cells of one comparison together; those that are equal are not counted. */
+int ana_judge_all(struct ana_shift *const *cells, size_t all, struct sr_error *err);
 const char *ana_verdict_name(enum ana_verdict v);
 enum ana_better ana_better(const char *metric);
 
@@ -373,14 +375,14 @@ const char *ana_evidence_name(enum ana_evidence e);
 
 /*
  * Two arms out of a database. A selector is KEY=VALUE[,KEY=VALUE...] with keys run, trace (name, or the beginning of
- * its sha256), label, engine, policy, options, arm, machine, kernel, work, timing. Each must select runs that differ
- * only in trace and round. Rows of recordings take part only where a selector asks for engine=recorded, for a
+ * its sha256), label, engine, policy, options, arm, machine, kernel, sched_ext, work, timing. Each must select runs
+ * that differ only in trace and round. Rows of recordings take part only where a selector asks for engine=recorded, for a
  * run, or matches nothing else; those of `replay --aa` where it asks for an arm or a run.
  */
 struct ana_compare_options {
 	double margin; /* practical margin, relative; at least the noise between the base's rounds is used, and the
-			* noise floor that `replay --aa` stored for the trace, metric and machine */
-	const char *const *metrics; /* globs; nmetrics 0: the default set. fidelity.* is never compared. */
+			* noise floor that `replay --aa` stored for the trace, metric, machine and arm */
+	const char *const *metrics; /* globs; nmetrics 0: the usual ones. fidelity.* is never compared. */
 	size_t nmetrics;
 	unsigned looks;   /* of ana_compare_results */
 	bool may_be_none; /* ana_compare: no metric in common is no error, but no cells */
@@ -390,6 +392,7 @@ struct ana_cell {    /* one a (trace, metric) that both arms have */
 	char *trace; /* its name */
 	char metric[56], unit[8];
 	double base, cand; /* medians over the rounds */
+	double step;       /* in the unit: rounds that differ by no more are equal */
 	struct ana_shift s;
 	enum ana_margin margin_from;
 	enum ana_evidence evidence;
@@ -400,7 +403,7 @@ struct ana_overall {
 	char metric[56];
 	double shift, lo, hi, margin;
 	double effective; /* traces of equal weight that tell as much; traces where none has a weight */
-	size_t traces, rounds, needs_more; /* needs_more: traces, to have an interval at all */
+	size_t traces, rounds, needs_more; /* needs_more: traces that would likely tell (an estimate) */
 	enum ana_verdict verdict;
 };
 struct ana_doubt {
@@ -419,11 +422,12 @@ struct ana_comparison {
 	size_t ncells, cells_cap;
 	struct ana_overall *overall; /* where there are two traces or more */
 	size_t noverall;
-	size_t base_runs, cand_runs, unpaired; /* unpaired: runs without a round of the other arm */
-	size_t mixed;                          /* pairs left out: others were better evidence */
-	bool conditions_differ;                /* governor, turbo, SMT, ASLR, command line or microcode, */
-	char conditions[256];                  /* and which */
-	struct ana_doubt *doubts;              /* runs whose recording is to be used with care (cost.h) */
+	size_t base_runs, cand_runs, unpaired;       /* unpaired: runs without a round of the other arm */
+	size_t mixed;                                /* pairs left out: others were better evidence */
+	bool conditions_differ;                      /* governor, turbo, SMT, ASLR, command line or microcode, */
+	char conditions[256];                        /* and which */
+	char base_sched_ext[64], cand_sched_ext[64]; /* the BPF scheduler that was loaded; "": none, or not known */
+	struct ana_doubt *doubts;                    /* runs whose recording is to be used with care (cost.h) */
 	size_t ndoubts;
 	struct ana_poor *poor;
 	size_t npoor;
@@ -440,7 +444,8 @@ void ana_comparison_release(struct ana_comparison *c);
 /*
  * The noise floor of one arm on one machine: what it differs by from itself when both are measured as two arms would
  * be. The floor of a metric is the end of that interval which is farther from 0: up to there a difference cannot be told
- * from none. Stored from an A/A comparison's cells (those with an interval), in one transaction.
+ * from none. Stored from an A/A comparison's cells (those with an interval), in one transaction, for what arm says:
+ * trace, engine, machine, policy, options, arm ("aa 1 cpus=0" is cpus=0), work, timing, kernel and sched_ext.
  */
 int ana_db_store_noise(struct ana_db *db, const struct ana_run *arm, const struct ana_comparison *aa,
 		       struct sr_error *err);

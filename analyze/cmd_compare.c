@@ -35,7 +35,9 @@ static const struct sr_option rows[] = {
 	{ .name = "strict",
 	  .type = SR_OPT_FLAG,
 	  .offset = offsetof(struct options, strict),
-	  .help = "unknown verdicts end with status 1 too" },
+	  .help = "unknown verdicts end with status 1 too, and those over all traces where there are enough traces for "
+		  "an "
+		  "interval" },
 	{ .name = "json",
 	  .type = SR_OPT_FLAG,
 	  .offset = offsetof(struct options, json),
@@ -55,7 +57,18 @@ static const char *const examples[] = {
 	NULL,
 };
 
-static void json_cell(struct cmd_json *j, const struct ana_cell *cell)
+/* What would tell an unknown verdict; NULL: it is known. */
+static const char *needs_what(const struct ana_cell *c)
+{
+	if (c->s.verdict != ANA_UNKNOWN)
+		return NULL;
+	return c->evidence == ANA_OTHER_MACHINE ? "both arms on one machine" :
+	       c->by_boot                       ? "boots of each" :
+	       c->evidence == ANA_BLOCKED       ? "rounds by turns" :
+						  "rounds";
+}
+
+static void json_cell(struct cmd_json *j, const struct ana_comparison *c, const struct ana_cell *cell)
 {
 	static const char *const from[] = { "option", "rounds", "floor" };
 
@@ -74,10 +87,14 @@ static void json_cell(struct cmd_json *j, const struct ana_cell *cell)
 	cmd_json_real(j, "p_adjusted", cell->s.p_adjusted);
 	cmd_json_real(j, "margin", cell->s.margin);
 	cmd_json_str(j, "margin_from", from[cell->margin_from]);
+	cmd_json_real(j, "step", cell->step);
 	cmd_json_u64(j, "needs", cell->s.needs_more);
+	cmd_json_str(j, "needs_what", needs_what(cell));
 	cmd_json_str(j, "evidence", ana_evidence_name(cell->evidence));
 	cmd_json_bool(j, "rounds_are_boots", cell->by_boot);
 	cmd_json_u64(j, "looks", cell->s.looks);
+	cmd_json_str(j, "base_sched_ext", *c->base_sched_ext ? c->base_sched_ext : NULL);
+	cmd_json_str(j, "candidate_sched_ext", *c->cand_sched_ext ? c->cand_sched_ext : NULL);
 	cmd_json_close(j, '}');
 }
 
@@ -104,7 +121,7 @@ static void print_json(const struct ana_comparison *c)
 	cmd_json_init(&j, stdout);
 	cmd_json_open(&j, NULL, '[');
 	for (size_t i = 0; i < c->ncells; i++)
-		json_cell(&j, &c->cells[i]);
+		json_cell(&j, c, &c->cells[i]);
 	for (size_t i = 0; i < c->noverall; i++)
 		json_overall(&j, &c->overall[i]);
 	cmd_json_close(&j, ']');
@@ -146,7 +163,7 @@ static void print_cell(const struct ana_cell *c)
 	char base[48], cand[48], shift[32], interval[72], verdict[48];
 
 	snprintf(verdict, sizeof(verdict), "%s", ana_verdict_name(c->s.verdict));
-	if (c->s.verdict == ANA_UNKNOWN)
+	if (c->s.verdict == ANA_UNKNOWN && c->s.needs_more)
 		snprintf(verdict, sizeof(verdict), "unknown, +%zu", c->s.needs_more);
 	print_name(c->metric);
 	printf(" %9s %9s %8s %17s %6.3f %3zu  %s\n", format_metric(base, sizeof(base), c->metric, c->unit, c->base),
@@ -158,6 +175,7 @@ static void print_cell(const struct ana_cell *c)
 static void print_overall(const struct ana_comparison *c)
 {
 	char shift[32], interval[72], verdict[48];
+	bool unknown = false;
 
 	if (!c->noverall)
 		return;
@@ -169,22 +187,72 @@ static void print_overall(const struct ana_comparison *c)
 		snprintf(verdict, sizeof(verdict), "%s", ana_verdict_name(all->verdict));
 		if (all->needs_more)
 			snprintf(verdict, sizeof(verdict), "unknown, +%zu traces", all->needs_more);
+		unknown |= all->verdict == ANA_UNKNOWN;
 		print_name(all->metric);
 		printf(" %9zu %9zu %8s %17s  %s\n", all->traces, all->rounds,
 		       per_cent(shift, sizeof(shift), all->shift),
 		       interval_text(interval, sizeof(interval), all->lo, all->hi), verdict);
 	}
+	if (unknown)
+		printf("unknown, +N traces: about N more would tell\n");
+}
+
+/* What would tell the cells of which it is not known. */
+static void print_needs(const struct ana_comparison *c)
+{
+	size_t more = 0, machines = 0, blocked = 0, unknown = 0;
+	bool boots = false;
+	char text[200];
+
+	for (size_t i = 0; i < c->ncells; i++) {
+		const struct ana_cell *cell = &c->cells[i];
+
+		boots |= cell->by_boot;
+		if (cell->s.verdict != ANA_UNKNOWN)
+			continue;
+		unknown++;
+		machines += cell->evidence == ANA_OTHER_MACHINE;
+		blocked += cell->evidence == ANA_BLOCKED;
+		if (cell->s.needs_more > more)
+			more = cell->s.needs_more;
+	}
+	if (more) {
+		snprintf(text, sizeof(text), "unknown, +N: about N more %s would tell (%zu for all)%s",
+			 boots ? "boots of each" : "rounds", more,
+			 !blocked                     ? "" :
+			 blocked + machines < unknown ? "; where the arms were not interleaved, rounds by turns" :
+							", if the arms take turns in them");
+		cmd_print_wrapped(stdout, text, 0, 2);
+	}
+	if (machines)
+		cmd_print_wrapped(stdout,
+				  "unknown without a number: no more rounds would tell; run both arms on one machine, "
+				  "as the policies or arms of one replay",
+				  0, 2);
+}
+
+/* The stock scheduler is not worth a line. */
+static void print_sched_ext(const struct ana_comparison *c)
+{
+	char base[64], cand[64], text[200];
+
+	if (!*c->base_sched_ext && !*c->cand_sched_ext)
+		return;
+	snprintf(text, sizeof(text), "sched_ext: base %s, candidate %s",
+		 *c->base_sched_ext ? printable(base, sizeof(base), c->base_sched_ext) : "none",
+		 *c->cand_sched_ext ? printable(cand, sizeof(cand), c->cand_sched_ext) : "none");
+	cmd_print_wrapped(stdout, text, 0, 2);
 }
 
 static void print_table(const struct ana_comparison *c, const char *base, const char *cand)
 {
-	size_t counts[ANA_VERDICTS] = { 0 }, more = 0;
-	bool boots = false;
+	size_t counts[ANA_VERDICTS] = { 0 };
 	char name[80], head[1024];
 
 	snprintf(head, sizeof(head), "base %s (%zu runs), candidate %s (%zu runs)", base, c->base_runs, cand,
 		 c->cand_runs);
 	cmd_print_wrapped(stdout, head, 0, 2);
+	print_sched_ext(c);
 	if (c->unpaired)
 		printf("%zu runs have no counterpart and were left out\n", c->unpaired);
 	for (size_t i = 0; i < c->ncells; i++) {
@@ -195,9 +263,6 @@ static void print_table(const struct ana_comparison *c, const char *base, const 
 		}
 		print_cell(&c->cells[i]);
 		counts[c->cells[i].s.verdict]++;
-		boots |= c->cells[i].by_boot;
-		if (c->cells[i].s.needs_more > more)
-			more = c->cells[i].s.needs_more;
 	}
 	print_overall(c);
 	putchar('\n');
@@ -205,9 +270,7 @@ static void print_table(const struct ana_comparison *c, const char *base, const 
 		if (counts[v])
 			printf("%zu %s  ", counts[v], ana_verdict_name(v));
 	printf("\n");
-	if (counts[ANA_UNKNOWN])
-		printf("unknown, +N: about N more %s would tell (%zu for all)\n", boots ? "boots of each" : "rounds",
-		       more);
+	print_needs(c);
 }
 
 static void print_evidence(const struct ana_comparison *c)
@@ -220,7 +283,7 @@ static void print_evidence(const struct ana_comparison *c)
 			"like a difference between them: no verdict. Run them as the policies, or with --arm as "
 			"the arms, of one `schedrec replay --repeat N`",
 		[ANA_OTHER_MACHINE] = "the arms ran on different machines, which differ in more than the arms do: no "
-				      "verdict",
+				      "verdict, however many rounds; run both on one machine",
 		[ANA_FEW_BOOTS] = "the arms ran in different boots, each of which is one round: no verdict below 6 "
 				  "boots of each, by turns",
 	};
@@ -302,7 +365,7 @@ static int run(const void *options, int nargs, char **args, struct sr_error *err
 	for (size_t i = 0; i < c.ncells; i++)
 		ret = is_no(c.cells[i].s.verdict, o->strict) ? SR_ANSWER_NO : ret;
 	for (size_t i = 0; i < c.noverall; i++)
-		ret = is_no(c.overall[i].verdict, false) ? SR_ANSWER_NO : ret;
+		ret = is_no(c.overall[i].verdict, o->strict && !isnan(c.overall[i].lo)) ? SR_ANSWER_NO : ret;
 	ana_comparison_release(&c);
 	return ret;
 }
@@ -313,8 +376,15 @@ const struct cmd cmd_compare = {
 	.operands = "BASE CANDIDATE",
 	.description =
 		"BASE and CANDIDATE are selectors: KEY=VALUE[,KEY=VALUE...] with policy, options, label, arm, run, "
-		"trace (a name or the beginning of its sha256), engine, machine, kernel, work or timing as KEY; a "
-		"comma within a value is written as \\,.\n\n"
+		"trace (a name or the beginning of its sha256), engine, machine, kernel, sched_ext (the BPF scheduler "
+		"that was loaded), work or timing as KEY; a comma within a value is written as \\,.\n\n"
+		"Without --metric the usual ones are compared: makespan_ns, cpu_time_ns, wakeup_latency_ns.mean, "
+		"wakeup_latency_ns.p50, wakeup_latency_ns.p95, wakeup_latency_ns.p99, switches_voluntary, "
+		"switches_involuntary and migrations.total; and, where at least half of the rounds have them in both "
+		"arms, what a person feels: frames_late_share and missed_periods of periodic tasks, longest_stall_ns "
+		"of "
+		"interactive ones, and energy_j. A difference of less than one frame in a hundred, or 4 ms of the "
+		"longest stall, counts as none.\n\n"
 		"Runs of both arms are paired by trace and round. For each trace and metric the shift is the "
 		"Hodges-Lehmann estimate of the relative differences, with its exact 95 % signed-rank interval; p is "
 		"adjusted for the number of comparisons (Benjamini-Hochberg), and both for the looks of a series that "
@@ -324,9 +394,10 @@ const struct cmd cmd_compare = {
 		"Verdicts: regressed and improved are significant and beyond the margin; changed is the same of a "
 		"metric of which neither more nor less is better (switches, migrations, slices); same: the whole "
 		"interval is within the margin; identical: equal in every round; unknown: the rounds do not tell, and "
-		"about how many more would. Fewer than 6 rounds never tell.\n\n"
+		"about how many more would, if any. Fewer than 6 rounds never tell.\n\n"
 		"The margin is the greatest of --margin, of what the base's own rounds differ by, and of the noise "
-		"floor of the trace, metric and machine, if `replay --aa` measured one.\n\n"
+		"floor of the trace, metric, machine and arm, if `replay --aa` measured one; of longest_stall_ns, of "
+		"what single rounds differ by.\n\n"
 		"Live runs are evidence when those of a round were made one after the other, first one arm's and then "
 		"the other's by turns, as the policies and arms of one `replay` are. All of one arm before all of the "
 		"other, runs of two machines, and fewer than 6 boots of each where the arms were never run in one boot "

@@ -24,11 +24,33 @@ static const struct {
 	{ "*", ANA_LESS_IS_BETTER },
 };
 
-static const char *const default_metrics[] = {
-	"makespan_ns",           "cpu_time_ns",           "wakeup_latency_ns.mean",
-	"wakeup_latency_ns.p50", "wakeup_latency_ns.p95", "wakeup_latency_ns.p99",
-	"switches_voluntary",    "switches_involuntary",  "migrations.total",
+/* What is compared by default; `compare`'s help and COMPARE.md list them. The last ones are what a person feels, and
+ * energy: of them there is a cell where at least half of the rounds have the metric on both sides. A load that is
+ * periodic now and then, or has one task that is just about interactive, would else have a cell that stays unknown. */
+static const char *const usual[] = {
+	"makespan_ns",
+	"cpu_time_ns",
+	"wakeup_latency_ns.mean",
+	"wakeup_latency_ns.p50",
+	"wakeup_latency_ns.p95",
+	"wakeup_latency_ns.p99",
+	"switches_voluntary",
+	"switches_involuntary",
+	"migrations.total",
+	"frames_late_share",
+	"missed_periods",
+	"longest_stall_ns",
+	"energy_j",
 };
+#define USUAL (sizeof(usual) / sizeof(usual[0]))
+#define USUAL_FELT 9 /* the first of them */
+
+/* Rare events come and go by chance, and between few of them a relative difference says nothing: from one late frame to
+ * two is +100 %. So a round shows no difference where that is less than one frame in a hundred, or of stalls less than
+ * a tick of 250 Hz: whether a preemption comes at this tick or at the next is chance, and a quarter of a frame at 60 Hz
+ * is not seen. */
+#define STEP_FRAMES 0.01
+#define STEP_STALL_NS 4e6
 
 const char *ana_verdict_name(enum ana_verdict v)
 {
@@ -51,8 +73,16 @@ bool ana_wants_metric(const char *metric, const struct ana_compare_options *o)
 	for (size_t i = 0; i < o->nmetrics; i++)
 		if (!fnmatch(o->metrics[i], metric, 0))
 			return true;
-	for (size_t i = 0; o->nmetrics == 0 && i < sizeof(default_metrics) / sizeof(default_metrics[0]); i++)
-		if (!strcmp(default_metrics[i], metric))
+	for (size_t i = 0; o->nmetrics == 0 && i < USUAL; i++)
+		if (!strcmp(usual[i], metric))
+			return true;
+	return false;
+}
+
+static bool is_felt(const char *metric)
+{
+	for (size_t i = USUAL_FELT; i < USUAL; i++)
+		if (!strcmp(usual[i], metric))
 			return true;
 	return false;
 }
@@ -87,12 +117,40 @@ static void take_groups(const struct ana_rounds *r, const char *metric, struct v
 	}
 }
 
-/* The margin is the widest of what was asked for, the noise among the base's rounds, and the arms' noise floor. */
+/* Up to what the rounds of a metric are equal; missed periods by the frames that a run has. */
+static double step_of(const struct ana_rounds *r, const char *metric)
+{
+	double sum = 0, frames;
+	size_t n = 0;
+
+	if (!strcmp(metric, "frames_late_share"))
+		return STEP_FRAMES;
+	if (!strcmp(metric, "longest_stall_ns"))
+		return STEP_STALL_NS;
+	if (strcmp(metric, "missed_periods") != 0)
+		return 0;
+	for (size_t i = 0; i < r->n; i++) {
+		const struct ana_result *const side[2] = { r->base[i], r->cand[i] };
+
+		for (size_t k = 0; k < 2; k++)
+			if (ana_get(side[k], "frames", &frames)) {
+				sum += frames;
+				n++;
+			}
+	}
+	return n ? STEP_FRAMES * sum / (double)n : 0;
+}
+
+/* The margin is the widest of what was asked for, the noise among the base's rounds, and the arms' noise floor. The
+ * longest stall of a run is one event of it, the greatest: its noise falls with no number of events, and a lone one
+ * makes a round stand out. Of it the noise is that of a single round, not of their mean. */
 static int margin_of(const struct ana_rounds *r, const char *metric, const struct values *v, double asked,
 		     double *margin, enum ana_margin *from, struct sr_error *err)
 {
 	double noise = ana_noise(v->base, v->n), least = 0;
 
+	if (!strcmp(metric, "longest_stall_ns"))
+		noise *= sqrt((double)v->n);
 	*margin = asked;
 	*from = ANA_MARGIN_ASKED;
 	if (noise > *margin) {
@@ -108,14 +166,17 @@ static int margin_of(const struct ana_rounds *r, const char *metric, const struc
 	return 0;
 }
 
-/* Rounds that are no evidence get no verdict, however clear they look: only equal bytes are what they are. */
+/* Rounds that are no evidence get no verdict, however clear they look: only equal bytes are what they are. Of two
+ * machines no number of rounds would be; in blocked order so many that are run by turns. */
 static void doubt_evidence(struct ana_cell *c)
 {
 	if (c->evidence <= ANA_ORDER_UNKNOWN || c->s.verdict == ANA_IDENTICAL)
 		return;
 	c->s.verdict = ANA_UNKNOWN;
 	c->s.p = c->s.p_adjusted = 1;
-	c->s.needs_more = c->evidence == ANA_FEW_BOOTS ? ANA_MIN_ROUNDS - c->s.rounds : ANA_MIN_ROUNDS;
+	c->s.needs_more = c->evidence == ANA_FEW_BOOTS     ? ANA_MIN_ROUNDS - c->s.rounds :
+			  c->evidence == ANA_OTHER_MACHINE ? 0 :
+							     ANA_MIN_ROUNDS;
 	if (c->evidence == ANA_FEW_BOOTS)
 		c->s.lo = c->s.hi = NAN;
 }
@@ -125,8 +186,10 @@ static int fill_cell(const struct ana_rounds *r, const struct ana_metric *m, con
 {
 	double margin;
 
+	cell->step = step_of(r, m->name);
 	if (margin_of(r, m->name, v, asked, &margin, &cell->margin_from, err) < 0 ||
-	    ana_compare_looks(v->base, v->cand, v->n, margin, ana_better(m->name), r->looks, &cell->s, err) < 0)
+	    ana_compare_steps(v->base, v->cand, v->n, margin, cell->step, ana_better(m->name), r->looks, &cell->s,
+			      err) < 0)
 		return -1;
 	cell->base = ana_median(v->base, v->n);
 	cell->cand = ana_median(v->cand, v->n);
@@ -140,9 +203,10 @@ static int fill_cell(const struct ana_rounds *r, const struct ana_metric *m, con
 }
 
 /* One metric into a new cell; rounds in which an arm lacks it do not count. */
-static int add_cell(const struct ana_rounds *r, const struct ana_metric *m, double asked, struct ana_comparison *out,
-		    struct sr_error *err)
+static int add_cell(const struct ana_rounds *r, const struct ana_metric *m, const struct ana_compare_options *o,
+		    struct ana_comparison *out, struct sr_error *err)
 {
+	size_t rounds = r->group ? r->ngroups : r->n;
 	double *room = malloc((4 * r->n + 4) * sizeof(*room));
 	struct values v = { 0 };
 	int ret = -1;
@@ -157,9 +221,9 @@ static int add_cell(const struct ana_rounds *r, const struct ana_metric *m, doub
 		take_groups(r, m->name, &v, room + 2 * r->n + 2);
 	else
 		take_rounds(r, m->name, &v);
-	if (v.n == 0) {
+	if (v.n == 0 || (!o->nmetrics && is_felt(m->name) && 2 * v.n < rounds)) {
 		ret = 0;
-	} else if (fill_cell(r, m, &v, asked, &out->cells[out->ncells], err) == 0) {
+	} else if (fill_cell(r, m, &v, o->margin, &out->cells[out->ncells], err) == 0) {
 		out->ncells++;
 		ret = 0;
 	}
@@ -179,7 +243,7 @@ int ana_compare_cells(const struct ana_rounds *r, const struct ana_compare_optio
 			/* A metric that an earlier round had is done already. */
 			for (size_t e = 0; e < i && !earlier; e++)
 				earlier = ana_get(r->base[e], m->name, &unused);
-			if (!earlier && ana_wants_metric(m->name, o) && add_cell(r, m, o->margin, out, err) < 0)
+			if (!earlier && ana_wants_metric(m->name, o) && add_cell(r, m, o, out, err) < 0)
 				return -1;
 		}
 	return 0;
@@ -204,6 +268,15 @@ static int judge_cells(struct ana_comparison *out, struct sr_error *err)
 static bool counts_overall(const struct ana_cell *c, const char *metric)
 {
 	return !strcmp(c->metric, metric) && c->evidence <= ANA_ORDER_UNKNOWN && !isnan(c->s.shift);
+}
+
+static bool has_overall(const struct ana_comparison *out, const char *metric)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < out->ncells && n < 2; i++)
+		n += counts_overall(&out->cells[i], metric);
+	return n == 2;
 }
 
 static int add_overall(struct ana_comparison *out, const char *metric, double *shifts, unsigned family, double margin,
@@ -239,7 +312,7 @@ int ana_compare_judge(struct ana_comparison *out, double margin, struct sr_error
 		return ana_no_memory(err);
 	}
 	ret = judge_cells(out, err);
-	/* The first pass counts the metrics, the second judges them together. */
+	/* The first pass counts the metrics that have a line, the second judges them together. */
 	for (int pass = 0; pass < 2; pass++)
 		for (size_t i = 0; ret == 0 && i < out->ncells; i++) {
 			bool earlier = false;
@@ -249,7 +322,7 @@ int ana_compare_judge(struct ana_comparison *out, double margin, struct sr_error
 			if (earlier)
 				continue;
 			if (pass == 0)
-				family++;
+				family += has_overall(out, out->cells[i].metric);
 			else
 				ret = add_overall(out, out->cells[i].metric, shifts, family, margin, err);
 		}

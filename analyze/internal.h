@@ -129,6 +129,9 @@ double ana_noise(const double *v, size_t n);
  * holds, and p is adjusted, for all of them (Bonferroni). */
 int ana_compare_looks(const double *base, const double *cand, size_t n, double margin, enum ana_better better,
 		      unsigned looks, struct ana_shift *out, struct sr_error *err);
+/* The same, where a round in which the two differ by no more than step (in the metric's unit) shows no difference. */
+int ana_compare_steps(const double *base, const double *cand, size_t n, double margin, double step,
+		      enum ana_better better, unsigned looks, struct ana_shift *out, struct sr_error *err);
 
 /* Numbers of our own, the same on every computer: splitmix64 (Steele, Lea, Flood 2014). */
 uint64_t ana_random(uint64_t *state);

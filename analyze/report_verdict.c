@@ -89,14 +89,31 @@ static void name_cell(FILE *f, const struct ana_cell *c)
 	fprintf(f, ", %zu rounds</li>", c->s.rounds);
 }
 
-static size_t most_needed(const struct ana_comparison *c)
+/* What would settle what is unknown. */
+static void put_needs(const struct ana_comparison *c, FILE *f)
 {
-	size_t more = 0;
+	size_t more = 0, machines = 0, blocked = 0;
+	bool boots = false;
 
-	for (size_t i = 0; i < c->ncells; i++)
-		if (c->cells[i].s.verdict == ANA_UNKNOWN && c->cells[i].s.needs_more > more)
-			more = c->cells[i].s.needs_more;
-	return more;
+	for (size_t i = 0; i < c->ncells; i++) {
+		const struct ana_cell *cell = &c->cells[i];
+
+		boots |= cell->by_boot;
+		if (cell->s.verdict != ANA_UNKNOWN)
+			continue;
+		machines += cell->evidence == ANA_OTHER_MACHINE;
+		blocked += cell->evidence == ANA_BLOCKED;
+		if (cell->s.needs_more > more)
+			more = cell->s.needs_more;
+	}
+	if (more)
+		fprintf(f, "<p>About %zu more %s%s would settle %s is unknown.</p>", more,
+			boots ? "boots of each" : "rounds", blocked ? ", in which the arms take turns," : "",
+			machines ? "part of what" : "all that");
+	if (machines)
+		fputs("<p>What ran on different machines stays unknown, however many rounds: run both arms on one"
+		      " machine.</p>",
+		      f);
 }
 
 static const char *plural(size_t n)
@@ -233,7 +250,7 @@ static void one_verdict(const struct ana_report *r, const struct ana_report_comp
 		fprintf(f, "; %zu without a counterpart were left out", c->c.unpaired);
 	fputs(".</p>", f);
 	if (c->counts[ANA_UNKNOWN])
-		fprintf(f, "<p>About %zu more rounds would settle all that is unknown.</p>", most_needed(&c->c));
+		put_needs(&c->c, f);
 	put_evidence(&c->c, f);
 	if (c->c.ndoubts)
 		fprintf(f, "<p class=\"doubt\">%zu run%s lost many events or %s disturbed by being recorded.</p>",

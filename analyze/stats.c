@@ -179,12 +179,13 @@ int ana_signed_rank(const double *d, size_t n, double alpha, double *shift, doub
 }
 
 /* Difference relative to the pair's mean: it changes its sign when base and candidate change places, as the test
- * wants it, and zeros do no harm. */
-static double difference(double base, double cand)
+ * wants it, and zeros do no harm. What differs by no more than step is equal: whether a difference is that small does
+ * not depend on its sign, so that the test stays exact. */
+static double difference(double base, double cand, double step)
 {
 	double mean = (fabs(base) + fabs(cand)) / 2;
 
-	return base == cand ? 0 : (cand - base) / mean;
+	return fabs(cand - base) <= step ? 0 : (cand - base) / mean;
 }
 
 /* The same, relative to the base; INFINITY where that is 0. */
@@ -238,20 +239,22 @@ static void judge(struct ana_shift *s, double p_needed)
 	}
 }
 
-int ana_compare_looks(const double *base, const double *cand, size_t n, double margin, enum ana_better better,
-		      unsigned looks, struct ana_shift *out, struct sr_error *err)
+int ana_compare_steps(const double *base, const double *cand, size_t n, double margin, double step,
+		      enum ana_better better, unsigned looks, struct ana_shift *out, struct sr_error *err)
 {
 	double *d = malloc((n + 1) * sizeof(*d));
-	bool identical = n > 0;
+	bool identical = n > 0, equal = n > 0;
 	int ret;
 
 	memset(out, 0, sizeof(*out));
 	if (!d)
 		return ana_no_memory(err);
 	for (size_t i = 0; i < n; i++) {
-		d[i] = difference(base[i], cand[i]);
+		d[i] = difference(base[i], cand[i], step);
 		identical = identical && base[i] == cand[i];
+		equal = equal && d[i] == 0;
 	}
+	out->equal = equal;
 	out->looks = looks ? looks : 1;
 	ret = ana_signed_rank(d, n, ANA_ALPHA / out->looks, &out->shift, &out->lo, &out->hi, &out->p, err);
 	free(d);
@@ -265,6 +268,12 @@ int ana_compare_looks(const double *base, const double *cand, size_t n, double m
 	out->verdict = identical ? ANA_IDENTICAL : ANA_UNKNOWN;
 	judge(out, ANA_ALPHA);
 	return ret;
+}
+
+int ana_compare_looks(const double *base, const double *cand, size_t n, double margin, enum ana_better better,
+		      unsigned looks, struct ana_shift *out, struct sr_error *err)
+{
+	return ana_compare_steps(base, cand, n, margin, 0, better, looks, out, err);
 }
 
 int ana_compare_paired(const double *base, const double *cand, size_t n, double margin, enum ana_better better,
@@ -285,15 +294,24 @@ static int by_p(const void *x, const void *y)
 	return a->p < b->p ? -1 : a->p > b->p;
 }
 
-int ana_judge_all(struct ana_shift *const *cells, size_t n, struct sr_error *err)
+/* Cells of which no round differs can become no finding whatever the signs, and are none of those that are adjusted for:
+ * what they are depends on the sizes of the differences alone, so that the rest is still exact (Tarone, 1990). */
+int ana_judge_all(struct ana_shift *const *cells, size_t all, struct sr_error *err)
 {
-	struct by_p *v = malloc((n + 1) * sizeof(*v));
+	struct by_p *v = malloc((all + 1) * sizeof(*v));
 	double least = 1;
+	size_t n = 0;
 
 	if (!v)
 		return ana_no_memory(err);
-	for (size_t i = 0; i < n; i++)
-		v[i] = (struct by_p){ fmin(1, cells[i]->p * (cells[i]->looks ? cells[i]->looks : 1)), cells[i] };
+	for (size_t i = 0; i < all; i++) {
+		if (cells[i]->equal) {
+			cells[i]->p_adjusted = 1;
+			judge(cells[i], ANA_ALPHA);
+			continue;
+		}
+		v[n++] = (struct by_p){ fmin(1, cells[i]->p * (cells[i]->looks ? cells[i]->looks : 1)), cells[i] };
+	}
 	qsort(v, n, sizeof(*v), by_p);
 	for (size_t i = n; i-- > 0;) {
 		least = fmin(least, v[i].p * (double)n / (double)(i + 1));
@@ -315,7 +333,7 @@ double ana_noise(const double *v, size_t n)
 	if (!d)
 		return 0;
 	for (size_t i = 0; i + 1 < n; i++)
-		d[i] = fabs(difference(v[i], v[i + 1]));
+		d[i] = fabs(difference(v[i], v[i + 1], 0));
 	noise = ana_median(d, n - 1) / sqrt((double)n);
 	free(d);
 	return noise;
@@ -413,6 +431,22 @@ int ana_bootstrap(const double *v, const double *w, size_t n, double alpha, uint
 	return 0;
 }
 
+/* More traces until a verdict is likely: the intervals' widths go with the root of their number. lo, hi: of the interval
+ * for all metrics together, which a finding needs; the one in *s is for equivalence. */
+static size_t more_traces(const struct ana_overall *s, double lo, double hi)
+{
+	double shift = fabs(s->shift), want;
+
+	if (shift > s->margin)
+		want = pow((s->shift > 0 ? s->shift - lo : hi - s->shift) / shift, 2);
+	else
+		want = pow(fmax(s->hi - s->shift, s->shift - s->lo) / (s->margin - shift), 2);
+	want = (want - 1) * (double)s->traces;
+	if (!(want < MOST_MORE))
+		return MOST_MORE;
+	return want > 1 ? (size_t)ceil(want) : 1;
+}
+
 int ana_over_traces(const double *shifts, const double *w, size_t n, double margin, enum ana_better better,
 		    unsigned family, struct ana_overall *out, struct sr_error *err)
 {
@@ -444,6 +478,7 @@ int ana_over_traces(const double *shifts, const double *w, size_t n, double marg
 		out->verdict = ANA_SAME;
 	} else {
 		out->verdict = ANA_UNKNOWN;
+		out->needs_more = more_traces(out, to_relative(lo), to_relative(hi));
 	}
 	return ret;
 }

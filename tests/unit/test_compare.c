@@ -693,6 +693,7 @@ static void test_over_traces(void **state)
 {
 	const double up[] = { 0.05, 0.06, 0.04, 0.07, 0.05, 0.06, 0.05 },
 		     none[] = { 0.001, -0.002, 0, 0.003, -0.001, 0 },
+		     near[] = { 0.02, 0.09, 0.04, 0.11, 0, 0.07, 0.01, 0.05 },
 		     wide[] = { 0.5, -0.4, 0.3, -0.3, 0.1, -0.1, INFINITY, -1 };
 	struct ana_overall all;
 
@@ -707,6 +708,10 @@ static void test_over_traces(void **state)
 	assert_int_equal(all.verdict, ANA_SAME);
 	assert_int_equal(ana_over_traces(wide, NULL, 8, 0.02, ANA_LESS_IS_BETTER, 9, &all, &err), 0);
 	assert_int_equal(all.verdict, ANA_UNKNOWN);
+	assert_true(all.needs_more > 8); /* far from any verdict */
+	assert_int_equal(ana_over_traces(near, NULL, 8, 0.02, ANA_LESS_IS_BETTER, 9, &all, &err), 0);
+	assert_int_equal(all.verdict, ANA_UNKNOWN); /* nearly enough traces to tell */
+	assert_in_range(all.needs_more, 1, 8);
 	assert_int_equal(ana_over_traces(up, NULL, 5, 0.02, ANA_LESS_IS_BETTER, 9, &all, &err), 0);
 	assert_int_equal(all.verdict, ANA_UNKNOWN);
 	assert_int_equal(all.needs_more, 1);
@@ -761,6 +766,163 @@ static void test_results_are_compared_without_a_database(void **state)
 		ana_result_release(&r[i]);
 }
 
+/* ---- what a person feels ---- */
+
+#define FELT_ROUNDS 10
+static struct ana_result felt[2][FELT_ROUNDS];
+static struct ana_comparison felt_cmp;
+
+static void set_felt(unsigned arm, size_t round, const char *metric, const char *unit, double value)
+{
+	assert_int_equal(ana_set(&felt[arm][round], metric, unit, value, &err), 0);
+}
+
+/* Ten rounds in which nothing of the work differs; by default, with a margin of 2 %. */
+static void compare_felt(void)
+{
+	const struct ana_result *base[FELT_ROUNDS], *cand[FELT_ROUNDS];
+	const struct ana_compare_options o = { .margin = 0.02 };
+
+	for (size_t i = 0; i < FELT_ROUNDS; i++) {
+		base[i] = &felt[0][i];
+		cand[i] = &felt[1][i];
+		for (unsigned arm = 0; arm < 2; arm++) {
+			set_felt(arm, i, "makespan_ns", "ns", 1e9 * (1 + 0.001 * normal()));
+			set_felt(arm, i, "wakeup_latency_ns.p99", "ns", 1e5 * (1 + 0.002 * normal()));
+			set_felt(arm, i, "frames", "count", 1000);
+		}
+	}
+	assert_int_equal(ana_compare_results("t", base, cand, FELT_ROUNDS, &o, &felt_cmp, &err), 0);
+}
+
+static const struct ana_cell *felt_cell(const char *metric)
+{
+	for (size_t i = 0; i < felt_cmp.ncells; i++)
+		if (!strcmp(felt_cmp.cells[i].metric, metric))
+			return &felt_cmp.cells[i];
+	return NULL;
+}
+
+static int release_felt(void **state)
+{
+	ana_comparison_release(&felt_cmp);
+	for (size_t i = 0; i < FELT_ROUNDS; i++) {
+		ana_result_release(&felt[0][i]);
+		ana_result_release(&felt[1][i]);
+	}
+	memset(felt, 0, sizeof(felt));
+	return 0;
+}
+
+static void test_late_frames_are_a_regression_though_the_work_is_the_same(void **state)
+{
+	seed = 51;
+	for (size_t i = 0; i < FELT_ROUNDS; i++)
+		for (unsigned arm = 0; arm < 2; arm++) {
+			double share = (arm ? 0.3 : 0.01) * (1 + 0.1 * normal());
+
+			set_felt(arm, i, "frames_late_share", "ratio", share);
+			set_felt(arm, i, "missed_periods", "count", floor(1000 * share));
+			set_felt(arm, i, "longest_stall_ns", "ns", (arm ? 90e6 : 9e6) * (1 + 0.2 * uniform()));
+			set_felt(arm, i, "energy_j", "J", (arm ? 5.5 : 5) * (1 + 0.01 * normal()));
+			set_felt(arm, i, "run_delay_ns.p50", "ns", arm ? 100 : 50); /* not one of the usual ones */
+		}
+	compare_felt();
+	assert_int_equal(felt_cmp.ncells, 6);
+	assert_int_equal(felt_cell("makespan_ns")->s.verdict, ANA_SAME);
+	assert_int_equal(felt_cell("frames_late_share")->s.verdict, ANA_REGRESSED);
+	assert_int_equal(felt_cell("missed_periods")->s.verdict, ANA_REGRESSED);
+	assert_int_equal(felt_cell("longest_stall_ns")->s.verdict, ANA_REGRESSED);
+	assert_int_equal(felt_cell("energy_j")->s.verdict, ANA_REGRESSED);
+}
+
+static void test_what_nobody_feels_is_the_same(void **state)
+{
+	seed = 52;
+	for (size_t i = 0; i < FELT_ROUNDS; i++)
+		for (unsigned arm = 0; arm < 2; arm++) {
+			set_felt(arm, i, "frames_late_share", "ratio", arm ? 0.004 : 0);
+			set_felt(arm, i, "missed_periods", "count", arm ? 9 : 1);
+			set_felt(arm, i, "longest_stall_ns", "ns", arm ? 4.5e6 : 1e6);
+		}
+	compare_felt();
+	assert_int_equal(felt_cell("frames_late_share")->s.verdict, ANA_SAME);
+	assert_int_equal(felt_cell("missed_periods")->s.verdict, ANA_SAME);
+	assert_true(felt_cell("missed_periods")->step == 10);
+	assert_int_equal(felt_cell("longest_stall_ns")->s.verdict, ANA_SAME);
+	/* Nor are they among those that are adjusted for. */
+	assert_true(felt_cell("longest_stall_ns")->s.equal);
+}
+
+static void test_what_few_rounds_have_is_not_judged_unasked(void **state)
+{
+	seed = 53;
+	for (size_t i = 0; i < FELT_ROUNDS; i++) {
+		set_felt(0, i, "frames_late_share", "ratio", 0.1);
+		set_felt(0, i, "energy_j", "J", 5);
+		set_felt(0, i, "longest_stall_ns", "ns", 9e6);
+		if (i < 4)
+			set_felt(1, i, "frames_late_share", "ratio", 0.2);
+		if (i < 5)
+			set_felt(1, i, "longest_stall_ns", "ns", 9e6);
+	}
+	compare_felt();
+	assert_null(felt_cell("frames_late_share"));
+	assert_null(felt_cell("energy_j"));
+	assert_int_equal(felt_cell("longest_stall_ns")->s.rounds, 5);
+}
+
+/* A maximum of many waits, with the tail of an exponential or of a power, in identical arms. */
+static void test_the_longest_stalls_of_identical_arms_raise_no_alarm(void **state)
+{
+	enum { TIMES = 1500 };
+	static const char *const names[] = { "exponential", "power" };
+	char what[80];
+
+	for (int tail = 0; tail < 2; tail++) {
+		int flagged = 0, same = 0;
+
+		seed = 54;
+		for (int t = 0; t < TIMES; t++) {
+			for (size_t i = 0; i < FELT_ROUNDS; i++)
+				for (unsigned arm = 0; arm < 2; arm++) {
+					double u = pow(uniform(), 1.0 / 200); /* the greatest of 200 */
+
+					set_felt(arm, i, "longest_stall_ns", "ns",
+						 tail ? 1e6 * pow(1 - u, -0.5) : -4e6 * log(1 - u));
+				}
+			compare_felt();
+			flagged += is_alarm(felt_cell("longest_stall_ns")->s.verdict);
+			same += felt_cell("longest_stall_ns")->s.verdict == ANA_SAME;
+			release_felt(NULL);
+		}
+		snprintf(what, sizeof(what), "false alarms, longest stall, %s tail", names[tail]);
+		at_most(what, flagged, TIMES, 0.01);
+		printf("told the same: %.3f\n", (double)same / TIMES);
+	}
+}
+
+/* Metrics beside others: cells of which no round differs take nothing from those that are judged. */
+static void test_cells_that_are_equal_weaken_no_other(void **state)
+{
+	struct ana_shift s[14], *at[14];
+	double base[8], cand[8], equal[8];
+
+	for (int i = 0; i < 8; i++) {
+		base[i] = 1000 + i;
+		cand[i] = 1100 + i;
+		equal[i] = 5;
+	}
+	for (int c = 0; c < 14; c++) {
+		s[c] = judge(c ? equal : base, c ? equal : cand, 8, 0.02, 1);
+		at[c] = &s[c];
+	}
+	assert_int_equal(ana_judge_all(at, 14, &err), 0);
+	assert_true(fabs(s[0].p_adjusted - 2.0 / 256) < 1e-9);
+	assert_int_equal(s[0].verdict, ANA_REGRESSED);
+	assert_int_equal(s[1].verdict, ANA_IDENTICAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -789,6 +951,11 @@ int main(void)
 		cmocka_unit_test(test_over_traces),
 		cmocka_unit_test(test_which_way_is_better),
 		cmocka_unit_test(test_results_are_compared_without_a_database),
+		cmocka_unit_test_teardown(test_late_frames_are_a_regression_though_the_work_is_the_same, release_felt),
+		cmocka_unit_test_teardown(test_what_nobody_feels_is_the_same, release_felt),
+		cmocka_unit_test_teardown(test_what_few_rounds_have_is_not_judged_unasked, release_felt),
+		cmocka_unit_test_teardown(test_the_longest_stalls_of_identical_arms_raise_no_alarm, release_felt),
+		cmocka_unit_test(test_cells_that_are_equal_weaken_no_other),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

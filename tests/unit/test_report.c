@@ -234,6 +234,21 @@ static void test_the_verdict_comes_first(void **state)
 	assert_int_equal(ana_db_each(db, "COMMIT", NULL, NULL, &err), 0);
 }
 
+static void test_what_would_settle_the_unknown_is_said(void **state)
+{
+	open_db();
+	for (int i = 1; i <= 4; i++) {
+		store("kernel", NULL, i, "t1", 100 + i % 2, 1000);
+		store("bld", NULL, i, "t1", 130 + i % 3, 1100);
+	}
+	expect(write_report(NULL, NULL), "About 2 more rounds would settle all that is unknown");
+	/* Of two machines nothing but another experiment would. */
+	assert_int_equal(ana_db_each(db, "UPDATE run SET engine = 'live', machine = policy", NULL, NULL, &err), 0);
+	write_report("policy=kernel", "policy=bld");
+	expect(out, "run both arms on one machine");
+	assert_int_equal(occurrences(out, "more rounds would settle"), 0);
+}
+
 static void test_what_regressed_over_all_traces_is_said_first(void **state)
 {
 	static const double per_cent[] = { -4, 8, -3, 9, 3, -2, 3, 10 };
@@ -614,6 +629,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_html_is_text, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_numbers_that_are_none_are_null, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_the_verdict_comes_first, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_what_would_settle_the_unknown_is_said, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_regressed_over_all_traces_is_said_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_without_a_second_arm_there_is_no_verdict, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hostile_names_stay_text, setup, teardown),
