@@ -15,7 +15,7 @@ static const struct {
 } keys[] = {
 	{ "policy", "policy" }, { "options", "policy_options" }, { "label", "label" },     { "run", "id" },
 	{ "trace", "trace" },   { "engine", "engine" },          { "machine", "machine" }, { "kernel", "kernel" },
-	{ "work", "work" },     { "timing", "timing" },          { "arm", "arm" },
+	{ "work", "work" },     { "timing", "timing" },          { "arm", "arm" },         { "sched_ext", "sched_ext" },
 };
 #define NKEYS (sizeof(keys) / sizeof(keys[0]))
 
@@ -69,7 +69,7 @@ static int parse_selector(struct arm *a, struct sr_error *err)
 		if (!value || k == NKEYS)
 			return sr_fail(err, SR_USAGE,
 				       "%s selector '%s': '%s' is not KEY=VALUE with policy, options, label,"
-				       " arm, run, trace, engine, machine, kernel, work or timing as KEY",
+				       " arm, run, trace, engine, machine, kernel, sched_ext, work or timing as KEY",
 				       a->what, a->selector, part);
 		if (a->nterms == MAX_TERMS)
 			return sr_fail(err, SR_USAGE, "%s selector '%s' has too many parts", a->what, a->selector);
@@ -147,8 +147,8 @@ static const char *or_none(const char *text)
 /* An arm is one thing: one policy, one label, ... */
 static int check_unmixed(const struct arm *a, struct sr_error *err)
 {
-	static const char *const words[ANA_IDENTITIES] = { "policy", "options", "label",  "engine", "machine",
-							   "kernel", "work",    "timing", "arm" };
+	static const char *const words[ANA_IDENTITIES] = { "policy", "options",   "label", "engine", "machine",
+							   "kernel", "sched_ext", "work",  "timing", "arm" };
 
 	for (size_t k = 0; k < ANA_IDENTITIES; k++) {
 		const char *first = or_none(a->runs.v[0].identity[k]);
@@ -301,7 +301,7 @@ static int note_poor(const struct arm *a, struct ana_comparison *out, size_t *ca
 	return ret;
 }
 
-/* The floor of an arm's metric on its machine: of its own measurements, else of any arm's of the same trace. */
+/* The floor of a metric is the greater of the two arms'. */
 struct floor_source {
 	struct ana_db *db;
 	const struct ana_db_run *base, *cand;
@@ -398,6 +398,14 @@ static void note_conditions(const struct arm *base, const struct arm *cand, stru
 	}
 }
 
+/* All runs of an arm have the same. */
+static void note_sched_ext(const struct arm *a, char *to, size_t len)
+{
+	const char *ops = a->runs.v[0].identity[ANA_ID_SCHED_EXT];
+
+	snprintf(to, len, "%s", ops ? ops : "");
+}
+
 static int compare_arms(struct ana_db *db, const struct arm *base, const struct arm *cand,
 			const struct ana_compare_options *o, struct ana_comparison *out, struct sr_error *err)
 {
@@ -415,6 +423,8 @@ static int compare_arms(struct ana_db *db, const struct arm *base, const struct 
 	    note_poor(base, out, &poor_cap, err) < 0 || note_poor(cand, out, &poor_cap, err) < 0)
 		goto out;
 	note_conditions(base, cand, out);
+	note_sched_ext(base, out->base_sched_ext, sizeof(out->base_sched_ext));
+	note_sched_ext(cand, out->cand_sched_ext, sizeof(out->cand_sched_ext));
 	out->base_runs = base->runs.n;
 	out->cand_runs = cand->runs.n;
 	out->unpaired = base->runs.n + cand->runs.n - 2 * n;

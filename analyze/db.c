@@ -89,6 +89,17 @@ static const char *const migrations[] = {
 
 	/* Of a sample (corpus/sample.h): what a trace weighs, and how many it stands for. NULL: no sample. */
 	"ALTER TABLE night_trace ADD COLUMN weight REAL; ALTER TABLE night_trace ADD COLUMN traces INTEGER;",
+
+	/* Of a task what a person feels; NULL: no frames, or not known. Floors by arm: that of an older one is known by
+	 * the run that began when it was measured, "aa 1" and the arm. Change points of a BPF scheduler are its own. */
+	"ALTER TABLE task ADD COLUMN interactive INTEGER; ALTER TABLE task ADD COLUMN longest_stall_ns INTEGER;"
+	"ALTER TABLE task ADD COLUMN period_ns INTEGER; ALTER TABLE task ADD COLUMN frames INTEGER;"
+	"ALTER TABLE task ADD COLUMN frames_late INTEGER; ALTER TABLE task ADD COLUMN frames_late_by_wait INTEGER;"
+	"ALTER TABLE task ADD COLUMN missed_periods INTEGER; ALTER TABLE task ADD COLUMN worst_frame_ns INTEGER;"
+	"ALTER TABLE noise ADD COLUMN sched_ext TEXT; ALTER TABLE noise ADD COLUMN arm TEXT;"
+	"UPDATE noise SET arm = (SELECT nullif(substr(r.arm, 6), '') FROM run r WHERE r.arm LIKE 'aa 1%'"
+	" AND r.started_at = measured_at AND r.trace_sha256 = noise.trace_sha256 AND r.policy = noise.policy"
+	" AND r.policy_options IS noise.policy_options LIMIT 1);",
 };
 #define WITH_UID 2 /* the version that identifies runs */
 #define VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
@@ -439,12 +450,34 @@ static int insert_hists(struct ana_db *db, int64_t id, const struct ana_result *
 	return ret;
 }
 
+/* What a person feels of it: frames where it is periodic, stalls where waits are known. */
+static void bind_felt(sqlite3_stmt *st, const struct ana_result *r, const struct ana_task_row *t)
+{
+	const struct ana_frames *f = &t->frames;
+
+	if (!r->self) {
+		sqlite3_bind_int(st, 14, t->interactive);
+		sqlite3_bind_int64(st, 15, clamp(t->stall_ns));
+	}
+	if (!f->period_ns)
+		return;
+	if (!r->self)
+		sqlite3_bind_int64(st, 16, clamp(f->late_by_wait));
+	sqlite3_bind_int64(st, 17, clamp(f->period_ns));
+	sqlite3_bind_int64(st, 18, clamp(f->n));
+	sqlite3_bind_int64(st, 19, clamp(f->late));
+	sqlite3_bind_int64(st, 20, clamp(f->missed));
+	sqlite3_bind_int64(st, 21, clamp(f->worst_ns));
+}
+
 static int insert_tasks(struct ana_db *db, int64_t id, const struct ana_result *r, struct sr_error *err)
 {
 	sqlite3_stmt *st = ana_db_prepare(db,
 					  "INSERT INTO task (run_id, tid, tgid, comm, source, sleep_ns, wakeups,"
 					  " switches_voluntary, max_latency_ns, cpu_ns, wait_ns, switches_involuntary,"
-					  " migrations) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+					  " migrations, interactive, longest_stall_ns, frames_late_by_wait, period_ns,"
+					  " frames, frames_late, missed_periods, worst_frame_ns)"
+					  " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 					  err);
 	int ret = st ? 0 : -1;
 
@@ -470,6 +503,7 @@ static int insert_tasks(struct ana_db *db, int64_t id, const struct ana_result *
 			sqlite3_bind_int64(st, 12, clamp(t->involuntary));
 			sqlite3_bind_int64(st, 13, clamp(t->migrations));
 		}
+		bind_felt(st, r, t);
 		ret = step(db, st, err);
 	}
 	sqlite3_finalize(st);
@@ -562,8 +596,8 @@ static int read_runs(struct ana_db *db, sqlite3_stmt *st, struct ana_db_runs *ou
 	return rc == SQLITE_DONE ? 0 : ana_db_failed(db, "read its runs", err);
 }
 
-const char *const ana_identity_columns[ANA_IDENTITIES] = { "policy", "policy_options", "label",  "engine", "machine",
-							   "kernel", "work",           "timing", "arm" };
+const char *const ana_identity_columns[ANA_IDENTITIES] = { "policy", "policy_options", "label", "engine", "machine",
+							   "kernel", "sched_ext",      "work",  "timing", "arm" };
 
 int ana_db_select(struct ana_db *db, const struct ana_db_term *terms, size_t n, struct ana_db_runs *out,
 		  struct sr_error *err)

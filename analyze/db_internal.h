@@ -32,6 +32,7 @@ enum {
 	ANA_ID_ENGINE,
 	ANA_ID_MACHINE,
 	ANA_ID_KERNEL,
+	ANA_ID_SCHED_EXT,
 	ANA_ID_WORK,
 	ANA_ID_TIMING,
 	ANA_ID_ARM,
@@ -73,8 +74,10 @@ int ana_db_select(struct ana_db *db, const struct ana_db_term *terms, size_t n, 
 		  struct sr_error *err); /* in the order of their ids */
 void ana_db_run_release(struct ana_db_run *run);
 void ana_db_runs_release(struct ana_db_runs *runs);
-/* The noise floor of a metric for such a run on its machine, 0 where none was measured: the last one of the run's own
- * policy and options, else the greatest of the last ones of others. */
+/* The noise floor of a metric for such a run on its machine: 1 and the floor, 0 where none was measured. It is of the
+ * run's trace, engine, machine and arm. Of several the nearest counts: of its policy and options rather than of others,
+ * then of its work and timing, then of its kernel and sched_ext; of each the last measurement, and of those that are
+ * equally near the greatest. */
 int ana_db_floor(struct ana_db *db, const struct ana_db_run *run, const char *metric, double *least,
 		 struct sr_error *err);
 int ana_db_metrics(struct ana_db *db, int64_t id, struct ana_result *out, struct sr_error *err);

@@ -10,6 +10,18 @@
 
 /* ---- noise floors ---- */
 
+/* Of "aa 1 cpus=0" what the arm is: cpus=0. NULL: a plain one. */
+static const char *own_arm(const char *arm)
+{
+	const char *rest = arm;
+
+	if (arm && !strncmp(arm, ANA_ARM_AA, strlen(ANA_ARM_AA))) {
+		rest = strchr(arm + strlen(ANA_ARM_AA), ' ');
+		rest = rest ? rest + 1 : NULL;
+	}
+	return rest && *rest ? rest : NULL;
+}
+
 static int insert_noise(struct ana_db *db, sqlite3_stmt *st, const char *uid, const struct ana_run *arm,
 			const struct ana_cell *c, struct sr_error *err)
 {
@@ -23,7 +35,9 @@ static int insert_noise(struct ana_db *db, sqlite3_stmt *st, const char *uid, co
 				arm->policy_options,
 				arm->work,
 				arm->timing,
-				arm->started_at };
+				arm->started_at,
+				arm->sched_ext && *arm->sched_ext ? arm->sched_ext : NULL,
+				own_arm(arm->arm) };
 	const int n = sizeof(texts) / sizeof(texts[0]);
 	double least = c->s.verdict == ANA_IDENTICAL ? 0 : fmax(fabs(c->s.lo), fabs(c->s.hi));
 
@@ -54,8 +68,8 @@ int ana_db_store_noise(struct ana_db *db, const struct ana_run *arm, const struc
 		return -1;
 	st = ana_db_prepare(db,
 			    "INSERT INTO noise (uid, trace_sha256, metric, machine_key, kernel, engine, policy,"
-			    " policy_options, work, timing, measured_at, rounds, shift, lo, hi, floor)"
-			    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			    " policy_options, work, timing, measured_at, sched_ext, arm, rounds, shift, lo, hi, floor)"
+			    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 			    err);
 	if (!st)
 		ret = -1;
@@ -74,19 +88,27 @@ int ana_db_floor(struct ana_db *db, const struct ana_db_run *run, const char *me
 		 struct sr_error *err)
 {
 	/* With max() alone the other columns are those of its row: the last measurement of each arm. */
-	sqlite3_stmt *st =
-		ana_db_prepare(db,
-			       "SELECT floor, policy IS ?5 AND coalesce(policy_options, '') = coalesce(?6, '')"
-			       " AS own FROM (SELECT floor, policy, policy_options, max(measured_at) FROM noise"
-			       " WHERE trace_sha256 = ?1 AND metric = ?2 AND engine IS ?3 AND machine_key IS ?4"
-			       " GROUP BY policy, policy_options) ORDER BY own DESC, floor DESC LIMIT 1",
-			       err);
+	sqlite3_stmt *st = ana_db_prepare(
+		db,
+		"WITH f AS (SELECT floor, policy, coalesce(policy_options, '') AS options, coalesce(work, '') AS work,"
+		" coalesce(timing, '') AS timing, coalesce(kernel, '') AS kernel, coalesce(sched_ext, '') AS scx,"
+		" max(measured_at) FROM noise WHERE trace_sha256 = ?1 AND metric = ?2 AND engine IS ?3"
+		" AND machine_key IS ?4 AND coalesce(arm, '') = coalesce(?11, '') GROUP BY 2, 3, 4, 5, 6, 7)"
+		" SELECT floor FROM f ORDER BY policy IS ?5 AND options = coalesce(?6, '') DESC,"
+		" work = coalesce(?7, '') AND timing = coalesce(?8, '') DESC,"
+		" kernel = coalesce(?9, '') AND scx = coalesce(?10, '') DESC, floor DESC LIMIT 1",
+		err);
 	const char *texts[] = { run->trace_sha256,
 				metric,
 				run->identity[ANA_ID_ENGINE],
 				run->host[ANA_HOST_MACHINE],
 				run->identity[ANA_ID_POLICY],
-				run->identity[ANA_ID_OPTIONS] };
+				run->identity[ANA_ID_OPTIONS],
+				run->identity[ANA_ID_WORK],
+				run->identity[ANA_ID_TIMING],
+				run->identity[ANA_ID_KERNEL],
+				run->identity[ANA_ID_SCHED_EXT],
+				own_arm(run->identity[ANA_ID_ARM]) };
 	int rc;
 
 	*least = 0;
@@ -100,7 +122,7 @@ int ana_db_floor(struct ana_db *db, const struct ana_db_run *run, const char *me
 	else if (rc != SQLITE_DONE)
 		ana_db_failed(db, "read its noise floors", err);
 	sqlite3_finalize(st);
-	return rc == SQLITE_ROW || rc == SQLITE_DONE ? 0 : -1;
+	return rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : -1;
 }
 
 /* ---- one database into another ---- */

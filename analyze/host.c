@@ -75,6 +75,18 @@ static void read_kernel(const char *root, struct ana_host *h)
 		h->load1 = strtod(line, NULL);
 }
 
+/* The folder of its ops may still be there while a scheduler is on its way out. */
+static void read_sched_ext(const char *root, struct ana_host *h)
+{
+	char state[24];
+
+	if (!read_text(root, "/sys/kernel/sched_ext/state", state, sizeof(state)) || strcmp(state, "disabled") != 0)
+		read_text(root, "/sys/kernel/sched_ext/root/ops", h->sched_ext, sizeof(h->sched_ext));
+	for (char *c = h->sched_ext; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 127)
+			*c = ' ';
+}
+
 /* "KEY : VALUE" of /proc/cpuinfo's first processor. */
 static void cpuinfo_value(const char *text, const char *key, char *to, size_t len)
 {
@@ -154,6 +166,7 @@ void ana_host_read(const char *root, struct ana_host *h)
 	h->load1 = h->temperature_c = NAN;
 	read_machine(root, h);
 	read_kernel(root, h);
+	read_sched_ext(root, h);
 	read_cpu(root, h);
 	each_file(root, CPU "cpufreq/policy*/scaling_governor", add_governor, h);
 	each_file(root, "/sys/class/thermal/thermal_zone*/temp", add_temperature, h);

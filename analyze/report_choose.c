@@ -188,8 +188,9 @@ static bool is_aa(const struct ana_report_arm *a)
 /* An arm's name: its policy, and what else differs between the arms. */
 static int name_arm(struct ana_report *r, struct ana_report_arm *a, struct sr_error *err)
 {
-	static const unsigned char order[] = { ANA_ID_ARM,     ANA_ID_OPTIONS, ANA_ID_LABEL,  ANA_ID_ENGINE,
-					       ANA_ID_MACHINE, ANA_ID_KERNEL,  ANA_ID_TIMING, ANA_ID_WORK };
+	static const unsigned char order[] = { ANA_ID_ARM,       ANA_ID_OPTIONS, ANA_ID_LABEL,
+					       ANA_ID_ENGINE,    ANA_ID_MACHINE, ANA_ID_KERNEL,
+					       ANA_ID_SCHED_EXT, ANA_ID_TIMING,  ANA_ID_WORK };
 	size_t len = 0, size = 0;
 	FILE *f = open_memstream(&a->name, &size);
 

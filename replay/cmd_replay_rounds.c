@@ -109,6 +109,8 @@ static int store_noise(struct replay_job *j, struct sr_error *err)
 					     .policy = arm->policy->name,
 					     .policy_options = arm->options,
 					     .kernel = j->uts.release,
+					     .sched_ext = arm->runs[0].conditions.sched_ext,
+					     .arm = arm->identity,
 					     .work = s->work,
 					     .timing = s->timing,
 					     .started_at = arm->runs[0].started_at,

@@ -224,7 +224,7 @@ int replay_put_meta(struct replay_job *j, struct srz_writer *w, const struct rep
 }
 
 /* What only a live replay has. */
-static int put_live_meta(struct replay_job *j, struct srz_writer *w, struct sr_error *err)
+static int put_live_meta(struct replay_job *j, struct srz_writer *w, const struct replay_run *run, struct sr_error *err)
 {
 	const struct {
 		const char *key, *value;
@@ -238,6 +238,8 @@ static int put_live_meta(struct replay_job *j, struct srz_writer *w, struct sr_e
 	for (i = 0; i < sizeof(text) / sizeof(*text); i++)
 		if (srz_put_meta(w, text[i].key, text[i].value, err) < 0)
 			return -1;
+	if (*run->conditions.sched_ext && srz_put_meta(w, "sched_ext.ops", run->conditions.sched_ext, err) < 0)
+		return -1;
 	return j->session ? srz_put_meta_u64(w, "record.cpu_ns", rec_get_stats(j->session)->cpu_ns, err) : 0;
 }
 
@@ -386,7 +388,7 @@ int replay_once(struct replay_job *j, const struct replay_arm *arm, size_t round
 	out->ntold = rpl_policy_report(run, out->told);
 	if (find_foreign(j, run, &to.own, &looks, &out->foreign, err) < 0 ||
 	    replay_foreign_meta(w, &out->foreign, err) < 0 || put_engine_events(j, w, run, err) < 0 ||
-	    put_live_meta(j, w, err) < 0 || replay_put_meta(j, w, arm, round, slot, out, end - start, err) < 0)
+	    put_live_meta(j, w, out, err) < 0 || replay_put_meta(j, w, arm, round, slot, out, end - start, err) < 0)
 		goto out;
 	ret = srz_close(w, err);
 	w = NULL;
@@ -459,6 +461,7 @@ int replay_store(struct replay_job *j, const struct replay_arm *arm, size_t roun
 			       .policy_options = arm->options,
 			       .machine = j->machine->summary,
 			       .kernel = j->simulates ? "model of 6.12" : j->uts.release,
+			       .sched_ext = *run->conditions.sched_ext ? run->conditions.sched_ext : NULL,
 			       .work = j->series.work,
 			       .timing = j->series.timing,
 			       .host = j->simulates ? j->conditions : host,
@@ -481,7 +484,8 @@ int replay_store(struct replay_job *j, const struct replay_arm *arm, size_t roun
 int replay_store_recorded(struct replay_job *j, struct sr_error *err)
 {
 	struct srz_reader *r = j->sources[0].reader;
-	const char *kernel = srz_get_meta(r, "kernel.release");
+	const char *kernel = srz_get_meta(r, "kernel.release"), *ops = srz_get_meta(r, "sched_ext.ops"),
+		   *state = srz_get_meta(r, "sched_ext.state");
 	char when[32];
 	struct ana_run row = { .trace_sha256 = j->sha256,
 			       .trace_name = j->trace_name,
@@ -490,6 +494,7 @@ int replay_store_recorded(struct replay_job *j, struct sr_error *err)
 			       .policy = "kernel",
 			       .machine = j->machine->summary,
 			       .kernel = kernel ? kernel : "",
+			       .sched_ext = state && !strcmp(state, "disabled") ? NULL : ops,
 			       .started_at = when,
 			       .schedrec_version = srz_get_meta(r, "schedrec.version"),
 			       .lost_events = j->series.recorded.lost };

@@ -189,6 +189,18 @@ if t_need sqlite3; then
 fi
 t_ok
 
+t_case "--db stores which BPF scheduler was loaded"
+if t_need sqlite3; then
+	for state in enabled disabled; do
+		printf 'meta kernel.release 6.12\nmeta sched_ext.state %s\nmeta sched_ext.ops lavd\nswitch 1000 0 0 120 R 7 120\n%s\n' \
+			"$state" 'switch 2000 0 7 120 S 0 120' | "$BUILD/tests/real/from_text" "$T/$state.srz"
+		t_status 0 "$SCHEDREC" analyze "$T/$state.srz" --db "$T/scx.db"
+	done
+	t_equal 'disabled.srz - enabled.srz lavd' "$(sqlite3 "$T/scx.db" \
+		"select trace_name || ' ' || coalesce(sched_ext, '-') from run order by 1" | paste -sd' ')"
+fi
+t_ok
+
 t_case "a database that is none: status 4, one line, untouched"
 echo 'a text' >"$T/text.db"
 t_status 4 "$SCHEDREC" analyze tests/golden/one-event.srz --db "$T/text.db" && t_one_line "$T/err" && t_match 'text.db' "$T/err"

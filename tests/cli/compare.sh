@@ -128,9 +128,69 @@ t_match 'trace1: the arms were not interleaved' "$T/err"
 t_status 1 "$SCHEDREC" compare --db "$db" --strict -m makespan_ns policy=m1 policy=m2
 t_ok
 
+t_case "what a person feels is judged unasked, and the help and COMPARE.md list the usual metrics"
+felt() { # POLICY SHARE
+	arm "$1" felt 12 '1e9 + 1e6 * (i * 3 % 5)' 100
+	sqlite3 "$db" "
+	insert into metric select id, 'frames_late_share', 'ratio', ($2) * (1 + repeat % 3 / 10.0) from run where policy = '$1';
+	insert into metric select id, v.column1, 'ns', 1e6 * (1 + repeat * 7 % 5 / 100.0) from run, (values ('cpu_time_ns'),
+		('wakeup_latency_ns.mean'), ('wakeup_latency_ns.p50'), ('wakeup_latency_ns.p95'), ('wakeup_latency_ns.p99'),
+		('switches_voluntary'), ('switches_involuntary'), ('missed_periods'), ('longest_stall_ns'), ('energy_j'),
+		('run_delay_ns.p50'), ('frames_late'), ('slice_ns.p50')) v where policy = '$1'"
+}
+felt f1 0.01
+felt f2 0.3
+t_status 1 "$SCHEDREC" compare --db "$db" policy=f1 policy=f2
+t_match '^frames_late_share .*regressed$' "$T/out" && t_no_match '^.{101}' "$T/out"
+t_status 1 "$SCHEDREC" compare --db "$db" --json policy=f1 policy=f2
+t_equal 0.01 "$(field frames_late_share step)"
+t_equal 13 "$(sqlite3 :memory: "select json_array_length(readfile('$T/out'))")"
+t_equal 1 "$(sqlite3 :memory: "select count(*) from json_each(readfile('$T/out'))
+	where json_extract(value, '\$.verdict') = 'regressed'")"
+"$SCHEDREC" help compare | tr -s '\n ' ' ' >"$T/help"
+for m in $(sqlite3 :memory: "select json_extract(value, '\$.metric') from json_each(readfile('$T/out'))"); do
+	t_match "[ :]$m[ ,:;.]" "$T/help"
+	t_match "\`(${m%%.*})?\.?${m#*.}\`" analyze/COMPARE.md
+done
+t_ok
+
+t_case "arms on two machines: no number of rounds would tell, and what would is said"
+sqlite3 "$db" "update run set machine = 'one' where policy = 'kernel' and label = 'a';
+	update run set machine = 'two' where policy = 'wild'"
+t_status 0 "$SCHEDREC" compare --db "$db" policy=kernel,label=a policy=wild
+t_match '^makespan_ns .* unknown$' "$T/out" && t_no_match 'more rounds would tell \(' "$T/out"
+t_match 'run both arms on one machine' "$T/out" && t_no_match '^.{101}' "$T/out"
+t_status 0 "$SCHEDREC" compare --db "$db" --json policy=kernel,label=a policy=wild
+t_equal '0 both arms on one machine' "$(field makespan_ns needs) $(field makespan_ns needs_what)"
+sqlite3 "$db" "update run set machine = null"
+t_ok
+
+t_case "the BPF scheduler of an arm is told, and chooses it"
+sqlite3 "$db" "update run set sched_ext = 'lavd_1.0' where policy = 'slow'"
+t_status 1 "$SCHEDREC" compare --db "$db" policy=kernel,label=a sched_ext=lavd_1.0
+t_match '^sched_ext: base none, candidate lavd_1.0$' "$T/out"
+t_status 1 "$SCHEDREC" compare --db "$db" --json policy=kernel,label=a sched_ext=lavd_1.0
+t_equal lavd_1.0 "$(field makespan_ns candidate_sched_ext)" && t_equal '' "$(field makespan_ns base_sched_ext)"
+t_status 2 "$SCHEDREC" compare --db "$db" policy=kernel,label=a,sched_ext=lavd_1.0 policy=slow
+sqlite3 "$db" "update run set sched_ext = null"
+t_ok
+
+t_case "unknown over enough traces: how many more, and --strict counts it"
+many m3 1
+many m4 'case t when '"'1'"' then 0.7 else 1.001 end'
+sqlite3 "$db" "update run set order_slot = 2 * repeat + (repeat % 2 <> (policy = 'm4')) where policy in ('m3', 'm4')"
+t_status 0 "$SCHEDREC" compare --db "$db" -m makespan_ns policy=m3 policy=m4
+t_match '^makespan_ns +7 .* unknown, \+[1-9][0-9]* traces$' "$T/out" && t_match 'about N more would tell' "$T/out"
+t_no_match '^.{101}' "$T/out" && t_match '^6 same  1 improved' "$T/out"
+t_status 1 "$SCHEDREC" compare --db "$db" -m makespan_ns --strict policy=m3 policy=m4
+sqlite3 "$db" "pragma foreign_keys = on; delete from run where policy in ('m3', 'm4') and trace_name > 'trace5'" # too few for an interval
+t_status 0 "$SCHEDREC" compare --db "$db" -m makespan_ns --strict policy=m3 policy=m4
+t_match '^makespan_ns +5 .* unknown, \+1 traces$' "$T/out"
+t_ok
+
 t_case "a selector that matches nothing: status 2, and what there is"
 t_status 2 "$SCHEDREC" compare --db "$db" policy=kernel policy=none
-t_one_line "$T/err" && t_match 'close, fast, few, kernel, m1, m2, slow, wild' "$T/err" && t_match 'labels: a, all-kinds, many' "$T/err"
+t_one_line "$T/err" && t_match 'close, f1, f2, fast, few, kernel, m1, m2, m3, m4, slow, wild' "$T/err" && t_match 'labels: a, all-kinds, felt, many' "$T/err"
 t_ok
 
 t_case "a wrong command line: status 2"

@@ -97,6 +97,8 @@ t_need sqlite3 && {
 	t_equal '6 6' "$(sql "select sum(arm = 'aa 1') || ' ' || sum(arm = 'aa 2') from run where label = 'noise'")"
 	t_equal 1 "$(sql "select count(*) from noise where metric = 'cpu_time_ns' and rounds = 6 and floor >= abs(shift)
 		and lo <= shift and shift <= hi")"
+	t_status 0 replay --aa --repeat 6 --label pinned --arm '--cpus 0'
+	t_equal '- cpus=0' "$(sql "select coalesce(arm, '-') from noise where metric = 'makespan_ns' order by measured_at" | paste -sd' ')"
 	t_status '0|1' "$SCHEDREC" compare --db "$db" 'arm=aa 1,label=noise' 'arm=aa 2,label=noise'
 	t_status '0|1' "$SCHEDREC" compare --db "$db" 'label=both,arm=' 'label=noise,arm=aa 1'
 }

@@ -108,7 +108,18 @@ static void test_a_run_is_stored_whole(void **state)
 			       .order_slot = 7,
 			       .lost_events = 9 };
 	struct ana_task_row tasks[2] = { { .tid = 5, .source = 2, .comm = "it's", .cpu_ns = 100 },
-					 { .tid = 6, .source = UINT32_MAX, .comm = "b", .voluntary = 4 } };
+					 { .tid = 6,
+					   .source = UINT32_MAX,
+					   .comm = "b",
+					   .voluntary = 4,
+					   .interactive = true,
+					   .stall_ns = 7000,
+					   .frames = { .period_ns = 16000000,
+						       .n = 50,
+						       .late = 3,
+						       .late_by_wait = 2,
+						       .missed = 4,
+						       .worst_ns = 40000000 } } };
 	struct ana_result r = { .tasks = tasks, .ntasks = 2, .censored = 4 };
 
 	open_db();
@@ -127,6 +138,17 @@ static void test_a_run_is_stored_whole(void **state)
 	assert_true(query("select count from histogram where bucket_lo <= 5 and bucket_hi >= 5") == 2);
 	assert_true(query("select cpu_ns from task where comm = 'it''s' and source = 2") == 100);
 	assert_true(query("select count(*) from task where source is null and switches_voluntary = 4") == 1);
+	assert_true(query("select count(*) from task where tid = 6 and interactive and longest_stall_ns = 7000 and"
+			  " period_ns = 16000000 and frames = 50 and frames_late = 3 and frames_late_by_wait = 2 and"
+			  " missed_periods = 4 and worst_frame_ns = 40000000") == 1);
+	/* One that is not periodic has no frames, not 0 of them. */
+	assert_true(query("select count(*) from task where tid = 5 and interactive = 0 and longest_stall_ns = 0 and"
+			  " coalesce(period_ns, frames, frames_late, missed_periods) is null") == 1);
+	/* A replay that recorded only itself knows no waits. */
+	r.self = true;
+	assert_int_equal(ana_db_store(db, &run, &r, &err), 0);
+	assert_true(query("select count(*) from task where run_id = 2 and tid = 6 and frames = 50 and"
+			  " coalesce(interactive, longest_stall_ns, frames_late_by_wait) is null") == 1);
 	r.tasks = NULL;
 	ana_result_release(&r);
 }
@@ -143,7 +165,7 @@ static void test_a_second_process_sees_and_adds(void **state)
 	db = other;
 	assert_int_equal(store("kernel", NULL, 1, "t", 1, 1), 2);
 	assert_true(query("select count(*) from run") == 2);
-	assert_true(query("pragma user_version") == 4);
+	assert_true(query("pragma user_version") == 5);
 }
 
 static void test_writers_wait_for_each_other(void **state)
@@ -259,6 +281,8 @@ static void test_the_hosts_conditions_are_stored(void **state)
 		 " printf 'model name\\t: A CPU\\nmicrocode\\t: 0x2f\\n' >proc/cpuinfo &&"
 		 " cd sys/devices/system/cpu && echo performance >cpufreq/policy0/scaling_governor &&"
 		 " echo powersave >cpufreq/policy1/scaling_governor && echo 1 >cpufreq/boost && echo 0 >smt/active &&"
+		 " mkdir -p ../../../kernel/sched_ext/root && echo enabled >../../../kernel/sched_ext/state &&"
+		 " echo lavd_1.0 >../../../kernel/sched_ext/root/ops &&"
 		 " echo 45500 >../../../class/thermal/thermal_zone0/temp && echo 61000 "
 		 ">../../../class/thermal/thermal_zone1/temp",
 		 root, root);
@@ -270,6 +294,7 @@ static void test_the_hosts_conditions_are_stored(void **state)
 	assert_string_equal(h.turbo, "on");
 	assert_string_equal(h.smt, "off");
 	assert_string_equal(h.boot_id, "b00t");
+	assert_string_equal(h.sched_ext, "lavd_1.0");
 	assert_int_equal(strlen(h.machine_key), 32);
 	assert_null(strstr(h.machine_key, "0123456789abcdef")); /* the id itself is not told */
 	assert_int_equal(strlen(h.cmdline_sha256), 64);
@@ -279,6 +304,11 @@ static void test_the_hosts_conditions_are_stored(void **state)
 		query("select temperature_c from host join run on run.id = run_id where series = 's' and looks = 4") ==
 		61);
 	assert_true(query("select load1 * 100 + aslr from host") == 127);
+	/* A scheduler that is on its way out is none. */
+	snprintf(cmd, sizeof(cmd), "echo disabled >%s/sys/kernel/sched_ext/state", root);
+	assert_int_equal(system(cmd), 0);
+	ana_host_read(root, &h);
+	assert_string_equal(h.sched_ext, "");
 	/* Of a machine that tells nothing, nothing is known: NULL, not 0. */
 	snprintf(root, sizeof(root), "%s/none", dir);
 	ana_host_read(root, &h);
@@ -609,6 +639,7 @@ static void test_other_machines_and_conditions_are_told(void **state)
 	assert_int_equal(compare("label=a", "label=b"), 0);
 	assert_int_equal(cell("t", "makespan_ns")->s.verdict, ANA_UNKNOWN);
 	assert_int_equal(cell("t", "makespan_ns")->evidence, ANA_OTHER_MACHINE);
+	assert_int_equal(cell("t", "makespan_ns")->s.needs_more, 0); /* no number of rounds would tell */
 }
 
 static void test_boots_become_the_rounds_of_two_kernels(void **state)
@@ -656,14 +687,8 @@ static void test_looks_cost_what_they_allow(void **state)
 }
 
 /* An A/A comparison of ten rounds in which the makespan differs by up to about so much. */
-static void measure_noise(const char *policy, const char *when, double noise, const struct ana_host *h)
+static void measure_noise_of(const struct ana_run *arm, double noise)
 {
-	const struct ana_run run = { .trace_sha256 = "t",
-				     .engine = "live",
-				     .policy = policy,
-				     .kernel = "6.12",
-				     .started_at = when,
-				     .conditions = h };
 	struct ana_result r[20] = { 0 };
 	const struct ana_result *a[10] = { 0 }, *b[10] = { 0 };
 	struct ana_compare_options o = { .margin = 0.02 };
@@ -676,10 +701,22 @@ static void measure_noise(const char *policy, const char *when, double noise, co
 		(i < 10 ? a : b)[i % 10] = &r[i];
 	}
 	assert_int_equal(ana_compare_results("t", a, b, 10, &o, &aa, &err), 0);
-	assert_int_equal(ana_db_store_noise(db, &run, &aa, &err), 0);
+	assert_int_equal(ana_db_store_noise(db, arm, &aa, &err), 0);
 	ana_comparison_release(&aa);
 	for (int i = 0; i < 20; i++)
 		ana_result_release(&r[i]);
+}
+
+static void measure_noise(const char *policy, const char *when, double noise, const struct ana_host *h)
+{
+	const struct ana_run run = { .trace_sha256 = "t",
+				     .engine = "live",
+				     .policy = policy,
+				     .kernel = "6.12",
+				     .started_at = when,
+				     .conditions = h };
+
+	measure_noise_of(&run, noise);
 }
 
 static void test_a_measured_noise_floor_is_the_least_margin(void **state)
@@ -717,6 +754,118 @@ static void test_a_measured_noise_floor_is_the_least_margin(void **state)
 	query("delete from noise where policy = 'kernel'");
 	assert_int_equal(compare("label=a", "label=b"), 0);
 	assert_int_equal(cell("t", "makespan_ns")->s.verdict, ANA_SAME);
+}
+
+static double floor_for(struct ana_db_run *run)
+{
+	double least;
+	int ret = ana_db_floor(db, run, "makespan_ns", &least, &err);
+
+	if (ret < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(ret, least > 0);
+	return least;
+}
+
+static void test_a_noise_floor_is_of_its_arm(void **state)
+{
+	struct ana_host h = { .machine_key = "one", .aslr = -1 };
+	struct ana_run arm = { .trace_sha256 = "t",
+			       .engine = "live",
+			       .policy = "kernel",
+			       .kernel = "6.12",
+			       .work = "instructions",
+			       .timing = "auto",
+			       .arm = "aa 1",
+			       .started_at = "2026-11-01T09:00:00Z",
+			       .conditions = &h };
+	struct ana_db_run run = { .trace_sha256 = "t" };
+	double plain, pinned, kernel, scx;
+
+	run.host[ANA_HOST_MACHINE] = "one";
+	run.identity[ANA_ID_ENGINE] = "live";
+	run.identity[ANA_ID_POLICY] = "kernel";
+	run.identity[ANA_ID_KERNEL] = "6.12";
+	run.identity[ANA_ID_WORK] = "instructions";
+	run.identity[ANA_ID_TIMING] = "auto";
+	open_db();
+	measure_noise_of(&arm, 0.1);
+	plain = floor_for(&run);
+	assert_true(plain > 0.01);
+	/* One of other CPUs, measured later, is not the plain arm's. */
+	arm.arm = "aa 1 cpus=0";
+	arm.started_at = "2026-11-01T10:00:00Z";
+	measure_noise_of(&arm, 0.4);
+	assert_true(floor_for(&run) == plain);
+	assert_true(query("select count(*) from noise where arm = 'cpus=0'") == 1);
+	run.identity[ANA_ID_ARM] = "cpus=0";
+	pinned = floor_for(&run);
+	assert_true(pinned > 2 * plain);
+	run.identity[ANA_ID_ARM] = "aa 2 cpus=0"; /* the arm against itself */
+	assert_true(floor_for(&run) == pinned);
+	run.identity[ANA_ID_ARM] = "cpus=1"; /* of that none was measured */
+	assert_true(floor_for(&run) == 0);
+	/* Of another kernel, scheduler or work it is the nearest, until their own is there. */
+	run.identity[ANA_ID_ARM] = NULL;
+	arm.arm = "aa 1";
+	run.identity[ANA_ID_KERNEL] = "6.13";
+	assert_true(floor_for(&run) == plain);
+	arm.kernel = "6.13";
+	measure_noise_of(&arm, 0.2);
+	kernel = floor_for(&run);
+	assert_true(kernel > plain);
+	run.identity[ANA_ID_SCHED_EXT] = "lavd";
+	assert_true(floor_for(&run) == kernel); /* both are near: the greater one */
+	arm.sched_ext = "lavd";
+	measure_noise_of(&arm, 0.05);
+	scx = floor_for(&run);
+	assert_true(scx < plain);
+	arm.work = "time";
+	measure_noise_of(&arm, 0.3);
+	assert_true(floor_for(&run) == scx);
+	run.identity[ANA_ID_WORK] = "time";
+	assert_true(floor_for(&run) > kernel);
+	/* Another policy's stands in where there is none of its own. */
+	run.identity[ANA_ID_POLICY] = "bld";
+	assert_true(floor_for(&run) > kernel);
+	run.host[ANA_HOST_MACHINE] = "two";
+	assert_true(floor_for(&run) == 0);
+}
+
+/* Of floors that were stored without their arm the A/A runs tell it. */
+static void test_older_floors_get_their_arm(void **state)
+{
+	char cmd[200];
+
+	snprintf(cmd, sizeof(cmd), "sqlite3 %s <tests/golden/db-v4.sql", path);
+	assert_int_equal(system(cmd), 0);
+	query("insert into run(engine, policy, trace_sha256, repeat, order_slot, arm, started_at, lost_events, "
+	      "repaired,"
+	      " censored) values ('live', 'kernel', 't', 0, 0, 'aa 1 cpus=0', 'x', 0, 0, 0),"
+	      " ('live', 'kernel', 't', 0, 0, 'aa 1', 'y', 0, 0, 0)");
+	query("insert into noise(uid, trace_sha256, metric, engine, policy, rounds, shift, lo, hi, floor, measured_at)"
+	      " values ('1', 't', 'm', 'live', 'kernel', 6, 0, 0, 0, 1, 'x'),"
+	      " ('2', 't', 'm', 'live', 'kernel', 6, 0, 0, 0, 2, 'y'),"
+	      " ('3', 't', 'm', 'live', 'kernel', 6, 0, 0, 0, 3, 'z')");
+	open_db();
+	assert_true(query("select floor from noise where arm = 'cpus=0'") == 1);
+	assert_true(query("select count(*) from noise where arm is null and floor in (2, 3)") == 2);
+}
+
+static void test_a_bpf_scheduler_is_part_of_what_an_arm_is(void **state)
+{
+	eight_rounds();
+	query("update run set sched_ext = 'lavd' where policy = 'bld' and repeat < 4");
+	usage("policy=kernel", "policy=bld", "sched_ext=lavd");
+	assert_int_equal(compare("policy=kernel", "policy=bld,sched_ext=lavd"), 0);
+	assert_int_equal(cmp.cand_runs, 8);
+	assert_string_equal(cmp.base_sched_ext, "");
+	assert_string_equal(cmp.cand_sched_ext, "lavd");
+	ana_comparison_release(&cmp);
+	assert_int_equal(compare("policy=kernel", "policy=bld,sched_ext="), 0);
+	assert_int_equal(cmp.cand_runs, 8);
+	ana_comparison_release(&cmp);
+	usage("colour=red", "policy=bld", "sched_ext");
 }
 
 static void test_arms_against_themselves_stay_out_unless_asked_for(void **state)
@@ -915,6 +1064,9 @@ int main(void)
 		C(test_boots_become_the_rounds_of_two_kernels),
 		C(test_looks_cost_what_they_allow),
 		C(test_a_measured_noise_floor_is_the_least_margin),
+		T(test_a_noise_floor_is_of_its_arm),
+		T(test_older_floors_get_their_arm),
+		C(test_a_bpf_scheduler_is_part_of_what_an_arm_is),
 		C(test_arms_against_themselves_stay_out_unless_asked_for),
 		C(test_arms_are_told_apart_by_what_they_differ_in),
 		C(test_merging_adds_all_that_a_run_has_and_nothing_twice),
