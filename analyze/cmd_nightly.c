@@ -194,11 +194,12 @@ static int split_policies(const char *list, char **text, const char **arms, size
 	return *n ? 0 : sr_fail(err, SR_USAGE, "--policy: name at least one; see `schedrec policies`");
 }
 
-/* What makes two nights different things. A live night's kernel is part of it: after a reboot into another one a new
- * night begins. */
+/* What makes two nights different things. A live night's kernel is part of it, with the BPF scheduler that is loaded: after
+ * a reboot into another one a new night begins. */
 static char *make_spec(const struct nightly_job *j, const struct utsname *uts)
 {
 	const struct nightly_options *o = j->o;
+	struct ana_host host;
 	struct cmd_json json;
 	char *text = NULL;
 	size_t len;
@@ -230,6 +231,9 @@ static char *make_spec(const struct nightly_job *j, const struct utsname *uts)
 	if (j->live) {
 		cmd_json_str(&json, "kernel", uts->release);
 		cmd_json_str(&json, "build", uts->version);
+		ana_host_read("", &host);
+		if (*host.sched_ext)
+			cmd_json_str(&json, "sched_ext", host.sched_ext);
 	}
 	cmd_json_close(&json, '}');
 	if (fclose(f)) {

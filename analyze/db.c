@@ -99,7 +99,16 @@ static const char *const migrations[] = {
 	"ALTER TABLE noise ADD COLUMN sched_ext TEXT; ALTER TABLE noise ADD COLUMN arm TEXT;"
 	"UPDATE noise SET arm = (SELECT nullif(substr(r.arm, 6), '') FROM run r WHERE r.arm LIKE 'aa 1%'"
 	" AND r.started_at = measured_at AND r.trace_sha256 = noise.trace_sha256 AND r.policy = noise.policy"
-	" AND r.policy_options IS noise.policy_options LIMIT 1);",
+	" AND r.policy_options IS noise.policy_options LIMIT 1);"
+	"CREATE TABLE change_point_by_scheduler ("
+	" trace_sha256 TEXT NOT NULL, metric TEXT NOT NULL, engine TEXT NOT NULL, policy TEXT NOT NULL,"
+	" policy_options TEXT NOT NULL, machine TEXT NOT NULL, sched_ext TEXT NOT NULL, night TEXT NOT NULL,"
+	" found TEXT NOT NULL, p REAL NOT NULL, before REAL NOT NULL, after REAL NOT NULL, magnitude REAL,"
+	" PRIMARY KEY (trace_sha256, metric, engine, policy, policy_options, machine, sched_ext, night)) WITHOUT ROWID;"
+	"INSERT INTO change_point_by_scheduler SELECT trace_sha256, metric, engine, policy, policy_options, machine, "
+	"'',"
+	" night, found, p, before, after, magnitude FROM change_point;"
+	"DROP TABLE change_point; ALTER TABLE change_point_by_scheduler RENAME TO change_point;",
 };
 #define WITH_UID 2 /* the version that identifies runs */
 #define VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))

@@ -100,7 +100,8 @@ int ana_night_doubt_base(struct ana_judge *j, const struct ana_night_arm *a, con
 	} conditions[] = { { "machine", a->machine, ANA_ID_MACHINE },
 			   { "arm", a->arm, ANA_ID_ARM },
 			   { "work", a->work, ANA_ID_WORK },
-			   { "timing", a->timing, ANA_ID_TIMING } };
+			   { "timing", a->timing, ANA_ID_TIMING },
+			   { "sched_ext", a->sched_ext, ANA_ID_SCHED_EXT } };
 
 	for (size_t i = 0; i < sizeof(conditions) / sizeof(conditions[0]); i++) {
 		const char *was = base->identity[conditions[i].id];

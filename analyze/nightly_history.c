@@ -43,7 +43,7 @@ static sqlite3_stmt *history_rows(const struct ana_judge *j, const struct ana_ni
 	sqlite3_stmt *st = ana_db_prepare(j->db,
 					  "WITH nights AS (SELECT n.id, n.label, n.started_at FROM " SERIES_NIGHTS
 					  " AND n.turn <= 0 AND " ANA_NIGHT_WHOLE
-					  " ORDER BY n.started_at DESC, n.id DESC LIMIT ?9)"
+					  " ORDER BY n.started_at DESC, n.id DESC LIMIT ?10)"
 					  " SELECT m.name, m.unit, n.label, m.value FROM nights n JOIN metric m JOIN"
 					  " " SERIES_RUNS " AND q.night_id = n.id AND m.run_id = r.id AND"
 					  " m.name NOT LIKE 'fidelity.%' ORDER BY m.name, n.started_at, n.id, q.round",
@@ -63,7 +63,7 @@ static int first_told(const struct ana_judge *j, const struct ana_night_arm *a, 
 	sqlite3_stmt *st =
 		ana_db_prepare(j->db,
 			       "SELECT night, found FROM change_point WHERE trace_sha256 = ? AND metric = ? AND"
-			       " engine = ? AND policy = ? AND policy_options = ? AND machine = ?",
+			       " engine = ? AND policy = ? AND policy_options = ? AND machine = ? AND sched_ext = ?",
 			       err);
 	*found = NULL;
 	if (!st)
@@ -74,6 +74,7 @@ static int first_told(const struct ana_judge *j, const struct ana_night_arm *a, 
 	sqlite3_bind_text(st, 4, a->policy, -1, SQLITE_STATIC);
 	sqlite3_bind_text(st, 5, a->options, -1, SQLITE_STATIC);
 	sqlite3_bind_text(st, 6, a->machine, -1, SQLITE_STATIC);
+	sqlite3_bind_text(st, 7, a->sched_ext, -1, SQLITE_STATIC);
 	while (!*found && sqlite3_step(st) == SQLITE_ROW) {
 		const char *night = (const char *)sqlite3_column_text(st, 0);
 		size_t k = 0;
@@ -94,21 +95,23 @@ static int store_change(const struct ana_judge *j, const struct ana_night_arm *a
 {
 	sqlite3_stmt *st = ana_db_prepare(j->db,
 					  "INSERT OR REPLACE INTO change_point (trace_sha256, metric, engine, policy,"
-					  " policy_options, machine, night, found, p, before, after, magnitude)"
-					  " VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+					  " policy_options, machine, sched_ext, night, found, p, before, after,"
+					  " magnitude) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
 					  err);
-	const char *texts[] = { a->sha256, c->metric, a->engine, a->policy, a->options, a->machine, c->night, c->found };
+	const char *texts[] = { a->sha256,  c->metric,    a->engine, a->policy, a->options,
+				a->machine, a->sched_ext, c->night,  c->found };
+	const int n = sizeof(texts) / sizeof(texts[0]);
 	int ret;
 
 	if (!st)
 		return -1;
-	for (int i = 0; i < 8; i++)
+	for (int i = 0; i < n; i++)
 		sqlite3_bind_text(st, i + 1, texts[i], -1, SQLITE_STATIC);
-	sqlite3_bind_double(st, 9, c->p);
-	sqlite3_bind_double(st, 10, c->before);
-	sqlite3_bind_double(st, 11, c->after);
+	sqlite3_bind_double(st, n + 1, c->p);
+	sqlite3_bind_double(st, n + 2, c->before);
+	sqlite3_bind_double(st, n + 3, c->after);
 	if (isfinite(c->magnitude))
-		sqlite3_bind_double(st, 12, c->magnitude);
+		sqlite3_bind_double(st, n + 4, c->magnitude);
 	ret = sqlite3_step(st) == SQLITE_DONE ? 0 : ana_db_failed(j->db, "store a change point", err);
 	sqlite3_finalize(st);
 	return ret;
@@ -121,8 +124,8 @@ static int forget_changes(const struct ana_judge *j, const struct ana_night_arm 
 	sqlite3_stmt *st =
 		ana_db_prepare(j->db,
 			       "DELETE FROM change_point WHERE trace_sha256 = ?1 AND policy = ?2 AND policy_options = "
-			       "?3 AND machine = ?4"
-			       " AND metric = ?9 AND engine = ?10 AND (night NOT IN (SELECT label FROM night) OR"
+			       "?3 AND machine = ?4 AND sched_ext = ?9"
+			       " AND metric = ?10 AND engine = ?11 AND (night NOT IN (SELECT label FROM night) OR"
 			       " night IN (SELECT n.label FROM " SERIES_NIGHTS "))",
 			       err);
 	int ret;
@@ -328,7 +331,7 @@ static int host_of(const struct ana_judge *j, const struct ana_night_arm *a, boo
 		   struct sr_error *err)
 {
 	sqlite3_stmt *st = ana_db_prepare(j->db,
-					  "WITH night AS (SELECT n.id, n.label FROM " SERIES_NIGHTS " AND n.turn = ?9"
+					  "WITH night AS (SELECT n.id, n.label FROM " SERIES_NIGHTS " AND n.turn = ?10"
 					  " AND " ANA_NIGHT_WHOLE " ORDER BY n.started_at DESC, n.id DESC LIMIT 1)"
 					  " SELECT night.label, h.governor, h.turbo, h.smt, h.aslr, h.microcode,"
 					  " h.cmdline_sha256 FROM night JOIN " SERIES_RUNS " AND q.night_id = night.id"

@@ -46,7 +46,8 @@ struct ana_night_arm {
 	size_t index;
 	char *trace, *policy, *options, *engine;
 	/* Conditions: runs are like these where all are the same. A key that is not known differs from none. */
-	char *machine, *arm, *work, *timing, *machine_key;
+	char *machine, *arm, *work, *timing, *machine_key, *sched_ext;
+	int64_t run; /* one of its runs */
 };
 
 /*
@@ -56,11 +57,12 @@ struct ana_night_arm {
  */
 #define ANA_NIGHT_WHOLE "(SELECT count(*) FROM night_round x WHERE x.night_id = n.id AND x.sha256 = ?1) = n.rounds"
 /* Of a run r and its host's row h; the arm is bound by ana_night_bind. */
-#define ANA_NIGHT_LIKE                                                                                \
-	"coalesce(r.machine, '') = ?4 AND coalesce(r.arm, '') = ?5 AND coalesce(r.work, '') = ?6 AND" \
-	" coalesce(r.timing, '') = ?7 AND coalesce(h.machine_key, ?8) IS coalesce(?8, h.machine_key)"
-#define ANA_NIGHT_BOUND 8
-/* ?1 to ?8: sha256, policy, options, machine, arm, work, timing, machine_key. */
+#define ANA_NIGHT_LIKE                                                                                    \
+	"coalesce(r.machine, '') = ?4 AND coalesce(r.arm, '') = ?5 AND coalesce(r.work, '') = ?6 AND"     \
+	" coalesce(r.timing, '') = ?7 AND coalesce(h.machine_key, ?8) IS coalesce(?8, h.machine_key) AND" \
+	" coalesce(r.sched_ext, '') = ?9"
+#define ANA_NIGHT_BOUND 9
+/* ?1 to ?9: sha256, policy, options, machine, arm, work, timing, machine_key, sched_ext. */
 void ana_night_bind(sqlite3_stmt *st, const struct ana_night_arm *a);
 
 /* One more doubt; kind: a literal. */

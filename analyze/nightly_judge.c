@@ -32,8 +32,8 @@ static char *next_part(char **text)
 
 static int parse_baseline(const char *selector, struct ana_baseline *b, struct sr_error *err)
 {
-	static const char *const words[] = { "policy",  "options", "arm",  "label", "engine",
-					     "machine", "kernel",  "work", "timing" };
+	static const char *const words[] = { "policy",  "options", "arm",       "label", "engine",
+					     "machine", "kernel",  "sched_ext", "work",  "timing" };
 	char *rest;
 
 	memset(b, 0, sizeof(*b));
@@ -56,7 +56,7 @@ static int parse_baseline(const char *selector, struct ana_baseline *b, struct s
 			return sr_fail(
 				err, SR_USAGE,
 				"baseline '%s': '%s' is neither 'last', as its first word, nor KEY=VALUE with policy,"
-				" options, arm, label, engine, machine, kernel, work or timing as KEY",
+				" options, arm, label, engine, machine, kernel, sched_ext, work or timing as KEY",
 				selector, part);
 		if (b->n == ANA_BASELINE_TERMS)
 			return sr_fail(err, SR_USAGE, "baseline '%s' has too many parts", selector);
@@ -90,6 +90,7 @@ static void release_arm(struct ana_night_arm *a)
 	free(a->work);
 	free(a->timing);
 	free(a->machine_key);
+	free(a->sched_ext);
 }
 
 static char *text_copy(sqlite3_stmt *st, int column)
@@ -110,8 +111,9 @@ static void put_term(FILE *f, const char *word, const char *value)
 void ana_night_bind(sqlite3_stmt *st, const struct ana_night_arm *a)
 {
 	const char *texts[ANA_NIGHT_BOUND] = {
-		a->sha256, a->policy, a->options, a->machine,
-		a->arm,    a->work,   a->timing,  *a->machine_key ? a->machine_key : NULL
+		a->sha256,    a->policy, a->options, a->machine,
+		a->arm,       a->work,   a->timing,  *a->machine_key ? a->machine_key : NULL,
+		a->sched_ext,
 	};
 
 	for (int i = 0; i < ANA_NIGHT_BOUND; i++)
@@ -172,8 +174,8 @@ static int find_kin(const struct ana_judge *j, struct sr_error *err)
 /* The conditions that the last night must share, but those that the baseline names itself. */
 static void put_conditions(const struct ana_judge *j, const struct ana_night_arm *a, FILE *f)
 {
-	const char *words[] = { "machine", "arm", "work", "timing" };
-	const char *values[] = { a->machine, a->arm, a->work, a->timing };
+	const char *words[] = { "machine", "arm", "work", "timing", "sched_ext" };
+	const char *values[] = { a->machine, a->arm, a->work, a->timing, a->sched_ext };
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (!has(&j->base, words[i]))
@@ -232,7 +234,7 @@ static int cand_selector(const struct ana_judge *j, const struct ana_night_arm *
 /* The runs of a selector that has only what put_term wrote. */
 static int select_runs(const struct ana_judge *j, const char *selector, struct ana_db_runs *out, struct sr_error *err)
 {
-	struct ana_db_term terms[ANA_BASELINE_TERMS + 9]; /* the baseline's, and all that base_selector adds */
+	struct ana_db_term terms[ANA_BASELINE_TERMS + 10]; /* the baseline's, and all that base_selector adds */
 	char *text = strdup(selector), *rest = text;
 	size_t n = 0;
 	int ret;
@@ -287,7 +289,7 @@ static sqlite3_stmt *earlier_nights(const struct ana_judge *j, const struct ana_
 	sqlite3_stmt *st = ana_db_prepare(
 		j->db,
 		"SELECT n.label FROM temp.night_kin n WHERE n.turn < 0 AND " ANA_NIGHT_WHOLE
-		" AND (?9 OR (n.as_machine AND EXISTS (SELECT 1 FROM night_run q LEFT JOIN host h ON h.run_id = q.run"
+		" AND (?10 OR (n.as_machine AND EXISTS (SELECT 1 FROM night_run q LEFT JOIN host h ON h.run_id = q.run"
 		" WHERE q.night_id = n.id AND q.sha256 = ?1 AND coalesce(h.machine_key, ?8) IS"
 		" coalesce(?8, h.machine_key)))) ORDER BY n.started_at DESC, n.id DESC LIMIT 200",
 		err);
@@ -428,53 +430,44 @@ static int compare_arm(struct ana_judge *j, const struct ana_night_arm *a, struc
 
 /* ---- all ---- */
 
-/* What `replay --aa` has measured on the machine of the candidate's runs. */
+/* What `replay --aa` has measured for such runs as the candidate's. */
 static int measured_floors(struct ana_judge *j, const struct ana_night_arm *a, size_t first, struct sr_error *err)
 {
-	sqlite3_stmt *st = ana_db_prepare(
-		j->db,
-		"SELECT floor FROM noise WHERE trace_sha256 = ?1 AND metric = ?2 AND engine = ?3 AND machine_key IS"
-		" (SELECT h.machine_key FROM night_run q LEFT JOIN host h ON h.run_id = q.run WHERE q.night_id = ?4"
-		" AND q.sha256 = ?1 AND q.arm = ?5 LIMIT 1) ORDER BY measured_at DESC LIMIT 1",
-		err);
-	int ret = st ? 0 : -1;
+	const struct ana_db_term term = { .column = "id", .number = a->run };
+	struct ana_db_runs runs;
+	double least;
+	int ret = 0;
 
-	for (size_t i = first; ret == 0 && i < j->out->ncells; i++) {
+	if (first == j->out->ncells)
+		return 0;
+	if (ana_db_select(j->db, &term, 1, &runs, err) < 0)
+		return -1;
+	for (size_t i = first; ret >= 0 && runs.n && i < j->out->ncells; i++) {
 		struct ana_night_cell *c = &j->out->cells[i];
-		int rc;
 
-		sqlite3_bind_text(st, 1, a->sha256, -1, SQLITE_STATIC);
-		sqlite3_bind_text(st, 2, c->c.metric, -1, SQLITE_STATIC);
-		sqlite3_bind_text(st, 3, a->engine, -1, SQLITE_STATIC);
-		sqlite3_bind_int64(st, 4, j->night->id);
-		sqlite3_bind_int64(st, 5, (int64_t)a->index);
-		rc = sqlite3_step(st);
-		if (rc == SQLITE_ROW) {
-			c->floor = sqlite3_column_double(st, 0);
-			c->floor_measured = true;
-		} else if (rc != SQLITE_DONE) {
-			ret = ana_db_failed(j->db, "read its noise floors", err);
-		}
-		sqlite3_reset(st);
+		ret = ana_db_floor(j->db, &runs.v[0], c->c.metric, &least, err);
+		if (ret <= 0)
+			continue;
+		c->floor = least;
+		c->floor_measured = true;
 	}
-	sqlite3_finalize(st);
-	return ret;
+	ana_db_runs_release(&runs);
+	return ret < 0 ? -1 : 0;
 }
 
 /* The arm as its runs of tonight have it; 1: there are some. */
 static int load_arm(struct ana_judge *j, const struct ana_night_trace *t, size_t index, struct ana_night_arm *a,
 		    struct sr_error *err)
 {
-	sqlite3_stmt *st =
-		ana_db_prepare(j->db,
-			       "SELECT r.policy, r.policy_options, r.engine, r.machine, r.arm, r.work, r.timing,"
-			       " h.machine_key FROM night_run q JOIN run r ON r.id = q.run LEFT JOIN host h ON"
-			       " h.run_id = r.id WHERE q.night_id = ? AND q.sha256 = ? AND q.arm = ?"
-			       " ORDER BY q.round DESC LIMIT 1",
-			       err);
-	char **to[] = {
-		&a->policy, &a->options, &a->engine, &a->machine, &a->arm, &a->work, &a->timing, &a->machine_key
-	};
+	sqlite3_stmt *st = ana_db_prepare(
+		j->db,
+		"SELECT r.policy, r.policy_options, r.engine, r.machine, r.arm, r.work, r.timing,"
+		" h.machine_key, r.sched_ext, r.id FROM night_run q JOIN run r ON r.id = q.run LEFT JOIN host h ON"
+		" h.run_id = r.id WHERE q.night_id = ? AND q.sha256 = ? AND q.arm = ?"
+		" ORDER BY q.round DESC LIMIT 1",
+		err);
+	char **to[] = { &a->policy, &a->options, &a->engine,      &a->machine,  &a->arm,
+			&a->work,   &a->timing,  &a->machine_key, &a->sched_ext };
 	int rc, ret = -1;
 
 	*a = (struct ana_night_arm){ .sha256 = t->sha256, .index = index };
@@ -491,6 +484,7 @@ static int load_arm(struct ana_judge *j, const struct ana_night_trace *t, size_t
 			*to[i] = text_copy(st, (int)i);
 			ret = *to[i] ? 1 : -1;
 		}
+		a->run = sqlite3_column_int64(st, sizeof(to) / sizeof(to[0]));
 		if (ret < 0)
 			ana_no_memory(err);
 	} else if (rc == SQLITE_DONE) {

@@ -192,14 +192,17 @@ static const char choose[] =
 	" SELECT row_number() OVER (ORDER BY c.last IS NULL, c.last DESC, count(DISTINCT nr.night_id) DESC,"
 	" max(r.trace_name), m.name, r.policy) AS number, nr.sha256 AS sha256, m.name AS metric,"
 	" coalesce(r.policy, '') AS policy, coalesce(r.policy_options, '') AS options, r.engine AS engine,"
-	" coalesce(r.machine, '') AS machine, max(r.trace_name) AS trace, max(m.unit) AS unit"
+	" coalesce(r.machine, '') AS machine, coalesce(r.sched_ext, '') AS sched_ext,"
+	" max(r.trace_name) AS trace, max(m.unit) AS unit"
 	" FROM night_run nr JOIN run r ON r.id = nr.run JOIN metric m ON m.run_id = r.id"
 	" JOIN report_metric w ON w.name = m.name"
-	" LEFT JOIN (SELECT trace_sha256, metric, engine, policy, policy_options, machine, max(night) AS last"
-	" FROM change_point GROUP BY 1, 2, 3, 4, 5, 6) c ON c.trace_sha256 = nr.sha256 AND c.metric = m.name"
+	" LEFT JOIN (SELECT trace_sha256, metric, engine, policy, policy_options, machine, sched_ext,"
+	" max(night) AS last FROM change_point GROUP BY 1, 2, 3, 4, 5, 6, 7) c ON c.trace_sha256 = nr.sha256 AND "
+	"c.metric = m.name"
 	" AND c.engine = r.engine AND c.policy = coalesce(r.policy, '')"
 	" AND c.policy_options = coalesce(r.policy_options, '') AND c.machine = coalesce(r.machine, '')"
-	" WHERE w.wanted OR c.last IS NOT NULL GROUP BY 2, 3, 4, 5, 6, 7";
+	" AND c.sched_ext = coalesce(r.sched_ext, '')"
+	" WHERE w.wanted OR c.last IS NOT NULL GROUP BY 2, 3, 4, 5, 6, 7, 8";
 
 static const char rounds[] =
 	"WITH n AS (SELECT id, label, started_at FROM night ORDER BY started_at DESC, id DESC"
@@ -213,7 +216,7 @@ static const char rounds[] =
 				   " JOIN run r ON r.id = nr.run AND r.engine = s.engine AND coalesce(r.policy, '') = "
 				   "s.policy"
 				   " AND coalesce(r.policy_options, '') = s.options AND coalesce(r.machine, '') = "
-				   "s.machine"
+				   "s.machine AND coalesce(r.sched_ext, '') = s.sched_ext"
 				   " JOIN metric m ON m.run_id = r.id AND m.name = s.metric"
 				   " LEFT JOIN night_round x ON x.night_id = nr.night_id AND x.sha256 = nr.sha256 AND "
 				   "x.round = nr.round"
@@ -221,7 +224,7 @@ static const char rounds[] =
 				   " LEFT JOIN change_point c ON c.trace_sha256 = s.sha256 AND c.metric = s.metric AND "
 				   "c.engine = s.engine"
 				   " AND c.policy = s.policy AND c.policy_options = s.options AND c.machine = "
-				   "s.machine AND c.night = n.label"
+				   "s.machine AND c.sched_ext = s.sched_ext AND c.night = n.label"
 				   " WHERE s.number <= " TO_TEXT(
 					   ANA_REPORT_SERIES) " ORDER BY s.number, n.started_at, n.id, m.value";
 

@@ -675,6 +675,52 @@ static void test_a_change_over_the_nights_is_told_once(void **state)
 	ana_night_verdicts_release(&v);
 }
 
+/* Kernels are what a series is about; a BPF scheduler is a thing of its own, as a policy is. */
+static void test_nights_under_a_bpf_scheduler_are_a_series_of_their_own(void **state)
+{
+	struct ana_night_verdicts v;
+	char label[16], now[32];
+
+	for (int i = 0; i < 16; i++) {
+		snprintf(label, sizeof(label), "n%02d", i);
+		snprintf(now, sizeof(now), "2026-05-%02dT00:00:00Z", i + 1);
+		do_night(label, now, i < 8 ? 1000 + i % 3 : 1200 + i % 3, 1500 + i % 2);
+		if (i >= 8)
+			assert_int_equal(ana_db_run(db, "test",
+						    "UPDATE run SET sched_ext = 'lavd' WHERE label >= 'n08'", &err),
+					 0);
+		judge("policy=kernel", &v);
+		assert_int_equal(v.ncells, 1);
+		assert_int_equal(v.nchanges, 0);
+		ana_night_verdicts_release(&v);
+	}
+	assert_true(query("select count(*) from change_point") == 0);
+	/* Of the stock scheduler they would be a change. */
+	assert_int_equal(ana_db_run(db, "test", "UPDATE run SET sched_ext = NULL", &err), 0);
+	judge("policy=kernel", &v);
+	assert_int_equal(v.nchanges, 1);
+	ana_night_verdicts_release(&v);
+}
+
+static void test_a_nights_floor_is_that_of_its_arm(void **state)
+{
+	struct ana_night_verdicts v;
+
+	do_night("x", "2026-05-01T00:00:00Z", 1000, 1500);
+	assert_int_equal(
+		ana_db_run(db, "test",
+			   "INSERT INTO noise(uid, trace_sha256, metric, engine, policy, arm, rounds, shift, lo, hi,"
+			   " floor, measured_at) VALUES ('1', '" A "', 'makespan_ns', 'live', 'bld', NULL, 6, 0, 0,"
+			   " 0, 0.03, '1'), ('2', '" A "', 'makespan_ns', 'live', 'kernel', NULL, 6, 0, 0, 0, 0.2,"
+			   " '2'), ('3', '" A "', 'makespan_ns', 'live', 'bld', 'cpus=0', 6, 0, 0, 0, 0.5, '3')",
+			   &err),
+		0);
+	judge("policy=kernel", &v);
+	assert_true(v.cells[0].floor_measured);
+	assert_true(v.cells[0].floor == 0.03); /* of bld on all CPUs, though others were measured later */
+	ana_night_verdicts_release(&v);
+}
+
 static void test_an_earlier_night_judged_again_forgets_no_point(void **state)
 {
 	struct ana_night_verdicts v;
@@ -1072,6 +1118,8 @@ int main(void)
 		T(conditions_that_changed_between_nights_are_told),
 		T(the_first_rounds_host_is_known_after_a_reboot),
 		T(a_change_over_the_nights_is_told_once),
+		T(nights_under_a_bpf_scheduler_are_a_series_of_their_own),
+		T(a_nights_floor_is_that_of_its_arm),
 		T(an_earlier_night_judged_again_forgets_no_point),
 		T(a_trace_without_the_metric_is_no_reason_to_judge_no_other),
 		T(what_was_nothing_counts_over_the_traces),
