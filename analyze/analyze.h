@@ -287,6 +287,7 @@ struct ana_host {
 };
 /* root: "" for this machine; another folder holds proc, sys and etc for tests. */
 void ana_host_read(const char *root, struct ana_host *h);
+const char *ana_file_sched_ext(const struct srz_reader *r); /* the same of a recording; NULL: none, or not known */
 
 #define ANA_UID_TEXT 65
 #define ANA_ARM_AA "aa " /* what the arms of an A/A measurement begin with */

@@ -146,12 +146,6 @@ static int number_of(const struct srz_reader *r, const char *key)
 	return v < 0 || v > 1000000000 ? 0 : (int)v;
 }
 
-/* The ops' name, unless the scheduler was on its way out. */
-static const char *sched_ext_of(const struct srz_reader *r)
-{
-	return strcmp(meta(r, "sched_ext.state", ""), "disabled") ? srz_get_meta(r, "sched_ext.ops") : NULL;
-}
-
 int analyze_store(const struct analyze_options *o, const struct analyze_file *f, struct sr_error *err)
 {
 	const struct srz_reader *r = f->reader;
@@ -171,7 +165,7 @@ int analyze_store(const struct analyze_options *o, const struct analyze_file *f,
 		.policy = meta(r, "replay.policy", "kernel"),
 		.policy_options = srz_get_meta(r, "replay.policy_options"),
 		.kernel = srz_get_meta(r, "kernel.release"),
-		.sched_ext = sched_ext_of(r),
+		.sched_ext = ana_file_sched_ext(r),
 		.machine = machine ? machine->summary : NULL,
 		.work = srz_get_meta(r, "replay.work"),
 		.timing = srz_get_meta(r, "replay.timing"),

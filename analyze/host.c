@@ -37,6 +37,14 @@ static bool read_text(const char *root, const char *path, char *text, size_t len
 	return n > 0;
 }
 
+/* The folder of its ops may still be there while a scheduler is on its way out. */
+const char *ana_file_sched_ext(const struct srz_reader *r)
+{
+	const char *state = srz_get_meta(r, "sched_ext.state");
+
+	return state && !strcmp(state, "disabled") ? NULL : srz_get_meta(r, "sched_ext.ops");
+}
+
 static void hash_text(const char *salt, const char *text, char sha256[SR_SHA256_TEXT])
 {
 	struct sr_sha256 *d = sr_sha256_new();
@@ -75,7 +83,6 @@ static void read_kernel(const char *root, struct ana_host *h)
 		h->load1 = strtod(line, NULL);
 }
 
-/* The folder of its ops may still be there while a scheduler is on its way out. */
 static void read_sched_ext(const char *root, struct ana_host *h)
 {
 	char state[24];

@@ -484,8 +484,7 @@ int replay_store(struct replay_job *j, const struct replay_arm *arm, size_t roun
 int replay_store_recorded(struct replay_job *j, struct sr_error *err)
 {
 	struct srz_reader *r = j->sources[0].reader;
-	const char *kernel = srz_get_meta(r, "kernel.release"), *ops = srz_get_meta(r, "sched_ext.ops"),
-		   *state = srz_get_meta(r, "sched_ext.state");
+	const char *kernel = srz_get_meta(r, "kernel.release");
 	char when[32];
 	struct ana_run row = { .trace_sha256 = j->sha256,
 			       .trace_name = j->trace_name,
@@ -494,7 +493,7 @@ int replay_store_recorded(struct replay_job *j, struct sr_error *err)
 			       .policy = "kernel",
 			       .machine = j->machine->summary,
 			       .kernel = kernel ? kernel : "",
-			       .sched_ext = state && !strcmp(state, "disabled") ? NULL : ops,
+			       .sched_ext = ana_file_sched_ext(r),
 			       .started_at = when,
 			       .schedrec_version = srz_get_meta(r, "schedrec.version"),
 			       .lost_events = j->series.recorded.lost };

@@ -1126,8 +1126,7 @@ function hosts() {
 			const seen = k === 'loadavg' ? v.map((x) => x.split(' ')[0]) : v;
 
 			return `${k === 'loadavg' ? 'load' : k}: ${values(seen)}`;
-		}), sched_ext: [...new Set(runs.map((r) => r[10]).filter((x) => x))].join(', '),
-		versions: [...new Set(runs.map((r) => r[9]).filter((x) => x))].join(', ') };
+		}), versions: [...new Set(runs.map((r) => r[9]).filter((x) => x))].join(', ') };
 	});
 	const text = (key) => (r) => r.a[key] || '–';
 
@@ -1137,7 +1136,7 @@ function hosts() {
 		{ title: 'Traces', text: (r) => count(r.a.traces), value: (r) => r.a.traces, num: true },
 		{ title: 'Events lost', text: (r) => count(r.a.lost), value: (r) => r.a.lost, num: true },
 		...['engine', 'policy', 'policy_options', 'label', 'machine', 'kernel', 'work', 'timing'].map((k) => ({ title: names[k] || k, text: text(k), name: k === 'policy_options' || k === 'machine' || k === 'label' })),
-		{ title: 'sched_ext', text: (r) => r.sched_ext || 'none', name: true },
+		{ title: 'sched_ext', text: (r) => r.a.sched_ext || 'none', name: true },
 		{ title: 'Conditions of the host', text: (r) => r.facts.join('; ') || (r.a.engine === 'simulated' ? 'simulated: of no influence' : 'not stored'), name: true },
 		{ title: 'First, last', text: (r) => (r.a.first ? `${r.a.first} to ${r.a.last}` : '–'), name: true },
 		{ title: 'schedrec', text: (r) => r.versions || '–' },

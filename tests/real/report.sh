@@ -52,7 +52,7 @@ nights() {
 		CREATE TABLE IF NOT EXISTS night_run (run INTEGER PRIMARY KEY, night_id INTEGER NOT NULL, sha256 TEXT NOT NULL,
 			round INTEGER NOT NULL, arm INTEGER NOT NULL);
 		CREATE TABLE IF NOT EXISTS change_point (trace_sha256 TEXT NOT NULL, metric TEXT NOT NULL, engine TEXT NOT NULL,
-			policy TEXT NOT NULL, policy_options TEXT NOT NULL, machine TEXT NOT NULL, night TEXT NOT NULL,
+			policy TEXT NOT NULL, policy_options TEXT NOT NULL, machine TEXT NOT NULL, sched_ext TEXT NOT NULL, night TEXT NOT NULL,
 			found TEXT NOT NULL, p REAL NOT NULL, before REAL NOT NULL, after REAL NOT NULL, magnitude REAL);
 		CREATE TEMP TABLE k AS WITH RECURSIVE k(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM k WHERE i < 119) SELECT i FROM k;
 		INSERT INTO night SELECT i + 1, date('2026-10-01', i || ' days'), 's', 'simulated', 'k', 3,
@@ -67,9 +67,9 @@ nights() {
 		INSERT INTO metric SELECT 1000 + i, 'sleep_ns.mean', 'ns', 1000 + i FROM k;
 		INSERT INTO night_round SELECT i / 3 + 1, 'abc', i % 3 + 1, 'x', 'x', NULL, CASE i WHEN 58 THEN 'make 31%' END FROM k;
 		UPDATE run SET lost_events = 17 WHERE id = 1088;
-		INSERT INTO change_point VALUES ('abc', 'frames_late', 'simulated', 'bld', '', 'm',
+		INSERT INTO change_point VALUES ('abc', 'frames_late', 'simulated', 'bld', '', 'm', '',
 			date('2026-10-01', '20 days'), 'x', 0.001, 11, 31, 1.8);
-		INSERT INTO change_point VALUES ('abc', 'wakeup_latency_ns.p99', 'simulated', 'bld', '', 'm',
+		INSERT INTO change_point VALUES ('abc', 'wakeup_latency_ns.p99', 'simulated', 'bld', '', 'm', '',
 			date('2026-10-01', '25 days'), 'x', 0.001, 124000, 146000, 0.17)"
 }
 
