@@ -76,9 +76,9 @@ struct ana_metric {
  *
  * METRICS.md has each of them with the interval's ends and what is censored.
  *
- * The three of whole cpus need a system-wide recording. A replay that only recorded itself (meta source "self") sees
- * neither preemption nor cpus: there run_delay_ns, preempt_wait_ns, slice_ns, switches_involuntary and migrations.*
- * are absent, and cpu_time_ns is what its threads' clocks said.
+ * The three of whole cpus need a system-wide recording, and are of the time in which a cpu's state is known. A replay
+ * that only recorded itself (meta source "self") sees neither preemption nor cpus: there run_delay_ns, preempt_wait_ns,
+ * slice_ns, switches_involuntary and migrations.* are absent, and cpu_time_ns is what its threads' clocks said.
  */
 
 /*
@@ -130,7 +130,7 @@ struct ana_task_row { /* one a task that ran; waits and sleeps are completed one
 struct ana_cpu_row { /* one a cpu that the stream names; of the scope's tasks, but for all_ns */
 	unsigned cpu;
 	uint64_t busy_ns, switches, migrations_in, migrations_out;
-	uint64_t all_ns; /* busy with any task, 0 where only a scope was recorded */
+	uint64_t all_ns; /* known to be busy with any task, 0 where only a scope was recorded */
 };
 
 /* How a task came to another cpu, as far as the event's context tells. */
