@@ -401,7 +401,8 @@ static void store_nights(void)
 			 i / 2 + 1, i % 2, i == 8 ? "'make 31%'" : "NULL");
 		sql(text);
 	}
-	sql("INSERT INTO change_point VALUES ('t1', 'frames_missed_twice', 'live', 'bld', '', '', 'night-4', 'night-7',"
+	sql("INSERT INTO change_point VALUES ('t1', 'frames_missed_twice', 'live', 'bld', '', '', '', 'night-4', "
+	    "'night-7',"
 	    " 0.001, 1, 9, 8)");
 }
 
