@@ -194,8 +194,8 @@ static int split_policies(const char *list, char **text, const char **arms, size
 	return *n ? 0 : sr_fail(err, SR_USAGE, "--policy: name at least one; see `schedrec policies`");
 }
 
-/* What makes two nights different things. A live night's kernel is part of it, with the BPF scheduler that is loaded: after
- * a reboot into another one a new night begins. */
+/* What makes two nights different things. A live night's kernel is part of it, with the BPF scheduler that is loaded:
+ * after a reboot into another one a new night begins. */
 static char *make_spec(const struct nightly_job *j, const struct utsname *uts)
 {
 	const struct nightly_options *o = j->o;

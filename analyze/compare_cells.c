@@ -117,18 +117,22 @@ static void take_groups(const struct ana_rounds *r, const char *metric, struct v
 	}
 }
 
-/* Up to what the rounds of a metric are equal; missed periods by the frames that a run has. */
+double ana_step(const char *metric, double frames)
+{
+	if (!strcmp(metric, "frames_late_share"))
+		return STEP_FRAMES;
+	if (!strcmp(metric, "longest_stall_ns"))
+		return STEP_STALL_NS;
+	return strcmp(metric, "missed_periods") ? 0 : STEP_FRAMES * frames;
+}
+
 static double step_of(const struct ana_rounds *r, const char *metric)
 {
 	double sum = 0, frames;
 	size_t n = 0;
 
-	if (!strcmp(metric, "frames_late_share"))
-		return STEP_FRAMES;
-	if (!strcmp(metric, "longest_stall_ns"))
-		return STEP_STALL_NS;
 	if (strcmp(metric, "missed_periods") != 0)
-		return 0;
+		return ana_step(metric, 0);
 	for (size_t i = 0; i < r->n; i++) {
 		const struct ana_result *const side[2] = { r->base[i], r->cand[i] };
 
@@ -138,7 +142,7 @@ static double step_of(const struct ana_rounds *r, const char *metric)
 				n++;
 			}
 	}
-	return n ? STEP_FRAMES * sum / (double)n : 0;
+	return n ? ana_step(metric, sum / (double)n) : 0;
 }
 
 /* The margin is the widest of what was asked for, the noise among the base's rounds, and the arms' noise floor. The

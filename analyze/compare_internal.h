@@ -49,6 +49,8 @@ struct ana_rounds {
 /* Adds a cell for each metric; judges nothing. */
 int ana_compare_cells(const struct ana_rounds *r, const struct ana_compare_options *o, struct ana_comparison *out,
 		      struct sr_error *err);
+/* Two values of a metric are equal up to this; frames: that a run has, for what is counted in them. */
+double ana_step(const char *metric, double frames);
 bool ana_wants_metric(const char *metric, const struct ana_compare_options *o);
 /* Judges all cells together, and what holds over the traces. */
 int ana_compare_judge(struct ana_comparison *out, double margin, struct sr_error *err);

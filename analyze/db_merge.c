@@ -41,7 +41,8 @@ static int insert_noise(struct ana_db *db, sqlite3_stmt *st, const char *uid, co
 	const int n = sizeof(texts) / sizeof(texts[0]);
 	double least = c->s.verdict == ANA_IDENTICAL ? 0 : fmax(fabs(c->s.lo), fabs(c->s.hi));
 
-	if (!isfinite(least))
+	/* Rounds that are equal but for their step have a noise that is not 0, and not known. */
+	if (!isfinite(least) || (c->s.equal && c->s.verdict != ANA_IDENTICAL))
 		return 0;
 	for (int i = 0; i < n; i++)
 		sqlite3_bind_text(st, i + 1, texts[i], -1, SQLITE_STATIC);

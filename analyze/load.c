@@ -179,6 +179,7 @@ static void advance(struct ana_load *l, uint64_t now)
 		l->sums.idle_ns += dt;
 	l->sums.imbalance += (double)dt * ((double)l->most - (double)l->runnable / l->nknown);
 }
+
 /* A cpu leaves what is summed up, or comes to it, as it is now. */
 static void leave_out(struct ana_load *l, unsigned cpu)
 {

@@ -20,7 +20,8 @@ struct history {
 	double median[HISTORY], noise[HISTORY];
 	char *label[HISTORY];
 	char metric[56], unit[8];
-	bool keep; /* the points that are stored: a later night's */
+	double frames; /* that its runs have, by a median of "frames", which stands before what is counted in them */
+	bool keep;     /* the points that are stored: a later night's */
 };
 
 static void release_history(struct history *h)
@@ -188,7 +189,8 @@ static int add_change(struct ana_judge *j, const struct ana_night_arm *a, const 
 		return -1;
 	n->is_new = !strcmp(n->found, j->night->label);
 	n->worse = better == ANA_LESS_IS_BETTER ? c->magnitude > 0 : better == ANA_MORE_IS_BETTER && c->magnitude < 0;
-	n->counts = n->is_new && n->worse && fabs(c->magnitude) > j->o->margin;
+	n->counts = n->is_new && n->worse && fabs(c->magnitude) > j->o->margin &&
+		    fabs(c->after - c->before) > ana_step(h->metric, h->frames);
 	return 0;
 }
 
@@ -251,6 +253,8 @@ static int end_metric(struct ana_judge *j, const struct ana_night_arm *a, struct
 {
 	int ret = 0;
 
+	if (h->n && !strcmp(h->metric, "frames"))
+		h->frames = ana_median(h->median, h->n);
 	if (h->n && ana_wants_metric(h->metric, &j->how)) {
 		set_floor(j, a, h);
 		ret = judge_history(j, a, h, err);
@@ -335,7 +339,7 @@ static int host_of(const struct ana_judge *j, const struct ana_night_arm *a, boo
 					  " AND " ANA_NIGHT_WHOLE " ORDER BY n.started_at DESC, n.id DESC LIMIT 1)"
 					  " SELECT night.label, h.governor, h.turbo, h.smt, h.aslr, h.microcode,"
 					  " h.cmdline_sha256 FROM night JOIN " SERIES_RUNS " AND q.night_id = night.id"
-					  " ORDER BY q.round * (?9 + ?9 + 1) LIMIT 1",
+					  " ORDER BY q.round * (?10 + ?10 + 1) LIMIT 1",
 					  err);
 	int rc;
 

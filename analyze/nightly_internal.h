@@ -18,7 +18,7 @@
 int ana_nights_open(struct ana_db *to, struct ana_db *from, struct ana_db_merged *out, struct sr_error *err);
 int ana_nights_close(struct ana_db *to, struct ana_db_merged *out, struct sr_error *err);
 
-#define ANA_BASELINE_TERMS 8
+#define ANA_BASELINE_TERMS 10
 
 /* A baseline, taken apart. */
 struct ana_baseline {

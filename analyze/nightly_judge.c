@@ -135,9 +135,8 @@ static const char list_kin[] =
 	"CREATE TEMP TABLE night_kin AS WITH kind AS (SELECT n.id, n.label, n.engine, n.started_at, n.rounds,"
 	" (SELECT group_concat(quote(e.value), ' ') FROM (SELECT e.value FROM json_each(" SPEC ", '$.extra') e"
 	" WHERE " OPTION " NOT IN ('--param', '--param-file', '--machine', '--cpus', '--nice-offset', '--class',"
-	" '--time-scale', '--work-scale', '--work', '--timing', '--policy', '--db', '--label', '--repeat', "
-	"'--first-round',"
-	" '--turns-seed', '--jobs', '--output', '--force', '--json', '--quiet', '-q')"
+	" '--time-scale', '--work-scale', '--work', '--timing', '--policy', '--db', '--label', '--repeat',"
+	" '--first-round', '--turns-seed', '--jobs', '--output', '--force', '--json', '--quiet', '-q')"
 	" ORDER BY " OPTION ", e.key) e) AS options,"
 	" coalesce(json_extract(" SPEC ", '$.machine'), (SELECT substr(e.value, instr(e.value, '=') + 1) FROM"
 	" json_each(" SPEC ", '$.extra') e WHERE " OPTION " = '--machine' ORDER BY e.key DESC LIMIT 1)) AS machine"
@@ -206,6 +205,8 @@ static int base_selector(const struct ana_judge *j, const struct ana_night_arm *
 			put_term(f, "engine", a->engine);
 		if (j->base.last)
 			put_conditions(j, a, f);
+		else if (!has(&j->base, "sched_ext") && label && !strcmp(label, j->night->label))
+			put_term(f, "sched_ext", a->sched_ext);
 		put_term(f, "trace", a->sha256);
 	}
 	if (fclose(f) == 0 && *out)
@@ -227,6 +228,8 @@ static int cand_selector(const struct ana_judge *j, const struct ana_night_arm *
 	put_term(f, "policy", a->policy);
 	put_term(f, "options", a->options);
 	put_term(f, "engine", a->engine);
+	/* One that came or went during the night parts its runs. */
+	put_term(f, "sched_ext", a->sched_ext);
 	put_term(f, "trace", a->sha256);
 	return fclose(f) ? ana_no_memory(err) : 0;
 }
@@ -390,14 +393,20 @@ static int take_cell(struct ana_judge *j, const struct ana_night_arm *a, struct 
 	return 0;
 }
 
-/* All runs of a base are alike, or ana_compare refuses them. */
+/* All runs of a base but those of an A/A measurement are alike, or ana_compare refuses them. */
 static int doubt_base(struct ana_judge *j, const struct ana_night_arm *a, const char *base, struct sr_error *err)
 {
 	struct ana_db_runs runs = { 0 };
 	int ret = select_runs(j, base, &runs, err);
 
-	if (ret == 0 && runs.n)
-		ret = ana_night_doubt_base(j, a, &runs.v[0], err);
+	for (size_t i = 0; ret == 0 && i < runs.n; i++) {
+		const char *arm = runs.v[i].identity[ANA_ID_ARM];
+
+		if (arm && !strncmp(arm, ANA_ARM_AA, strlen(ANA_ARM_AA)))
+			continue;
+		ret = ana_night_doubt_base(j, a, &runs.v[i], err);
+		break;
+	}
 	ana_db_runs_release(&runs);
 	return ret;
 }
@@ -567,18 +576,20 @@ static int judge_overall(const struct ana_judge *j, struct sr_error *err)
 	struct ana_night_verdicts *v = j->out;
 	double *shifts = calloc(2 * v->ncells + 1, sizeof(*shifts)), *weights = shifts ? shifts + v->ncells : NULL;
 	unsigned family = 0;
+	bool weighted;
 	int ret = 0;
 
 	v->overall = calloc(v->ncells + 1, sizeof(*v->overall));
 	if (!shifts || !v->overall)
 		ret = ana_no_memory(err);
+	/* Of the metrics that have a line over traces. */
 	for (size_t i = 0; ret == 0 && i < v->ncells; i++)
-		family += first_of_metric(v, i);
+		family += first_of_metric(v, i) &&
+			  gather(v, v->cells[i].arm, v->cells[i].c.metric, shifts, weights, &weighted) >= 2;
 	for (size_t arm = 0; arm < j->night->narms; arm++)
 		for (size_t i = 0; ret == 0 && i < v->ncells; i++) {
 			const char *metric = v->cells[i].c.metric;
 			struct ana_night_overall *o = &v->overall[v->noverall];
-			bool weighted;
 			size_t n;
 
 			if (v->cells[i].arm != arm || !first_of_metric(v, i))

@@ -179,11 +179,11 @@ static const char *const after_runs[] = {
 	" (SELECT 1 FROM main.night_trace t WHERE t.night_id = night.id AND t.failure IS NULL AND (SELECT count(*) FROM"
 	" main.night_round r WHERE r.night_id = night.id AND r.sha256 = t.sha256) < night.rounds)",
 	/* Told first is told by the earlier night. */
-	"INSERT INTO main.change_point (trace_sha256, metric, engine, policy, policy_options, machine, sched_ext, "
-	"night,"
-	" found, p, before, after, magnitude) SELECT trace_sha256, metric, engine, policy, policy_options, machine,"
-	" sched_ext, night, found, p, before, after, magnitude FROM temp.from_change_point WHERE 1 ON CONFLICT DO "
-	"UPDATE SET found = excluded.found"
+	"INSERT INTO main.change_point (trace_sha256, metric, engine, policy, policy_options, machine, sched_ext,"
+	" night, found, p, before, after, magnitude)"
+	" SELECT trace_sha256, metric, engine, policy, policy_options, machine, sched_ext,"
+	" night, found, p, before, after, magnitude FROM temp.from_change_point"
+	" WHERE 1 ON CONFLICT DO UPDATE SET found = excluded.found"
 	" WHERE (SELECT started_at FROM main.night WHERE label = excluded.found) <"
 	" (SELECT started_at FROM main.night WHERE label = change_point.found)",
 };

@@ -8,9 +8,11 @@
  * and how much.
  *
  * Series over nights are drawn where the database has nights (tables night, night_run, night_round and change_point): of
- * the metrics that are compared, and of each in which a night found a change point, for each trace and policy the median
+ * the metrics that are compared, and of each in which a night found a change point, the median
  * of a night's rounds with its range, where the level changed, and the band of a level: the quartiles of its nights,
- * widened by 1.5 times their distance; with each night what its rounds lost, which were noisy, and their fidelity.
+ * widened by 1.5 times their distance; with each night what its rounds lost, which were noisy, and their fidelity. A
+ * series is of runs alike in trace, policy and options, engine, machine and its key, BPF scheduler, arm, work and timing.
+ * Other options of a night are not told apart.
  *
  * A run over time shows the time that its own tasks had of each cpu (of a recording the command's, of a replay those that
  * it replayed) and, where the file is of the whole system, that of all others. A step of which more than a twentieth is

@@ -302,25 +302,42 @@ static bool same(const struct ana_report_arm *a, const struct ana_report_arm *b,
 	return !strcmp(a->identity[which], b->identity[which]);
 }
 
+/* The first of the arms from one to before another that is like a in all of n; to: none is. */
+static size_t first_alike(const struct ana_report *r, const struct ana_report_arm *a, size_t from, size_t to,
+			  const unsigned *which, size_t n)
+{
+	for (; from < to; from++) {
+		size_t k = 0;
+
+		while (k < n && same(&r->arms[from], a, which[k]))
+			k++;
+		if (k == n)
+			break;
+	}
+	return from;
+}
+
 /* What arm i is to be compared with: under the same label the first, which is the kernel's own placement where there
  * is one; the first of the newest label with the same policy under the label before. narms: nothing. */
 static size_t base_of(const struct ana_report *r, size_t i)
 {
+	/* Under the same BPF scheduler where there is one. */
+	static const unsigned label[] = { ANA_ID_ENGINE, ANA_ID_MACHINE, ANA_ID_LABEL, ANA_ID_SCHED_EXT },
+			      policy[] = { ANA_ID_ENGINE, ANA_ID_MACHINE, ANA_ID_POLICY, ANA_ID_OPTIONS,
+					   ANA_ID_SCHED_EXT };
 	const struct ana_report_arm *a = &r->arms[i];
-	size_t first = 0, other = i + 1;
+	size_t first = first_alike(r, a, 0, i, label, 4), other = i + 1;
 
-	while (first < i && !(same(&r->arms[first], a, ANA_ID_ENGINE) && same(&r->arms[first], a, ANA_ID_MACHINE) &&
-			      same(&r->arms[first], a, ANA_ID_LABEL)))
-		first++;
+	if (first == i)
+		first = first_alike(r, a, 0, i, label, 3);
 	if (first < i)
 		return first;
 	if (!same(&r->arms[0], a, ANA_ID_LABEL))
 		return r->narms; /* of earlier labels only what was run under each */
-	while (other < r->narms &&
-	       !(same(&r->arms[other], a, ANA_ID_ENGINE) && same(&r->arms[other], a, ANA_ID_MACHINE) &&
-		 same(&r->arms[other], a, ANA_ID_POLICY) && same(&r->arms[other], a, ANA_ID_OPTIONS)))
+	while (other < r->narms && same(&r->arms[other], a, ANA_ID_LABEL))
 		other++;
-	return other;
+	first = first_alike(r, a, other, r->narms, policy, 5);
+	return first < r->narms ? first : first_alike(r, a, other, r->narms, policy, 4);
 }
 
 int ana_report_compare(struct ana_report *r, struct sr_error *err)

@@ -19,10 +19,17 @@ struct night {
 	bool change;
 };
 
+static const char *const kinds[] = {
+	"options", "engine", "machine", "sched_ext", "arm", "work", "timing", "machine_key"
+};
+#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+/* A trace's metric under a policy, of runs that are alike in all of kinds. */
 struct series {
 	struct ana_json *j;
 	int64_t number; /* of the one that is read; 0: none */
-	char *trace, *policy, *options;
+	char *trace, *policy;
+	char *is[KINDS]; /* what else tells it from others */
 	char metric[64], unit[16];
 	struct night nights[ANA_REPORT_NIGHTS];
 	size_t n;
@@ -103,7 +110,8 @@ static void end_series(struct series *s)
 	ana_json_text(s->j, "metric", s->metric);
 	ana_json_text(s->j, "unit", s->unit);
 	ana_json_text(s->j, "policy", s->policy);
-	ana_json_text(s->j, "options", s->options);
+	for (size_t i = 0; i < KINDS; i++)
+		ana_json_text(s->j, kinds[i], s->is[i]);
 	ana_json_open(s->j, "points", '[');
 	for (size_t i = 0; i < s->n; i++)
 		put_night(s->j, &s->nights[i]);
@@ -132,10 +140,10 @@ static void keep_short(char *to, size_t len, const struct ana_db_row *row, int c
 static int add_evidence(struct series *s, const struct ana_db_row *row, struct sr_error *err)
 {
 	struct night *n = &s->nights[s->n - 1];
-	double lost = ana_db_row_real(row, 12), fidelity = ana_db_row_real(row, 14);
+	double lost = ana_db_row_real(row, 11), fidelity = ana_db_row_real(row, 13);
 
 	n->rounds++;
-	n->noisy += ana_db_row_int(row, 13) != 0;
+	n->noisy += ana_db_row_int(row, 12) != 0;
 	n->lost += lost > 0 ? lost : 0;
 	if (!isfinite(fidelity))
 		return 0;
@@ -145,7 +153,7 @@ static int add_evidence(struct series *s, const struct ana_db_row *row, struct s
 	return 0;
 }
 
-/* number, night id, when, change, before, after, value, trace, policy, options, metric, unit, lost, noisy, fidelity */
+/* number, night id, when, change, before, after, value, trace, policy, metric, unit, lost, noisy, fidelity, kinds */
 static int add_round(void *arg, const struct ana_db_row *row, struct sr_error *err)
 {
 	struct series *s = arg;
@@ -156,11 +164,13 @@ static int add_round(void *arg, const struct ana_db_row *row, struct sr_error *e
 		end_series(s);
 		s->number = number;
 		s->n = 0;
-		keep_short(s->metric, sizeof(s->metric), row, 10);
-		keep_short(s->unit, sizeof(s->unit), row, 11);
-		if (keep(&s->trace, row, 7, err) < 0 || keep(&s->policy, row, 8, err) < 0 ||
-		    keep(&s->options, row, 9, err) < 0)
+		keep_short(s->metric, sizeof(s->metric), row, 9);
+		keep_short(s->unit, sizeof(s->unit), row, 10);
+		if (keep(&s->trace, row, 7, err) < 0 || keep(&s->policy, row, 8, err) < 0)
 			return -1;
+		for (size_t i = 0; i < KINDS; i++)
+			if (keep(&s->is[i], row, 14 + (int)i, err) < 0)
+				return -1;
 	}
 	if (!isfinite(value))
 		return 0;
@@ -185,24 +195,30 @@ static const char list_metrics[] =
 	"CREATE TEMP TABLE report_metric AS SELECT name, 0 AS wanted FROM metric"
 	" WHERE run_id IN (SELECT run FROM night_run) AND name NOT LIKE 'fidelity.%' GROUP BY name";
 
+/* clang-format off: it would cut each line of these queries in two. */
+/* A run's kinds, as they are called in report_series. */
+#define KINDS_OF_RUN                                                                                         \
+	"coalesce(r.policy_options, '') AS options, r.engine AS engine, coalesce(r.machine, '') AS machine," \
+	" coalesce(r.sched_ext, '') AS sched_ext, coalesce(r.arm, '') AS arm, coalesce(r.work, '') AS work," \
+	" coalesce(r.timing, '') AS timing, coalesce(h.machine_key, '') AS machine_key"
+
 /* Of a metric that is not wanted only what changed is drawn. Series with a change come first, the newest change before
  * others; then by the number of nights. */
 static const char choose[] =
 	"CREATE TEMP TABLE report_series AS"
 	" SELECT row_number() OVER (ORDER BY c.last IS NULL, c.last DESC, count(DISTINCT nr.night_id) DESC,"
 	" max(r.trace_name), m.name, r.policy) AS number, nr.sha256 AS sha256, m.name AS metric,"
-	" coalesce(r.policy, '') AS policy, coalesce(r.policy_options, '') AS options, r.engine AS engine,"
-	" coalesce(r.machine, '') AS machine, coalesce(r.sched_ext, '') AS sched_ext,"
+	" coalesce(r.policy, '') AS policy, " KINDS_OF_RUN ","
 	" max(r.trace_name) AS trace, max(m.unit) AS unit"
 	" FROM night_run nr JOIN run r ON r.id = nr.run JOIN metric m ON m.run_id = r.id"
-	" JOIN report_metric w ON w.name = m.name"
-	" LEFT JOIN (SELECT trace_sha256, metric, engine, policy, policy_options, machine, sched_ext,"
-	" max(night) AS last FROM change_point GROUP BY 1, 2, 3, 4, 5, 6, 7) c ON c.trace_sha256 = nr.sha256 AND "
-	"c.metric = m.name"
+	" JOIN report_metric w ON w.name = m.name LEFT JOIN host h ON h.run_id = r.id"
+	" LEFT JOIN (SELECT trace_sha256, metric, engine, policy, policy_options, machine, sched_ext, max(night) AS "
+	"last"
+	" FROM change_point GROUP BY 1, 2, 3, 4, 5, 6, 7) c ON c.trace_sha256 = nr.sha256 AND c.metric = m.name"
 	" AND c.engine = r.engine AND c.policy = coalesce(r.policy, '')"
 	" AND c.policy_options = coalesce(r.policy_options, '') AND c.machine = coalesce(r.machine, '')"
 	" AND c.sched_ext = coalesce(r.sched_ext, '')"
-	" WHERE w.wanted OR c.last IS NOT NULL GROUP BY 2, 3, 4, 5, 6, 7, 8";
+	" WHERE w.wanted OR c.last IS NOT NULL GROUP BY 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12";
 
 static const char rounds[] =
 	"WITH n AS (SELECT id, label, started_at FROM night ORDER BY started_at DESC, id DESC"
@@ -210,23 +226,30 @@ static const char rounds[] =
 		ANA_REPORT_NIGHTS) ")"
 				   " SELECT s.number, n.id, n.started_at, c.night IS NOT NULL, c.before, c.after, "
 				   "m.value, s.trace, s.policy,"
-				   " s.options, s.metric, s.unit, r.lost_events, x.noise IS NOT NULL, f.value"
+				   " s.metric, s.unit, r.lost_events, x.noise IS NOT NULL, f.value,"
+				   " s.options, s.engine, s.machine, s.sched_ext, s.arm, s.work, s.timing, "
+				   "s.machine_key"
 				   " FROM report_series s JOIN night_run nr ON nr.sha256 = s.sha256 JOIN n ON n.id = "
 				   "nr.night_id"
 				   " JOIN run r ON r.id = nr.run AND r.engine = s.engine AND coalesce(r.policy, '') = "
 				   "s.policy"
 				   " AND coalesce(r.policy_options, '') = s.options AND coalesce(r.machine, '') = "
-				   "s.machine AND coalesce(r.sched_ext, '') = s.sched_ext"
+				   "s.machine"
+				   " AND coalesce(r.sched_ext, '') = s.sched_ext AND coalesce(r.arm, '') = s.arm"
+				   " AND coalesce(r.work, '') = s.work AND coalesce(r.timing, '') = s.timing"
 				   " JOIN metric m ON m.run_id = r.id AND m.name = s.metric"
+				   " LEFT JOIN host h ON h.run_id = r.id"
 				   " LEFT JOIN night_round x ON x.night_id = nr.night_id AND x.sha256 = nr.sha256 AND "
 				   "x.round = nr.round"
 				   " LEFT JOIN metric f ON f.run_id = r.id AND f.name = 'fidelity.makespan_error'"
 				   " LEFT JOIN change_point c ON c.trace_sha256 = s.sha256 AND c.metric = s.metric AND "
 				   "c.engine = s.engine"
-				   " AND c.policy = s.policy AND c.policy_options = s.options AND c.machine = "
-				   "s.machine AND c.sched_ext = s.sched_ext AND c.night = n.label"
+				   " AND c.policy = s.policy AND c.policy_options = s.options AND c.machine = s.machine"
+				   " AND c.sched_ext = s.sched_ext AND c.night = n.label"
 				   " WHERE s.number <= " TO_TEXT(
-					   ANA_REPORT_SERIES) " ORDER BY s.number, n.started_at, n.id, m.value";
+					   ANA_REPORT_SERIES) " AND coalesce(h.machine_key, '') = s.machine_key"
+							      " ORDER BY s.number, n.started_at, n.id, m.value";
+/* clang-format on */
 
 /* The rows of report_metric that are wanted. */
 struct wanted {
@@ -327,7 +350,8 @@ int ana_report_nightly(struct ana_report *rep, struct ana_json *j, struct sr_err
 		ret = put_left(rep, s, j, err);
 	free(s->trace);
 	free(s->policy);
-	free(s->options);
+	for (size_t i = 0; i < KINDS; i++)
+		free(s->is[i]);
 	free(s->rounds);
 	free(s->fidelities);
 	free(s);

@@ -561,7 +561,7 @@ static bool lost_line(struct text *t, const char *s)
 	return true;
 }
 
-/* "schedrec decision tid=1 cause=wake from=-1 to=2 cost_ns=300", as export writes a policy's decision, and nothing else. */
+/* "schedrec decision tid=1 cause=wake from=-1 to=2 cost_ns=300": export's form of a policy's decision, and nothing else. */
 static bool read_decision(const char *s, struct sr_event *ev)
 {
 	int64_t tid, from, to;

@@ -930,7 +930,13 @@ function nightly() {
 	const s = section('nights', 'Over nights');
 	const holder = h('div');
 	const all = data.nightly.map((v) => ({ ...v, changes: v.points.filter((p) => p[6]).length }));
-	const name = (v) => `${v.metric} · ${v.trace} · ${v.policy}${v.changes ? ` (${plural(v.changes, 'change')})` : ''}`;
+	// Where several have one name, with what tells them apart.
+	const short = (v) => `${v.metric} · ${v.trace} · ${v.policy}`;
+	const kinds = ['options', 'engine', 'machine', 'sched_ext', 'arm', 'work', 'timing', 'machine_key'];
+	const alike = all.reduce((m, v) => m.set(short(v), [...(m.get(short(v)) || []), v]), new Map());
+	const apart = (v) => kinds.filter((k) => new Set(alike.get(short(v)).map((x) => x[k])).size > 1)
+		.map((k) => ` · ${k} ${v[k] ? (k === 'machine_key' ? v[k].slice(0, 8) : v[k]) : '–'}`).join('');
+	const name = (v) => short(v) + apart(v) + (v.changes ? ` (${plural(v.changes, 'change')})` : '');
 
 	function show(v) {
 		const stamps = v.points.map((p) => Date.parse(p[0]) / 1000);
@@ -978,21 +984,26 @@ function nightly() {
 		charts.filter((c) => holder.contains(c.e) && c.e.isConnected).forEach(redraw);
 	}
 
+	const left = data.nightly_left;
+
+	function tellLeft() {
+		if (left.series)
+			s.append(leftOut(`${count(left.series)} more series were left out; those that changed come first.`));
+		if (left.metrics_all)
+			s.append(leftOut(`${plural(left.metrics_all, 'more metric')} of the nights ${left.metrics_all === 1 ? 'is' : 'are'} not drawn, as no level of ${left.metrics_all === 1 ? 'it' : 'them'} changed; --metric draws: ` +
+				`${left.metrics.join(', ')}${left.metrics_all > left.metrics.length ? ', …' : ''}.`));
+	}
+
 	if (!all.length) {
-		s.append(note('No night was stored yet.'));
+		s.append(note(left.metrics_all ? 'No night has a metric that is compared.' : 'No night was stored yet.'));
+		tellLeft();
 		return;
 	}
 	const changed = all.filter((v) => v.changes).length;
 
 	s.append(note(changed ? `${count(changed)} series of ${count(all.length)} changed level.` : `No series of ${count(all.length)} changed level.`),
 		h('div', { class: 'filters' }, [select('Series', all.map((v) => ({ text: name(v), value: v })), show)].filter((x) => x)), holder);
-	const left = data.nightly_left;
-
-	if (left.series)
-		s.append(leftOut(`${count(left.series)} more series were left out; those that changed come first.`));
-	if (left.metrics_all)
-		s.append(leftOut(`${plural(left.metrics_all, 'more metric')} of the nights ${left.metrics_all === 1 ? 'is' : 'are'} not drawn, as no level of ${left.metrics_all === 1 ? 'it' : 'them'} changed; --metric draws: ` +
-			`${left.metrics.join(', ')}${left.metrics_all > left.metrics.length ? ', …' : ''}.`));
+	tellLeft();
 	show(all[0]);
 }
 

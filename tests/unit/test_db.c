@@ -756,6 +756,35 @@ static void test_a_measured_noise_floor_is_the_least_margin(void **state)
 	assert_int_equal(cell("t", "makespan_ns")->s.verdict, ANA_SAME);
 }
 
+/* Stalls within a tick of each other are equal, but not alike: what their noise is nobody has measured. */
+static void test_rounds_that_differ_by_less_than_a_step_measure_no_floor(void **state)
+{
+	const struct ana_run run = { .trace_sha256 = "t",
+				     .engine = "live",
+				     .policy = "kernel",
+				     .kernel = "6.12",
+				     .started_at = "2026-11-01T09:00:00Z" };
+	const struct ana_result *a[10] = { 0 }, *b[10] = { 0 };
+	struct ana_compare_options o = { .margin = 0.02 };
+	struct ana_result r[20] = { 0 };
+	struct ana_comparison aa;
+
+	open_db();
+	for (int i = 0; i < 20; i++) {
+		assert_int_equal(ana_set(&r[i], "longest_stall_ns", "ns", 1e6 + 1e5 * (i * 7 % 20), &err), 0);
+		assert_int_equal(ana_set(&r[i], "makespan_ns", "ns", 1000 + i * 7 % 20, &err), 0);
+		(i < 10 ? a : b)[i % 10] = &r[i];
+	}
+	assert_int_equal(ana_compare_results("t", a, b, 10, &o, &aa, &err), 0);
+	assert_int_equal(aa.ncells, 2);
+	assert_int_equal(ana_db_store_noise(db, &run, &aa, &err), 0);
+	assert_true(query("select count(*) from noise where metric = 'makespan_ns'") == 1);
+	assert_true(query("select count(*) from noise") == 1);
+	ana_comparison_release(&aa);
+	for (int i = 0; i < 20; i++)
+		ana_result_release(&r[i]);
+}
+
 static double floor_for(struct ana_db_run *run)
 {
 	double least;
@@ -1064,6 +1093,7 @@ int main(void)
 		C(test_boots_become_the_rounds_of_two_kernels),
 		C(test_looks_cost_what_they_allow),
 		C(test_a_measured_noise_floor_is_the_least_margin),
+		C(test_rounds_that_differ_by_less_than_a_step_measure_no_floor),
 		T(test_a_noise_floor_is_of_its_arm),
 		T(test_older_floors_get_their_arm),
 		C(test_a_bpf_scheduler_is_part_of_what_an_arm_is),

@@ -616,6 +616,27 @@ static void test_conditions_that_changed_between_nights_are_told(void **state)
 	}
 }
 
+/* What it ended with is what came before tonight. */
+static void test_the_night_before_counts_as_it_ended(void **state)
+{
+	struct ana_night_verdicts v;
+
+	as.host.aslr = -1;
+	strcpy(as.host.machine_key, "one");
+	strcpy(as.host.governor, "powersave");
+	do_night("n0", "2026-05-01T00:00:00Z", 1000, 1500);
+	assert_int_equal(ana_db_run(db, "test",
+				    "UPDATE host SET governor = 'performance' WHERE run_id IN (SELECT id FROM run WHERE"
+				    " repeat >= 3)",
+				    &err),
+			 0);
+	strcpy(as.host.governor, "performance");
+	do_night("n1", "2026-05-02T00:00:00Z", 1000, 1500);
+	judge("policy=kernel", &v);
+	assert_string_equal(doubt_of(&v, "conditions"), "");
+	ana_night_verdicts_release(&v);
+}
+
 static void test_the_first_rounds_host_is_known_after_a_reboot(void **state)
 {
 	struct ana_host h = { .smt = "?" };
@@ -700,6 +721,61 @@ static void test_nights_under_a_bpf_scheduler_are_a_series_of_their_own(void **s
 	judge("policy=kernel", &v);
 	assert_int_equal(v.nchanges, 1);
 	ana_night_verdicts_release(&v);
+}
+
+/* The kernel ejects one that hangs: what ran under it is judged apart from what ran without. */
+static void test_a_bpf_scheduler_that_ends_during_a_night_ends_no_judgement(void **state)
+{
+	struct ana_night_verdicts v;
+
+	do_night("x", "2026-05-01T00:00:00Z", 1000, 1500);
+	assert_int_equal(ana_db_run(db, "test", "UPDATE run SET sched_ext = 'lavd' WHERE repeat < 2", &err), 0);
+	judge("policy=kernel", &v);
+	assert_int_equal(v.ncells, 1);
+	assert_int_equal(v.cells[0].nbase, 4);
+	assert_int_equal(v.cells[0].ncand, 4);
+	assert_true(v.cells[0].base[0] == 1002 && v.cells[0].cand[0] == 1502);
+	ana_night_verdicts_release(&v);
+}
+
+/* From no late frame to one in a thousand, and from 1 ms to 1.5, is nothing that a person feels. */
+static void test_a_change_below_a_metrics_step_does_not_count(void **state)
+{
+	static const struct {
+		const char *metric;
+		double before, after;
+		bool counts;
+	} cases[] = { { "frames_late_share", 0, 0.001, false },  { "frames_late_share", 0, 0.02, true },
+		      { "longest_stall_ns", 1e6, 1.5e6, false }, { "longest_stall_ns", 1e6, 9e6, true },
+		      { "missed_periods", 1, 5, false },         { "missed_periods", 1, 30, true } };
+	struct ana_night_verdicts v;
+	char label[16], now[32], sql[256];
+	size_t counted;
+
+	for (int i = 0; i < 16; i++) {
+		snprintf(label, sizeof(label), "n%02d", i);
+		snprintf(now, sizeof(now), "2026-05-%02dT00:00:00Z", i + 1);
+		do_night(label, now, 1000, 1500);
+	}
+	assert_int_equal(ana_db_run(db, "test", "INSERT INTO metric SELECT id, 'frames', 'count', 1000 FROM run", &err),
+			 0);
+	for (size_t k = 0; k < sizeof(cases) / sizeof(cases[0]); k++) {
+		snprintf(
+			sql, sizeof(sql),
+			"INSERT INTO metric SELECT id, '%s', 'x', CASE WHEN label < 'n08' THEN %g ELSE %g END FROM run",
+			cases[k].metric, cases[k].before, cases[k].after);
+		assert_int_equal(ana_db_run(db, "test", sql, &err), 0);
+		judge("policy=kernel", &v);
+		counted = 0;
+		for (size_t i = 0; i < v.nchanges; i++)
+			counted += v.changes[i].counts;
+		assert_int_equal(v.nchanges, 2); /* of both arms */
+		assert_int_equal(counted, cases[k].counts ? 2 : 0);
+		ana_night_verdicts_release(&v);
+		snprintf(sql, sizeof(sql), "DELETE FROM metric WHERE name = '%s'", cases[k].metric);
+		assert_int_equal(ana_db_run(db, "test", sql, &err), 0);
+		assert_int_equal(ana_db_run(db, "test", "DELETE FROM change_point", &err), 0);
+	}
 }
 
 static void test_a_nights_floor_is_that_of_its_arm(void **state)
@@ -1116,9 +1192,12 @@ int main(void)
 		T(what_compare_warns_of_is_kept),
 		T(a_base_of_other_conditions_is_told),
 		T(conditions_that_changed_between_nights_are_told),
+		T(the_night_before_counts_as_it_ended),
 		T(the_first_rounds_host_is_known_after_a_reboot),
 		T(a_change_over_the_nights_is_told_once),
 		T(nights_under_a_bpf_scheduler_are_a_series_of_their_own),
+		T(a_bpf_scheduler_that_ends_during_a_night_ends_no_judgement),
+		T(a_change_below_a_metrics_step_does_not_count),
 		T(a_nights_floor_is_that_of_its_arm),
 		T(an_earlier_night_judged_again_forgets_no_point),
 		T(a_trace_without_the_metric_is_no_reason_to_judge_no_other),

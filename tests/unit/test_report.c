@@ -429,6 +429,51 @@ static void test_what_changed_over_nights_is_drawn_whatever_its_metric(void **st
 	expect(page, "\"metrics_all\":1,\"metrics\":[\"makespan_ns\"]");
 }
 
+/* Of two nodes, or loads, the medians are no series together. */
+static void test_what_differs_is_another_series(void **state)
+{
+	static const char *const differ[] = { "UPDATE run SET arm = 'cpus=0' WHERE label >= 'night-4'",
+					      "UPDATE run SET arm = NULL, timing = 'open' WHERE label >= 'night-4'",
+					      "INSERT INTO host (run_id, machine_key) SELECT id, CASE WHEN label >="
+					      " 'night-4' THEN 'two' ELSE 'one' END FROM run" };
+	const char *page;
+
+	open_db();
+	store_nights();
+	for (size_t i = 0; i < sizeof(differ) / sizeof(differ[0]); i++) {
+		if (i == 2)
+			sql("UPDATE run SET timing = NULL");
+		sql(differ[i]);
+		page = write_metrics("makespan_ns");
+		/* Four nights each. */
+		page = strstr(page, "\"metric\":\"makespan_ns\",\"unit\":\"ns\",\"policy\":\"bld\"");
+		assert_non_null(page);
+		assert_non_null(strstr(page + 1, "\"metric\":\"makespan_ns\",\"unit\":\"ns\",\"policy\":\"bld\""));
+	}
+}
+
+/* Side by side are those that ran under the same BPF scheduler. */
+static void test_arms_under_a_bpf_scheduler_are_compared_with_their_like(void **state)
+{
+	const char *page;
+
+	open_db();
+	for (int i = 1; i <= 8; i++) {
+		store("kernel", NULL, i, "t1", 1000 + i % 2, 1000);
+		store("bld", NULL, i, "t1", 2000 + i % 3, 1000);
+	}
+	sql("UPDATE run SET sched_ext = 'lavd'");
+	for (int i = 1; i <= 8; i++) {
+		store("kernel", NULL, i, "t1", 100 + i % 2, 1000);
+		store("bld", NULL, i, "t1", 104 + i % 3, 1000);
+	}
+	page = write_report(NULL, NULL);
+	/* The kernel without and with it; bld beside the one and the other. */
+	expect(page, "\"comparisons\":[{\"base\":0,\"candidate\":1");
+	expect(page, "{\"base\":0,\"candidate\":2");
+	expect(page, "{\"base\":1,\"candidate\":3");
+}
+
 static void test_metrics_that_are_named_are_compared(void **state)
 {
 	struct ana_report_options o = { .metrics = (const char *const[]){ "none*" }, .nmetrics = 1 };
@@ -636,6 +681,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_hostile_names_stay_text, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_many_labels_are_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_changed_over_nights_is_drawn_whatever_its_metric, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_what_differs_is_another_series, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_arms_under_a_bpf_scheduler_are_compared_with_their_like, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_metrics_that_are_named_are_compared, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_a_night_has_not_taken_over_is_no_arm, setup, teardown),
