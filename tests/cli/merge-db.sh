@@ -97,7 +97,7 @@ two_nights() {
 	night "$T/n2.db" two >/dev/null 2>&1
 	night "$T/n1.db" both --shard 1/2 >/dev/null 2>&1
 	night "$T/n2.db" both --shard 2/2 >/dev/null 2>&1
-	sqlite3 "$T/n2.db" "insert into change_point select sha256, 'makespan_ns', 'simulated', 'kernel', '', '', 'two', 'two',
+	sqlite3 "$T/n2.db" "insert into change_point select sha256, 'makespan_ns', 'simulated', 'kernel', '', '', '', 'two', 'two',
 			0.01, 1, 2, 1 from night_trace limit 1;
 		insert into run (label, engine, policy, repeat, order_slot, lost_events, repaired, censored, uid)
 			values ('two~1.1~x', 'simulated', 'kernel', 0, 0, 0, 0, 0, 'underway')"
@@ -119,14 +119,25 @@ t_need sqlite3 && {
 }
 t_ok
 
-t_case "a night that came is gone on with by its label, and reported"
+t_case "a night that came is gone on with by its label"
 t_need sqlite3 && {
 	two_nights
 	before=$(sqlite3 "$T/n12.db" "select count(*) from run")
 	t_status "0|1" night "$T/n12.db" two
 	t_equal "$before" "$(sqlite3 "$T/n12.db" "select count(*) from run")"
-	t_status 0 "$SCHEDREC" report --db "$T/n12.db" -o "$T/report.html" && t_true "no nights in it" grep -q '"nightly"' "$T/report.html"
 }
+t_ok
+
+t_case "a night that came is reported"
+if [ ! -s build/web/charts.js ]; then
+	t_skip "the charts' libraries were not there when schedrec was built"
+else
+	t_need sqlite3 && {
+		two_nights
+		t_status 0 "$SCHEDREC" report --db "$T/n12.db" -o "$T/report.html" &&
+			t_true "no nights in it" grep -q '"nightly"' "$T/report.html"
+	}
+fi
 t_ok
 
 t_case "killed at any time, the target has all of a database or nothing, and the same command goes on"
