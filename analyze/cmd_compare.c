@@ -160,11 +160,15 @@ static void print_name(const char *metric)
 
 static void print_cell(const struct ana_cell *c)
 {
-	char base[48], cand[48], shift[32], interval[72], verdict[48];
+	char base[48], cand[48], shift[32], interval[72], verdict[80], step[48];
 
 	snprintf(verdict, sizeof(verdict), "%s", ana_verdict_name(c->s.verdict));
 	if (c->s.verdict == ANA_UNKNOWN && c->s.needs_more)
 		snprintf(verdict, sizeof(verdict), "unknown, +%zu", c->s.needs_more);
+	/* What the medians show is not what was tested. */
+	if (c->s.equal && c->step > 0 && c->base != c->cand)
+		snprintf(verdict + strlen(verdict), sizeof(verdict) - strlen(verdict), " (each within %s)",
+			 format_metric(step, sizeof(step), c->metric, c->unit, c->step));
 	print_name(c->metric);
 	printf(" %9s %9s %8s %17s %6.3f %3zu  %s\n", format_metric(base, sizeof(base), c->metric, c->unit, c->base),
 	       format_metric(cand, sizeof(cand), c->metric, c->unit, c->cand),

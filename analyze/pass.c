@@ -589,6 +589,27 @@ static void empty_queue(struct ana_pass *p, unsigned cpu, uint64_t now)
 			unqueue(p, &p->subjects[i], now);
 }
 
+/* Another one leaves the cpu than was believed to be on it: that one has left unseen, as tasks do that a recording of one
+ * command does not follow. Known is that it ran there up to the cpu's latest event. */
+static int left_unseen(struct ana_pass *p, const struct pass_cpu *c, unsigned cpu, uint64_t now, bool brief,
+		       struct sr_error *err)
+{
+	struct subject *s = &p->subjects[c->current];
+
+	if (s->state != RUNNING || s->cpu != (int)cpu)
+		return 0;
+	account_run(p, s, c->last_ns, brief);
+	censor(p, s, s->cpu);
+	s->active = false;
+	if (!brief)
+		ana_period_cut(s);
+	s->waking_ns = s->queued_ns = s->early_ns = NOT_KNOWN;
+	s->losses = p->losses;
+	s->placed = -1;
+	s->wait = WAIT_GUESSED;
+	return set_state(p, s, WAITING, now, brief, err);
+}
+
 BRIEFLY int on_switch(struct ana_pass *p, const struct sr_event *ev, bool brief, struct sr_error *err)
 {
 	uint32_t prev = subject_at(p, p->table.fed[0], err), next = subject_at(p, p->table.fed[1], err);
@@ -602,6 +623,8 @@ BRIEFLY int on_switch(struct ana_pass *p, const struct sr_event *ev, bool brief,
 		return -1;
 	c->idle_since = next ? NOT_KNOWN : ev->time_ns;
 	c->idle_cut = ev->flags & SR_EV_REPAIRED;
+	if (c->current && c->current != prev && left_unseen(p, c, ev->cpu, ev->time_ns, brief, err) < 0)
+		return -1;
 	if (prev && leave(p, prev, ev, brief, err) < 0)
 		return -1;
 	if (next && enter(p, next, ev, brief, err) < 0)

@@ -52,11 +52,12 @@ void ana_pass_count_migration(struct ana_pass *p, struct subject *s, unsigned fr
 {
 	const struct sr_machine *m = p->cfg.machine;
 
+	if (ana_pass_shows_cpu(p, (int)from))
+		p->cpus[from].row.migrations_out++;
 	if (!ana_pass_shows_cpu(p, (int)to))
 		return;
 	s->row.migrations++;
 	p->migrations++;
-	p->cpus[from].row.migrations_out++;
 	p->cpus[to].row.migrations_in++;
 	if (!m || from >= m->ncpus || to >= m->ncpus || !m->v[from].online || !m->v[to].online)
 		p->level_unknown = true;

@@ -8,6 +8,12 @@
 
 #include "formats/softirq.h"
 
+/* Are all its switches in the recording? One of a command has those of others only where its own tasks meet them. */
+static bool is_followed(const struct ana_pass *p, const struct subject *s)
+{
+	return p->cfg.whole_system || self(p) || (p->has_root && p->table.v[s->row.index].in_tree);
+}
+
 /* What is still open is cut by the end: time on a cpu counts as far as it is seen, waits do not. */
 static int close_open(struct ana_pass *p, struct sr_error *err)
 {
@@ -15,10 +21,12 @@ static int close_open(struct ana_pass *p, struct sr_error *err)
 		struct subject *s = &p->subjects[i];
 
 		if (s->state == RUNNING) {
-			ana_pass_account_run(p, s, p->last_ns);
-			if (s->in_scope && p->last_ns > s->since_ns) {
+			uint64_t until = is_followed(p, s) ? p->last_ns : p->cpus[s->cpu].last_ns;
+
+			ana_pass_account_run(p, s, until);
+			if (s->in_scope && until > s->since_ns) {
 				censor(p, s, s->cpu);
-				if (ana_pass_hand_out(p, s, p->last_ns, SR_STATE_RUNNING, true, err) < 0)
+				if (ana_pass_hand_out(p, s, until, SR_STATE_RUNNING, true, err) < 0)
 					return -1;
 			}
 		} else if (s->state == WAITING) {

@@ -221,6 +221,8 @@ static enum ana_verdict direction(const struct ana_shift *s)
 }
 
 /* p_needed: without regard to looks. */
+#define ROUNDING 1e-9 /* six rounds of one sign are 1/32, and of 8 cells 5 such ones 0.05: not 0.05 and the last bit */
+
 static void judge(struct ana_shift *s, double p_needed)
 {
 	bool known = s->rounds >= ANA_MIN_ROUNDS;
@@ -229,7 +231,8 @@ static void judge(struct ana_shift *s, double p_needed)
 	if (s->verdict == ANA_IDENTICAL)
 		return;
 	/* With zeros among the differences the test, which leaves them out, may reject what the interval holds. */
-	if (known && s->p_adjusted <= ANA_ALPHA && fabs(s->shift) > s->margin && (s->lo > 0 || s->hi < 0)) {
+	if (known && s->p_adjusted <= ANA_ALPHA * (1 + ROUNDING) && fabs(s->shift) > s->margin &&
+	    (s->lo > 0 || s->hi < 0)) {
 		s->verdict = direction(s);
 	} else if (known && s->lo >= -s->margin && s->hi <= s->margin) {
 		s->verdict = ANA_SAME;

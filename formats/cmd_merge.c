@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "analyze/cmd_merge_db.h"
 #include "formats/copy.h"
@@ -458,8 +459,10 @@ static int run(const void *options_, int nargs, char **args, struct sr_error *er
 	if (ret != CMD_NO_DATABASES)
 		return ret;
 	ret = -1;
+	if (nargs == 1 && access(args[0], R_OK) < 0)
+		return sr_fail_errno(err, SR_ENVIRONMENT, "cannot open %s", args[0]);
 	if (nargs < 2)
-		return sr_fail(err, SR_USAGE, "give the recordings to join, two or more");
+		return sr_fail(err, SR_USAGE, "give the recordings to join, two or more (or a database)");
 	if (!m.o->output)
 		return sr_fail(err, SR_USAGE, "name the file to write: -o OUT.srz");
 	cmd_catch_signals();

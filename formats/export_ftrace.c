@@ -19,6 +19,7 @@ static int ftrace_begin(struct sr_export *x, struct sr_error *err)
 	static const char *const told[] = { "clock",          "scope",       "kernel.release", "kernel.machine",
 					    "command",        "cpus.online", "start.mono_ns",  "start.realtime_ns",
 					    "host.cpu_model", "duration_ns", "label" };
+	const struct sr_task_starts *tasks = srz_get_tasks(x->r);
 	struct sr_outfile *o = x->out;
 
 	sr_out_text(o, "# tracer: nop\n#\n");
@@ -31,6 +32,9 @@ static int ftrace_begin(struct sr_export *x, struct sr_error *err)
 		put_clean(o, value);
 		sr_out_char(o, '\n');
 	}
+	for (size_t i = 0; i < tasks->n; i++)
+		if (tasks->v[i].flags & SR_TASK_ROOT)
+			sr_out_format(o, "# schedrec root %d\n", (int)tasks->v[i].tid);
 	sr_out_format(o, "#\n# entries-in-buffer/entries-written: %llu/%llu   #P:%u\n#\n",
 		      (unsigned long long)srz_get_info(x->r)->events, (unsigned long long)srz_get_info(x->r)->events,
 		      srz_get_info(x->r)->cpus);

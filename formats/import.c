@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "formats/import.h"
 
+#include <ctype.h>
 #include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,8 @@
 #define BATCH 256
 #define PENDING 64
 #define BACK_NS 1000000000u /* a CPU's clock does not go back further: it is another recording */
-#define MOST_TASKS 524288u  /* of the start state, by the format */
+#define MOST_ROOTS 65536u
+#define MOST_TASKS 524288u /* of the start state, by the format */
 
 struct seen {
 	int32_t tid, tgid, ppid;
@@ -39,6 +41,8 @@ struct sr_import {
 	unsigned npending;
 	bool renames;
 	const char *scope; /* as the source says; NULL: it does not */
+	struct sr_tidmap roots;
+	size_t nroots;
 	uint64_t last_ns[SR_MAX_CPUS], decided_ns;
 	struct sr_cpumask cpus;
 };
@@ -63,6 +67,7 @@ void sr_import_free(struct sr_import *im)
 		return;
 	free(im->v);
 	sr_tidmap_release(&im->map);
+	sr_tidmap_release(&im->roots);
 	free(im);
 }
 
@@ -537,6 +542,19 @@ void sr_import_scope(struct sr_import *im, const void *text, size_t len)
 	im->counts.scope_unknown = !im->scope;
 }
 
+int sr_import_root(struct sr_import *im, const void *text, size_t len, struct sr_error *err)
+{
+	const char *digit = text;
+	int64_t tid = 0;
+
+	for (size_t i = 0; i < len && tid <= INT32_MAX; i++)
+		tid = isdigit((unsigned char)digit[i]) ? tid * 10 + (digit[i] - '0') : INT64_MAX;
+	if (tid <= 0 || tid > INT32_MAX || im->nroots == MOST_ROOTS)
+		return 0;
+	im->nroots++;
+	return sr_tidmap_put(&im->roots, (int32_t)tid, 1) < 0 ? sr_fail(err, SR_ENVIRONMENT, "out of memory") : 0;
+}
+
 /* ---- many CPUs ---- */
 
 struct head {
@@ -657,6 +675,8 @@ static int put_start(struct sr_import *im, struct sr_error *err)
 			im->counts.kthreads_by_name++;
 		}
 		s.flags = kthread ? SR_TASK_KTHREAD : 0;
+		if (sr_tidmap_get(&im->roots, t->tid))
+			s.flags |= SR_TASK_ROOT;
 		if (t->has_prio && t->prio < 0) {
 			s.policy = SR_SCHED_DEADLINE;
 		} else if (t->has_prio && t->prio < 100) {

@@ -64,6 +64,8 @@ int sr_import_lost(struct sr_import *im, unsigned cpu, uint64_t time_ns, uint64_
 int sr_import_decision(struct sr_import *im, struct sr_event *ev, struct sr_error *err);
 /* What the source says of whose events it has: len bytes, of which nothing is believed. */
 void sr_import_scope(struct sr_import *im, const void *text, size_t len);
+/* The same of a task that the recording is of, with its descendants: its tid. What is none is passed over. */
+int sr_import_root(struct sr_import *im, const void *text, size_t len, struct sr_error *err);
 /* The index of a name, for EXEC and RENAME; len bytes, a NUL ends it too. UINT32_MAX: failed. */
 uint32_t sr_import_name(struct sr_import *im, const void *text, size_t len, struct sr_error *err);
 void sr_import_comm(char out[SR_COMM_LEN], const void *text, size_t len);

@@ -200,14 +200,25 @@ static int take_system(struct perfetto *p, struct sr_pb_reader r, struct sr_erro
 	return 0;
 }
 
-static void take_scope(struct perfetto *p, struct sr_pb_reader r)
+static bool begins_with(const struct sr_pb_field *f, const char *text, size_t len)
 {
-	const size_t len = sizeof(PF_SCOPE) - 1;
+	return f->len >= len && !memcmp(f->p, text, len);
+}
+
+static int take_own(struct perfetto *p, struct sr_pb_reader r, struct sr_error *err)
+{
+	const size_t scope = sizeof(PF_SCOPE) - 1, root = sizeof(PF_ROOT) - 1;
 	struct sr_pb_field f;
 
-	while (sr_pb_next(&r, &f) == 1)
-		if (f.number == 1 && f.wire == 2 && f.len >= len && !memcmp(f.p, PF_SCOPE, len))
-			sr_import_scope(p->im, f.p + len, f.len - len);
+	while (sr_pb_next(&r, &f) == 1) {
+		if (f.number != 1 || f.wire != 2)
+			continue;
+		if (begins_with(&f, PF_SCOPE, scope))
+			sr_import_scope(p->im, f.p + scope, f.len - scope);
+		else if (begins_with(&f, PF_ROOT, root) && sr_import_root(p->im, f.p + root, f.len - root, err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 static int index_bundle(struct perfetto *p, const uint8_t *at, size_t len, uint64_t offset, struct sr_error *err)
@@ -255,7 +266,7 @@ static int index_packet(struct perfetto *p, const uint8_t *at, size_t len, uint6
 			ret = take_system(p, inner, err);
 			break;
 		case PF_PACKET_FOR_TESTING:
-			take_scope(p, inner);
+			ret = take_own(p, inner, err);
 			break;
 		}
 	}

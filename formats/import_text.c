@@ -604,6 +604,8 @@ static int comment(struct text *t, const char *s, struct sr_error *err)
 		sr_import_scope(t->im, s + 6, strlen(s + 6));
 		return 0;
 	}
+	if (!strncmp(s, "root ", 5))
+		return sr_import_root(t->im, s + 5, strlen(s + 5), err);
 	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
 		size_t len = strlen(keys[i]);
 

@@ -378,6 +378,7 @@ static int drop_those_of_any(struct buffers *b)
 	for (int pass = 0; pass < MOST_PASSES && dropped; pass++) {
 		if (b->n && sr_model_find_any(b->w->m, false) < 0)
 			return -1;
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): who calls frees b->v. */
 		for (i = kept = 0; i < b->n; i++)
 			if (waits_for_any(b, &b->v[i]))
 				mark(b, &b->v[i], false);

@@ -5,7 +5,9 @@
 
 #include "formats/event.h"
 
-#define PF_SCOPE "schedrec scope " /* and meta scope: the text of export's packet */
+/* The texts of export's packets: and meta scope; and the tid of a task that the recording is of. */
+#define PF_SCOPE "schedrec scope "
+#define PF_ROOT "schedrec root "
 
 enum {
 	PF_TRACE_PACKET = 1,

@@ -149,7 +149,7 @@ t_equal 1 "$(sqlite3 :memory: "select count(*) from json_each(readfile('$T/out')
 	where json_extract(value, '\$.verdict') = 'regressed'")"
 "$SCHEDREC" help compare | tr -s '\n ' ' ' >"$T/help"
 for m in $(sqlite3 :memory: "select json_extract(value, '\$.metric') from json_each(readfile('$T/out'))"); do
-	t_match "[ :]$m[ ,:;.]" "$T/help"
+	t_match "[ :]${m}[ ,:;.]" "$T/help"
 	t_match "\`(${m%%.*})?\.?${m#*.}\`" analyze/COMPARE.md
 done
 t_ok

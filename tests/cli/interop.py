@@ -240,7 +240,7 @@ def compare_perfetto(trace_path, csv_path):
             assert e.type == 3 and e.track_uuid and list(e.categories) == ["policy"]
             got.setdefault("decision", []).append((packet.timestamp, "decision", e.name, note["task"], note["tid"],
                                                    note["cpu"], note["from"], note["to"], note["cost_ns"]))
-        assert not packet.HasField("for_testing") or packet.for_testing.str.startswith("schedrec scope ")
+        assert not packet.HasField("for_testing") or packet.for_testing.str.startswith(("schedrec scope ", "schedrec root "))
         tracks += packet.HasField("track_descriptor")
         threads += len(packet.process_tree.threads)
     n = sum(len(v) for v in got.values())

@@ -157,7 +157,10 @@ if built && t_status 0 "$SCHEDREC" record -q -o "$T/tree.srz" -- "$T/switcher" 2
 		t_status 0 "$SCHEDREC" export -q "$T/tree.srz" --to $f -o "$T/tree.$f" &&
 			t_status 0 "$SCHEDREC" import "$T/tree.$f" -o "$T/b-tree.srz" --json && t_match '"scope": "tree"' "$T/out" &&
 			t_match '"scope_from": "file"' "$T/out" && t_status 0 "$SCHEDREC" analyze "$T/b-tree.srz" --csv &&
-			t_match ',cpu_time_ns,' "$T/out" && t_no_match 'busiest_cpu_share|imbalance_score|idle_while' "$T/out"
+			t_match ',cpu_time_ns,' "$T/out" && t_no_match 'busiest_cpu_share|imbalance_score|idle_while' "$T/out" &&
+			t_equal "$("$SCHEDREC" analyze "$T/tree.srz" --csv | grep -E ',(cpu_time_ns|switches_voluntary|threads),')" \
+				"$("$SCHEDREC" analyze "$T/b-tree.srz" --csv | sed 's/b-tree/tree/' | grep -E ',(cpu_time_ns|switches_voluntary|threads),')" &&
+			t_status 0 "$SCHEDREC" simulate -q "$T/b-tree.srz"
 	done
 fi
 t_ok

@@ -350,6 +350,36 @@ static void test_a_wait_at_the_end_is_cut_not_counted(void **state)
 	assert_int_equal(res.censored, 3); /* that one, and the two first waits, that began before the start */
 }
 
+/* A recording of one command follows its tasks alone: when who had the CPU before left it is not in it. */
+static void test_who_left_a_cpu_unseen_had_it_up_to_its_last_event(void **state)
+{
+	begin_with((struct ana_pass_config){ .scope = ANA_ALL, .cpus = 2 });
+	sw(100, 0, 10, S, 99);
+	waking(130, 0, 99, 10);
+	sw(400, 0, 98, P, 10); /* 99 is gone */
+	sw(450, 0, 10, P, 97);
+	sw(600, 1, 99, P, 10);
+	sw(610, 1, 10, S, 0);
+	finish();
+	assert_true(get("cpu_time_ns") == 30 + 50 + 10);
+}
+
+static void test_what_left_a_cpu_counts_there_whoever_else_is_shown(void **state)
+{
+	struct sr_cpumask shown = { { 1 } };
+
+	begin_with((struct ana_pass_config){ .scope = ANA_ALL, .whole_system = true, .cpus = 2, .shown_cpus = &shown });
+	sw(100, 0, 0, R, 10);
+	sw(110, 0, 10, P, 20);
+	sw(120, 1, 0, R, 10);
+	sw(130, 1, 10, P, 30);
+	sw(140, 0, 20, S, 10);
+	finish();
+	assert_int_equal(res.cpus[0].migrations_out, 1);
+	assert_int_equal(res.cpus[0].migrations_in, 1);
+	assert_true(get("migrations.total") == 1);
+}
+
 static void test_a_loss_censors_the_waits_that_cross_it(void **state)
 {
 	begin();
@@ -1213,6 +1243,8 @@ int main(void)
 		T(test_a_wake_of_a_preempted_task_is_none),
 		T(test_a_task_that_runs_at_the_start_counts_from_there),
 		T(test_a_wait_at_the_end_is_cut_not_counted),
+		T(test_who_left_a_cpu_unseen_had_it_up_to_its_last_event),
+		T(test_what_left_a_cpu_counts_there_whoever_else_is_shown),
 		T(test_a_loss_censors_the_waits_that_cross_it),
 		T(test_a_loss_cuts_the_slice_on_its_cpu_only),
 		T(test_a_repaired_switch_that_a_wake_follows_was_a_sleep),

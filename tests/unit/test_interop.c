@@ -20,6 +20,7 @@ struct result {
 	struct sr_task_start start[32];
 	size_t nstart;
 	char missing[256], context[32], clock[32], scope[32];
+	size_t roots;
 	int ret;
 	struct sr_error err;
 };
@@ -60,6 +61,8 @@ static void read_back(struct result *out)
 	copy_meta(out->context, sizeof(out->context), r, "import.context");
 	copy_meta(out->clock, sizeof(out->clock), r, "clock");
 	copy_meta(out->scope, sizeof(out->scope), r, "scope");
+	for (size_t i = 0; i < srz_get_tasks(r)->n; i++)
+		out->roots += srz_get_tasks(r)->v[i].flags & SR_TASK_ROOT ? 1 : 0;
 	srz_reader_free(r);
 }
 
@@ -611,6 +614,29 @@ static void test_what_perfetto_tells_besides(void **state)
 	sr_pb_release(&inner);
 }
 
+static void test_the_roots_are_what_export_wrote(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t roots;
+	} texts[] = { { EVENT, 0 },
+		      { "# schedrec root 11\n" EVENT, 1 },
+		      { "# schedrec root 11\n# schedrec root 11\n# schedrec root 4711\n" EVENT,
+			1 }, /* who is not there */
+		      { "# schedrec root 11x\n# schedrec root -11\n# schedrec root \n# schedrec root 0\n" EVENT, 0 },
+		      { "# schedrec root 4294967307\n" EVENT, 0 },
+		      { "# schedrec root 99999999999999999999999999\n" EVENT, 0 },
+		      { EVENT "# schedrec root 11\n" EVENT, 0 } };
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		struct result *r = import_text(texts[i].text);
+
+		assert_int_equal(r->ret, 0);
+		assert_int_equal(r->roots, texts[i].roots);
+		free(r);
+	}
+}
+
 static void test_the_scope_stands_in_a_packet_for_tests(void **state)
 {
 	static const struct {
@@ -752,6 +778,7 @@ int main(void)
 		cmocka_unit_test(test_every_kind_of_event),
 		cmocka_unit_test(test_losses),
 		cmocka_unit_test(test_the_scope_is_what_export_wrote),
+		cmocka_unit_test(test_the_roots_are_what_export_wrote),
 		cmocka_unit_test(test_decisions_that_export_wrote),
 		cmocka_unit_test(test_other_marks_are_no_decisions),
 		cmocka_unit_test(test_decisions_out_of_order),

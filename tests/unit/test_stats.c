@@ -425,6 +425,13 @@ static void test_many_cells_are_judged_together(void **state)
 	assert_int_equal(ana_judge_all(at, 10, &err), 0);
 	NEAR(cells[3].p_adjusted, 0.05);
 	assert_int_equal(cells[3].verdict, ANA_REGRESSED);
+	/* Six rounds of one sign in five of eight cells: 1/32 * 8 / 5 is 0.05, and not more by the last bit. */
+	for (size_t i = 0; i < 8; i++)
+		cells[i].p = i < 5 ? 0.031250000000000014 : 0.5;
+	assert_int_equal(ana_judge_all(at, 8, &err), 0);
+	NEAR(cells[0].p_adjusted, 0.05);
+	assert_int_equal(cells[0].verdict, ANA_REGRESSED);
+	assert_int_equal(cells[5].verdict, ANA_UNKNOWN);
 }
 
 /* 1 % noise, and a machine that slows down by 3 % over the 20 runs. Share of runs of A against A that the test flags. */
