@@ -49,9 +49,11 @@ both() {
 
 # Each event with all fields, without what a way through another format may change: COMM events stand where names are seen
 # first, a loss has the time of the event behind it, a task's own comm may be known before the first event that names it.
+# A worker of the kernel that is born while the start state is read is in both, there with the name that it gets later.
 plain() {
 	"$SCHEDREC" export -q "$1" --to csv -o "$T/plain.csv" && awk -F, -v OFS=, '
 		$4 == "lost" { print "lost", $2, $17; next }
+		$4 == "task_newtask" && $6 == 2 { $9 = "" }
 		$4 != "comm" { $7 = ""; print }' "$T/plain.csv"
 }
 
