@@ -336,6 +336,7 @@ void ana_quartiles(const double *v, size_t n, double *q1, double *q3);
  *                       can be significant, and there is no 95% interval. Also what is no paired evidence.
  */
 #define ANA_ALPHA 0.05
+#define ANA_FOREIGN 0.05
 #define ANA_MIN_ROUNDS 6
 #define ANA_MIN_TRACES 6 /* fewer have no interval over traces */
 enum ana_verdict { ANA_SAME, ANA_IMPROVED, ANA_REGRESSED, ANA_UNKNOWN, ANA_IDENTICAL, ANA_CHANGED };
@@ -428,7 +429,9 @@ struct ana_comparison {
 	bool conditions_differ;                      /* governor, turbo, SMT, ASLR, command line or microcode, */
 	char conditions[256];                        /* and which */
 	char base_sched_ext[64], cand_sched_ext[64]; /* the BPF scheduler that was loaded; "": none, or not known */
-	struct ana_doubt *doubts;                    /* runs whose recording is to be used with care (cost.h) */
+	size_t foreign_runs; /* in which others had more than ANA_FOREIGN of the CPUs (foreign_cpu_share) */
+	double foreign_most;
+	struct ana_doubt *doubts; /* runs whose recording is to be used with care (cost.h) */
 	size_t ndoubts;
 	struct ana_poor *poor;
 	size_t npoor;

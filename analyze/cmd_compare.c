@@ -303,6 +303,9 @@ static void print_evidence(const struct ana_comparison *c)
 		cmd_warn("%zu pairs of runs that were not interleaved were left out: there are others", c->mixed);
 	if (c->conditions_differ)
 		cmd_warn("not all runs were made under the same conditions: %s", c->conditions);
+	if (c->foreign_runs)
+		cmd_warn("in %zu of %zu runs other programs had more than %.0f%% of the CPUs, up to %.0f%%",
+			 c->foreign_runs, c->base_runs + c->cand_runs, 100 * ANA_FOREIGN, 100 * c->foreign_most);
 }
 
 /* A note for each run that is to be used with care. */

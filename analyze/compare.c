@@ -199,14 +199,20 @@ static void release_arm(struct arm *a)
 	free(a->text);
 }
 
-/* The runs whose recordings lost much, or were much disturbed by being recorded. */
+/* The runs whose recordings lost much, or were much disturbed by being recorded, or by others. */
 static int note_doubts(const struct arm *a, struct ana_comparison *out, size_t *cap, struct sr_error *err)
 {
 	for (size_t i = 0; i < a->runs.n; i++) {
 		struct ana_doubt d = { .run = a->runs.v[i].id, .lost_share = -1, .disturbance = -1 };
+		double foreign;
 
 		ana_get(&a->metrics[i], "recording_lost_share", &d.lost_share);
 		ana_get(&a->metrics[i], "recording_disturbance_share", &d.disturbance);
+		if (ana_get(&a->metrics[i], "foreign_cpu_share", &foreign) && foreign > ANA_FOREIGN) {
+			out->foreign_runs++;
+			if (foreign > out->foreign_most)
+				out->foreign_most = foreign;
+		}
 		if (d.lost_share <= SR_COST_LOST_SHARE && d.disturbance <= SR_COST_DISTURBANCE)
 			continue;
 		if (ana_reserve(&out->doubts, cap, out->ndoubts + 1, sizeof(*out->doubts), err) < 0)

@@ -157,7 +157,7 @@ struct ana_night_doubt {
 	char sha256[65];
 	size_t arm;
 	char *trace, *text;
-	const char *kind; /* "lost events", "disturbance", "fidelity", "conditions", "left out", "order" */
+	const char *kind; /* "lost events", "disturbance", "foreign", "fidelity", "conditions", "left out", "order" */
 };
 struct ana_night_judge_options {
 	const char *baseline;

@@ -58,6 +58,10 @@ static int doubt_recordings(struct ana_judge *j, const struct ana_night_arm *a, 
 	    ana_night_doubt(j, a, "disturbance", err, "recording %zu of %zu runs took up to %.0f%% of the machine",
 			    disturbed, runs, 100 * most_disturbed) < 0)
 		return -1;
+	if (c->foreign_runs &&
+	    ana_night_doubt(j, a, "foreign", err, "in %zu of %zu runs other programs had up to %.0f%% of the CPUs",
+			    c->foreign_runs, runs, 100 * c->foreign_most) < 0)
+		return -1;
 	return 0;
 }
 

@@ -252,6 +252,11 @@ static void one_verdict(const struct ana_report *r, const struct ana_report_comp
 	if (c->counts[ANA_UNKNOWN])
 		put_needs(&c->c, f);
 	put_evidence(&c->c, f);
+	if (c->c.foreign_runs)
+		fprintf(f,
+			"<p class=\"doubt\">In %zu of %zu runs other programs had more than %.0f %% of the CPUs, up to "
+			"%.0f %%.</p>\n",
+			c->c.foreign_runs, c->c.base_runs + c->c.cand_runs, 100 * ANA_FOREIGN, 100 * c->c.foreign_most);
 	if (c->c.ndoubts)
 		fprintf(f, "<p class=\"doubt\">%zu run%s lost many events or %s disturbed by being recorded.</p>",
 			c->c.ndoubts, plural(c->c.ndoubts), c->c.ndoubts == 1 ? "was" : "were");

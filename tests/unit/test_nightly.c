@@ -564,7 +564,11 @@ static void test_what_compare_warns_of_is_kept(void **state)
 	query("delete from run where policy = 'kernel' and repeat = 5 and label = 'y'");
 	query("insert into metric select id, 'fidelity.wake_edges_recall', 'ratio', 0.125 from run where policy = "
 	      "'kernel'");
+	query("insert into metric select id, 'foreign_cpu_share', 'ratio', case repeat when 2 then 0.375 when 3 then "
+	      "0.0625"
+	      " else 0.046875 end from run where label = 'y'");
 	judge("policy=kernel", &v);
+	assert_string_equal(doubt_of(&v, "foreign"), "in 4 of 11 runs other programs had up to 38% of the CPUs");
 	assert_string_equal(doubt_of(&v, "lost events"), "4 of 11 runs lost events, up to 25.0% of them");
 	assert_string_equal(doubt_of(&v, "left out"), "1 runs have no counterpart and were left out");
 	assert_non_null(strstr(doubt_of(&v, "fidelity"), "base: fidelity.wake_edges_recall is 12.5% (median of 5)"));
