@@ -379,10 +379,13 @@ static void run_program(struct rthread *t)
 		if (is_left_out(t, op))
 			continue;
 		if ((late || held) && op->kind != SR_OP_RUN && op->kind != SR_OP_NOP) {
-			if (late)
+			if (late) {
+				rpl_at(t, late);
 				rpl_do_wake(t, late);
-			else
+				rpl_at(t, op);
+			} else {
 				rpl_let_go(t);
+			}
 			late = NULL;
 			held = false;
 		}
