@@ -436,6 +436,13 @@ struct ana_comparison {
 	struct ana_poor *poor;
 	size_t npoor;
 };
+/* What would tell the cells of which it is not known. */
+struct ana_needs {
+	size_t unknown, machines, blocked; /* cells: all such; of two machines, of blocked order */
+	size_t more;                       /* the most rounds that one of them needs */
+	bool boots;                        /* rounds are boots */
+};
+struct ana_needs ana_needs_of(const struct ana_comparison *c);
 /* A selector that is wrong, matches nothing (the text says what there is) or too much: SR_USAGE. */
 int ana_compare(struct ana_db *db, const char *base, const char *cand, const struct ana_compare_options *o,
 		struct ana_comparison *out, struct sr_error *err);

@@ -204,16 +204,13 @@ out:
 
 static const char *scope_text(const struct analyze_options *o, const struct srz_reader *r)
 {
-	const struct sr_task_starts *starts = srz_get_tasks(r);
-
 	if (o->all)
 		return "every task";
 	if (strcmp(meta(r, "engine", "recorded"), "recorded") != 0)
 		return "the replayed tasks";
-	for (size_t i = 0; i < starts->n; i++)
-		if (starts->v[i].flags & SR_TASK_ROOT)
-			return srz_get_meta(r, "command") ? "the recorded command's tasks" : "the recorded tasks";
-	return "all user tasks";
+	if (!sr_task_starts_have_root(srz_get_tasks(r)))
+		return "all user tasks";
+	return srz_get_meta(r, "command") ? "the recorded command's tasks" : "the recorded tasks";
 }
 
 static void cost_json(struct cmd_json *j, const struct sr_cost *c, const char *doubt)

@@ -35,9 +35,8 @@ static const struct sr_option rows[] = {
 	{ .name = "strict",
 	  .type = SR_OPT_FLAG,
 	  .offset = offsetof(struct options, strict),
-	  .help = "unknown verdicts end with status 1 too, and those over all traces where there are enough traces for "
-		  "an "
-		  "interval" },
+	  .help = "unknown verdicts end with status 1 too, and those over all traces where there are enough traces "
+		  "for an interval" },
 	{ .name = "json",
 	  .type = SR_OPT_FLAG,
 	  .offset = offsetof(struct options, json),
@@ -204,31 +203,18 @@ static void print_overall(const struct ana_comparison *c)
 /* What would tell the cells of which it is not known. */
 static void print_needs(const struct ana_comparison *c)
 {
-	size_t more = 0, machines = 0, blocked = 0, unknown = 0;
-	bool boots = false;
+	const struct ana_needs n = ana_needs_of(c);
 	char text[200];
 
-	for (size_t i = 0; i < c->ncells; i++) {
-		const struct ana_cell *cell = &c->cells[i];
-
-		boots |= cell->by_boot;
-		if (cell->s.verdict != ANA_UNKNOWN)
-			continue;
-		unknown++;
-		machines += cell->evidence == ANA_OTHER_MACHINE;
-		blocked += cell->evidence == ANA_BLOCKED;
-		if (cell->s.needs_more > more)
-			more = cell->s.needs_more;
-	}
-	if (more) {
+	if (n.more) {
 		snprintf(text, sizeof(text), "unknown, +N: about N more %s would tell (%zu for all)%s",
-			 boots ? "boots of each" : "rounds", more,
-			 !blocked                     ? "" :
-			 blocked + machines < unknown ? "; where the arms were not interleaved, rounds by turns" :
-							", if the arms take turns in them");
+			 n.boots ? "boots of each" : "rounds", n.more,
+			 !n.blocked                         ? "" :
+			 n.blocked + n.machines < n.unknown ? "; where the arms were not interleaved, rounds by turns" :
+							      ", if the arms take turns in them");
 		cmd_print_wrapped(stdout, text, 0, 2);
 	}
-	if (machines)
+	if (n.machines)
 		cmd_print_wrapped(stdout,
 				  "unknown without a number: no more rounds would tell; run both arms on one machine, "
 				  "as the policies or arms of one replay",
@@ -387,11 +373,10 @@ const struct cmd cmd_compare = {
 		"that was loaded), work or timing as KEY; a comma within a value is written as \\,.\n\n"
 		"Without --metric the usual ones are compared: makespan_ns, cpu_time_ns, wakeup_latency_ns.mean, "
 		"wakeup_latency_ns.p50, wakeup_latency_ns.p95, wakeup_latency_ns.p99, switches_voluntary, "
-		"switches_involuntary and migrations.total; and, where at least half of the rounds have them in both "
-		"arms, what a person feels: frames_late_share and missed_periods of periodic tasks, longest_stall_ns "
-		"of "
-		"interactive ones, and energy_j. A difference of less than one frame in a hundred, or 4 ms of the "
-		"longest stall, counts as none.\n\n"
+		"switches_involuntary and migrations.total; and, where at least half of the rounds have them in "
+		"both arms, what a person feels: frames_late_share and missed_periods of periodic tasks, "
+		"longest_stall_ns of interactive ones, and energy_j. A difference of less than one frame in a "
+		"hundred, or 4 ms of the longest stall, counts as none.\n\n"
 		"Runs of both arms are paired by trace and round. For each trace and metric the shift is the "
 		"Hodges-Lehmann estimate of the relative differences, with its exact 95 % signed-rank interval; p is "
 		"adjusted for the number of comparisons (Benjamini-Hochberg), and both for the looks of a series that "

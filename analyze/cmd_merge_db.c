@@ -6,6 +6,12 @@
 #include "analyze/analyze.h"
 #include "schedrec.h"
 
+void cmd_warn_rounds_left_out(const struct ana_db_merged *m, const char *path, const char *into)
+{
+	if (m->rounds_left_out)
+		cmd_warn("%s: %zu rounds stay out: %s has others of the same nights", path, m->rounds_left_out, into);
+}
+
 static void tell(const struct ana_db_merged *sum, size_t files, const char *output, bool json, bool quiet)
 {
 	char num[5][32];
@@ -71,9 +77,7 @@ int cmd_merge_databases(char **paths, size_t n, const char *output, bool json, b
 			sum.rounds += one.rounds;
 			sum.changes += one.changes;
 			sum.rounds_left_out += one.rounds_left_out;
-			if (one.rounds_left_out)
-				cmd_warn("%s: %zu rounds stay out: %s has others of the same nights", paths[i],
-					 one.rounds_left_out, output);
+			cmd_warn_rounds_left_out(&one, paths[i], output);
 		}
 	}
 	ana_db_close(to);

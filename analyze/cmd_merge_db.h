@@ -14,4 +14,8 @@
  * only some are databases. */
 int cmd_merge_databases(char **paths, size_t n, const char *output, bool json, bool quiet, struct sr_error *err);
 
+struct ana_db_merged;
+/* Warns where rounds of nights in path did not come into the database at into: that one had others. */
+void cmd_warn_rounds_left_out(const struct ana_db_merged *m, const char *path, const char *into);
+
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "analyze/cmd_nightly.h"
+#include "analyze/cmd_merge_db.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -330,9 +331,7 @@ static int merge_all(struct nightly_job *j, struct sr_error *err)
 			return -1;
 		if (!j->o->quiet)
 			fprintf(stderr, "schedrec: %s: %zu rounds taken over\n", j->o->merge.v[i], m.rounds);
-		if (m.rounds_left_out)
-			cmd_warn("%s: %zu rounds stay out: %s has others of the same nights", j->o->merge.v[i],
-				 m.rounds_left_out, j->o->db);
+		cmd_warn_rounds_left_out(&m, j->o->merge.v[i], j->o->db);
 	}
 	return 0;
 }

@@ -59,8 +59,7 @@ const char *nightly_per_cent(char *buf, size_t len, double v)
 
 const char *nightly_needs(char *buf, size_t len, const struct ana_cell *c)
 {
-	if (c->s.verdict != ANA_UNKNOWN || !c->s.needs_more || c->evidence == ANA_BLOCKED ||
-	    c->evidence == ANA_OTHER_MACHINE)
+	if (c->s.verdict != ANA_UNKNOWN || !c->s.needs_more || c->evidence == ANA_BLOCKED)
 		return "";
 	snprintf(buf, len, ", +%zu %s%s", c->s.needs_more, c->by_boot ? "boot" : "round",
 		 c->s.needs_more == 1 ? "" : "s");

@@ -98,9 +98,7 @@ static bool is_recorded(const struct ana_db_run *r)
 
 static bool is_aa(const struct ana_db_run *r)
 {
-	const char *arm = r->identity[ANA_ID_ARM];
-
-	return arm && !strncmp(arm, ANA_ARM_AA, strlen(ANA_ARM_AA));
+	return ana_arm_is_aa(r->identity[ANA_ID_ARM]);
 }
 
 /* Leaves out those for which fn is true, where there are others. */

@@ -274,6 +274,25 @@ static bool counts_overall(const struct ana_cell *c, const char *metric)
 	return !strcmp(c->metric, metric) && c->evidence <= ANA_ORDER_UNKNOWN && !isnan(c->s.shift);
 }
 
+struct ana_needs ana_needs_of(const struct ana_comparison *c)
+{
+	struct ana_needs n = { 0 };
+
+	for (size_t i = 0; i < c->ncells; i++) {
+		const struct ana_cell *cell = &c->cells[i];
+
+		n.boots |= cell->by_boot;
+		if (cell->s.verdict != ANA_UNKNOWN)
+			continue;
+		n.unknown++;
+		n.machines += cell->evidence == ANA_OTHER_MACHINE;
+		n.blocked += cell->evidence == ANA_BLOCKED;
+		if (cell->s.needs_more > n.more)
+			n.more = cell->s.needs_more;
+	}
+	return n;
+}
+
 static bool has_overall(const struct ana_comparison *out, const char *metric)
 {
 	size_t n = 0;

@@ -6,6 +6,17 @@
 #include "analyze/internal.h"
 
 #include <sqlite3.h>
+#include <string.h>
+
+/* A number's text, for SQL. */
+#define TO_TEXT(x) TEXT_OF(x)
+#define TEXT_OF(x) #x
+
+/* Is it an arm of an A/A measurement? NULL: no. */
+static inline bool ana_arm_is_aa(const char *arm)
+{
+	return arm && !strncmp(arm, ANA_ARM_AA, strlen(ANA_ARM_AA));
+}
 
 struct ana_db {
 	sqlite3 *sql;

@@ -15,7 +15,7 @@ static const char *own_arm(const char *arm)
 {
 	const char *rest = arm;
 
-	if (arm && !strncmp(arm, ANA_ARM_AA, strlen(ANA_ARM_AA))) {
+	if (ana_arm_is_aa(arm)) {
 		rest = strchr(arm + strlen(ANA_ARM_AA), ' ');
 		rest = rest ? rest + 1 : NULL;
 	}

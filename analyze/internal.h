@@ -45,8 +45,8 @@ void ana_load_free(struct ana_load *l);
 void ana_load_run(struct ana_load *l, unsigned cpu, bool busy, uint64_t now);
 /* The same, of a cpu that has been doing so for longer; it counts where it is not known to have done something else. */
 void ana_load_found(struct ana_load *l, unsigned cpu, bool busy, uint64_t since, uint64_t now);
-void ana_load_seen(struct ana_load *l, unsigned cpu,
-		   uint64_t now); /* an event of this cpu: it has lost none until now */
+/* An event of this cpu: it has lost none until now. */
+void ana_load_seen(struct ana_load *l, unsigned cpu, uint64_t now);
 /* It has, since its event at seen_ns: what it does is not known, and what was counted since then is not true. */
 void ana_load_lost(struct ana_load *l, unsigned cpu, uint64_t seen_ns, uint64_t now);
 void ana_load_queue(struct ana_load *l, unsigned cpu, int mask, uint64_t now); /* a task waits on this cpu */
@@ -115,8 +115,8 @@ bool ana_meta_number(const struct srz_reader *r, const char *key, double *v); /*
  * Of d[0..n): the Hodges-Lehmann shift, its exact interval of at least 1 - alpha (NAN where n is too small for one)
  * and the two-sided signed-rank p (stats.c).
  *
- * Ties get their mean rank and p comes from the distribution without ties, whose tails are wider: p is then too large
- * rather than too small. Zeros are left out of the test (their sign is not known) and stay in the shift and the
+ * Ties get their mean rank, and p is exact for them, over all signs of these ranks; of more than 500 differences it comes
+ * from the normal approximation without ties. Zeros are left out of the test (their sign is not known) and stay in the shift and the
  * interval; whoever judges asks both, so that zeros make no verdict easier.
  */
 int ana_signed_rank(const double *d, size_t n, double alpha, double *shift, double *lo, double *hi, double *p,

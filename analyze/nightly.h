@@ -118,8 +118,8 @@ int ana_night_each_run(struct ana_db *db, const struct ana_night *n, ana_night_r
 /*
  * The verdicts. A baseline is a selector as of ana_compare (without run and trace), or "last", or "last," and a
  * selector: the last earlier night of the same conditions (NIGHTLY.md) with all its rounds of the trace under the same
- * policy. A selector without label,
- * kernel and "last" means this night; one without policy the candidate's own policy. All cells are judged together.
+ * policy. A selector without label, kernel and "last" means this night; one without policy the candidate's own policy.
+ * All cells are judged together.
  *
  * Live rounds of two nights are not interleaved: ana_compare calls that no evidence. What changes over the nights is
  * for the change points to tell.

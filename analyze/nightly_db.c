@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_ROUNDS 1000000 /* what is more was not stored by us */
-
 void ana_night_release(struct ana_night *n)
 {
 	free(n->label);
@@ -127,7 +125,7 @@ static int read_night(struct ana_db *db, sqlite3_stmt *st, struct ana_night *n, 
 	if (rc == 1) {
 		n->id = sqlite3_column_int64(st, 0);
 		n->rounds = (size_t)sqlite3_column_int64(st, 7);
-		if (n->rounds < 1 || n->rounds > MAX_ROUNDS)
+		if (n->rounds < 1 || n->rounds > ANA_NIGHT_ROUNDS)
 			rc = sr_fail(err, SR_DAMAGED, "%s: the night '%.100s' has %lld rounds, which no night has",
 				     db->path, text_of(st, 1), (long long)sqlite3_column_int64(st, 7));
 		for (size_t i = 0; i < sizeof(to) / sizeof(to[0]) && rc == 1; i++) {

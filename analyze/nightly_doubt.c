@@ -98,21 +98,15 @@ int ana_night_doubts(struct ana_judge *j, const struct ana_night_arm *a, const s
 int ana_night_doubt_base(struct ana_judge *j, const struct ana_night_arm *a, const struct ana_db_run *base,
 			 struct sr_error *err)
 {
-	const struct {
-		const char *word, *is;
-		unsigned id;
-	} conditions[] = { { "machine", a->machine, ANA_ID_MACHINE },
-			   { "arm", a->arm, ANA_ID_ARM },
-			   { "work", a->work, ANA_ID_WORK },
-			   { "timing", a->timing, ANA_ID_TIMING },
-			   { "sched_ext", a->sched_ext, ANA_ID_SCHED_EXT } };
+	struct ana_night_condition c[ANA_NIGHT_CONDITIONS];
 
-	for (size_t i = 0; i < sizeof(conditions) / sizeof(conditions[0]); i++) {
-		const char *was = base->identity[conditions[i].id];
+	ana_night_conditions(a, c);
+	for (size_t i = 0; i < ANA_NIGHT_CONDITIONS; i++) {
+		const char *was = base->identity[c[i].id];
 
-		if (strcmp(was ? was : "", conditions[i].is) != 0 &&
-		    ana_night_doubt(j, a, "conditions", err, "its base has another %s: '%.60s', not '%.60s'",
-				    conditions[i].word, was ? was : "", conditions[i].is) < 0)
+		if (strcmp(was ? was : "", c[i].is) != 0 &&
+		    ana_night_doubt(j, a, "conditions", err, "its base has another %s: '%.60s', not '%.60s'", c[i].word,
+				    was ? was : "", c[i].is) < 0)
 			return -1;
 	}
 	return 0;

@@ -44,7 +44,7 @@ static sqlite3_stmt *history_rows(const struct ana_judge *j, const struct ana_ni
 	sqlite3_stmt *st = ana_db_prepare(j->db,
 					  "WITH nights AS (SELECT n.id, n.label, n.started_at FROM " SERIES_NIGHTS
 					  " AND n.turn <= 0 AND " ANA_NIGHT_WHOLE
-					  " ORDER BY n.started_at DESC, n.id DESC LIMIT ?10)"
+					  " ORDER BY n.started_at DESC, n.id DESC LIMIT " ANA_NIGHT_NEXT ")"
 					  " SELECT m.name, m.unit, n.label, m.value FROM nights n JOIN metric m JOIN"
 					  " " SERIES_RUNS " AND q.night_id = n.id AND m.run_id = r.id AND"
 					  " m.name NOT LIKE 'fidelity.%' ORDER BY m.name, n.started_at, n.id, q.round",
@@ -126,7 +126,8 @@ static int forget_changes(const struct ana_judge *j, const struct ana_night_arm 
 		ana_db_prepare(j->db,
 			       "DELETE FROM change_point WHERE trace_sha256 = ?1 AND policy = ?2 AND policy_options = "
 			       "?3 AND machine = ?4 AND sched_ext = ?9"
-			       " AND metric = ?10 AND engine = ?11 AND (night NOT IN (SELECT label FROM night) OR"
+			       " AND metric = " ANA_NIGHT_NEXT " AND engine = " ANA_NIGHT_NEXT_2
+			       " AND (night NOT IN (SELECT label FROM night) OR"
 			       " night IN (SELECT n.label FROM " SERIES_NIGHTS "))",
 			       err);
 	int ret;
@@ -335,11 +336,12 @@ static int host_of(const struct ana_judge *j, const struct ana_night_arm *a, boo
 		   struct sr_error *err)
 {
 	sqlite3_stmt *st = ana_db_prepare(j->db,
-					  "WITH night AS (SELECT n.id, n.label FROM " SERIES_NIGHTS " AND n.turn = ?10"
-					  " AND " ANA_NIGHT_WHOLE " ORDER BY n.started_at DESC, n.id DESC LIMIT 1)"
+					  "WITH night AS (SELECT n.id, n.label FROM " SERIES_NIGHTS
+					  " AND n.turn = " ANA_NIGHT_NEXT " AND " ANA_NIGHT_WHOLE
+					  " ORDER BY n.started_at DESC, n.id DESC LIMIT 1)"
 					  " SELECT night.label, h.governor, h.turbo, h.smt, h.aslr, h.microcode,"
 					  " h.cmdline_sha256 FROM night JOIN " SERIES_RUNS " AND q.night_id = night.id"
-					  " ORDER BY q.round * (?10 + ?10 + 1) LIMIT 1",
+					  " ORDER BY q.round * (2 * " ANA_NIGHT_NEXT " + 1) LIMIT 1",
 					  err);
 	int rc;
 

@@ -8,7 +8,8 @@
 #include "analyze/compare_internal.h"
 #include "analyze/nightly.h"
 
-#define ANA_TAG_MARK "~" /* between a night's label and the rest of a tag */
+#define ANA_TAG_MARK "~"         /* between a night's label and the rest of a tag */
+#define ANA_NIGHT_ROUNDS 1000000 /* at most: what has more was not stored by us */
 
 /*
  * Nights on their way into another database, in its transaction: first ana_nights_open, with which the runs that are not
@@ -62,8 +63,19 @@ struct ana_night_arm {
 	" coalesce(r.timing, '') = ?7 AND coalesce(h.machine_key, ?8) IS coalesce(?8, h.machine_key) AND" \
 	" coalesce(r.sched_ext, '') = ?9"
 #define ANA_NIGHT_BOUND 9
+/* The parameters behind these. */
+#define ANA_NIGHT_NEXT "?10"
+#define ANA_NIGHT_NEXT_2 "?11"
 /* ?1 to ?9: sha256, policy, options, machine, arm, work, timing, machine_key, sched_ext. */
 void ana_night_bind(sqlite3_stmt *st, const struct ana_night_arm *a);
+
+/* What two nights share that are compared, but for the machine's key: keys of selectors, and what the arm has. */
+#define ANA_NIGHT_CONDITIONS 5
+struct ana_night_condition {
+	const char *word, *is;
+	unsigned id; /* ANA_ID_ */
+};
+void ana_night_conditions(const struct ana_night_arm *a, struct ana_night_condition out[ANA_NIGHT_CONDITIONS]);
 
 /* One more doubt; kind: a literal. */
 int ana_night_doubt(struct ana_judge *j, const struct ana_night_arm *a, const char *kind, struct sr_error *err,

@@ -120,6 +120,15 @@ void ana_night_bind(sqlite3_stmt *st, const struct ana_night_arm *a)
 		sqlite3_bind_text(st, i + 1, texts[i], -1, SQLITE_STATIC);
 }
 
+void ana_night_conditions(const struct ana_night_arm *a, struct ana_night_condition out[ANA_NIGHT_CONDITIONS])
+{
+	out[0] = (struct ana_night_condition){ "machine", a->machine, ANA_ID_MACHINE };
+	out[1] = (struct ana_night_condition){ "arm", a->arm, ANA_ID_ARM };
+	out[2] = (struct ana_night_condition){ "work", a->work, ANA_ID_WORK };
+	out[3] = (struct ana_night_condition){ "timing", a->timing, ANA_ID_TIMING };
+	out[4] = (struct ana_night_condition){ "sched_ext", a->sched_ext, ANA_ID_SCHED_EXT };
+}
+
 /* ---- nights that are like this one ---- */
 
 /*
@@ -173,12 +182,12 @@ static int find_kin(const struct ana_judge *j, struct sr_error *err)
 /* The conditions that the last night must share, but those that the baseline names itself. */
 static void put_conditions(const struct ana_judge *j, const struct ana_night_arm *a, FILE *f)
 {
-	const char *words[] = { "machine", "arm", "work", "timing", "sched_ext" };
-	const char *values[] = { a->machine, a->arm, a->work, a->timing, a->sched_ext };
+	struct ana_night_condition c[ANA_NIGHT_CONDITIONS];
 
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (!has(&j->base, words[i]))
-			put_term(f, words[i], values[i]);
+	ana_night_conditions(a, c);
+	for (size_t i = 0; i < ANA_NIGHT_CONDITIONS; i++)
+		if (!has(&j->base, c[i].word))
+			put_term(f, c[i].word, c[i].is);
 }
 
 /* The baseline for an arm, in the night of a label (NULL: any, as the terms say). shown: for people, without what both
@@ -291,8 +300,8 @@ static sqlite3_stmt *earlier_nights(const struct ana_judge *j, const struct ana_
 {
 	sqlite3_stmt *st = ana_db_prepare(
 		j->db,
-		"SELECT n.label FROM temp.night_kin n WHERE n.turn < 0 AND " ANA_NIGHT_WHOLE
-		" AND (?10 OR (n.as_machine AND EXISTS (SELECT 1 FROM night_run q LEFT JOIN host h ON h.run_id = q.run"
+		"SELECT n.label FROM temp.night_kin n WHERE n.turn < 0 AND " ANA_NIGHT_WHOLE " AND (" ANA_NIGHT_NEXT
+		" OR (n.as_machine AND EXISTS (SELECT 1 FROM night_run q LEFT JOIN host h ON h.run_id = q.run"
 		" WHERE q.night_id = n.id AND q.sha256 = ?1 AND coalesce(h.machine_key, ?8) IS"
 		" coalesce(?8, h.machine_key)))) ORDER BY n.started_at DESC, n.id DESC LIMIT 200",
 		err);
@@ -398,15 +407,14 @@ static int doubt_base(struct ana_judge *j, const struct ana_night_arm *a, const 
 {
 	struct ana_db_runs runs = { 0 };
 	int ret = select_runs(j, base, &runs, err);
+	size_t i = 0;
 
-	for (size_t i = 0; ret == 0 && i < runs.n; i++) {
-		const char *arm = runs.v[i].identity[ANA_ID_ARM];
-
-		if (arm && !strncmp(arm, ANA_ARM_AA, strlen(ANA_ARM_AA)))
-			continue;
+	if (ret < 0)
+		return -1;
+	while (i < runs.n && ana_arm_is_aa(runs.v[i].identity[ANA_ID_ARM]))
+		i++;
+	if (i < runs.n)
 		ret = ana_night_doubt_base(j, a, &runs.v[i], err);
-		break;
-	}
 	ana_db_runs_release(&runs);
 	return ret;
 }

@@ -72,7 +72,8 @@ static const struct {
 	const char *sql, *subject, *why;
 } refusals[] = {
 	{ SR_DAMAGED,
-	  "SELECT label FROM temp.from_night WHERE typeof(rounds) <> 'integer' OR rounds NOT BETWEEN 1 AND 1000000",
+	  "SELECT label FROM temp.from_night WHERE typeof(rounds) <> 'integer' OR rounds NOT BETWEEN 1 AND"
+	  " " TO_TEXT(ANA_NIGHT_ROUNDS),
 	  "its night", "has a number of rounds that no night has" },
 	{ SR_USAGE,
 	  "SELECT o.label FROM temp.from_night o JOIN main.night n ON n.label = o.label WHERE o.spec <> n.spec OR"

@@ -19,8 +19,7 @@ struct ana_pass *ana_pass_new(const struct ana_pass_config *cfg, struct sr_error
 		   !cfg->pairs;
 	if (cfg->slice && !self(p))
 		p->kinds = cfg->slice_kinds ? cfg->slice_kinds : ANA_SLICE_RUN;
-	for (size_t i = 0; cfg->starts && i < cfg->starts->n; i++)
-		p->has_root |= (cfg->starts->v[i].flags & SR_TASK_ROOT) != 0;
+	p->has_root = sr_task_starts_have_root(cfg->starts);
 	for (unsigned i = 0; i < HISTS && !(cfg->omit & ANA_OMIT_METRICS); i++) {
 		p->hist[i] = calloc(1, sizeof(*p->hist[i]));
 		if (!p->hist[i])

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What a report is of: runs, arms, traces, and which arms are compared. */
-#include "analyze/compare_internal.h"
+#include "analyze/nightly_internal.h"
 #include "analyze/report_internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define TO_TEXT(x) TEXT_OF(x)
-#define TEXT_OF(x) #x
 
 #define TRACE "coalesce(trace_sha256, trace_name, '')"
 
@@ -107,9 +104,9 @@ static int choose_side(struct ana_report *r, int side, const char *what, const c
 
 /* What a night has not taken over stands under a tag of its own (nightly.h): such a night is running, or was ended. */
 #define PENDING                                                                                                   \
-	"instr(coalesce(label, ''), '~') > 0 AND id NOT IN (SELECT run FROM night_run) AND EXISTS (SELECT 1 FROM" \
-	" night n WHERE substr(run.label, 1, length(n.label)) = n.label AND"                                      \
-	" substr(run.label, length(n.label) + 1) GLOB '~[0-9]*.[0-9]*~*')"
+	"instr(coalesce(label, ''), '" ANA_TAG_MARK "') > 0 AND id NOT IN (SELECT run FROM night_run) AND EXISTS" \
+	" (SELECT 1 FROM night n WHERE substr(run.label, 1, length(n.label)) = n.label AND"                       \
+	" substr(run.label, length(n.label) + 1) GLOB '" ANA_TAG_MARK "[0-9]*.[0-9]*" ANA_TAG_MARK "*')"
 
 static int add_pending(void *arg, const struct ana_db_row *row, struct sr_error *err)
 {
@@ -121,11 +118,12 @@ static int add_pending(void *arg, const struct ana_db_row *row, struct sr_error 
 
 static int choose_runs(struct ana_report *r, struct sr_error *err)
 {
-	if (!r->o->base)
-		return ana_db_each(r->db, "INSERT INTO report_chosen SELECT id, 0 FROM run WHERE NOT (" PENDING ")",
-				   NULL, NULL, err) < 0 ?
-			       -1 :
-			       ana_db_each(r->db, "SELECT count(*) FROM run WHERE " PENDING, add_pending, r, err);
+	if (!r->o->base) {
+		if (ana_db_each(r->db, "INSERT INTO report_chosen SELECT id, 0 FROM run WHERE NOT (" PENDING ")", NULL,
+				NULL, err) < 0)
+			return -1;
+		return ana_db_each(r->db, "SELECT count(*) FROM run WHERE " PENDING, add_pending, r, err);
+	}
 	if (choose_side(r, 1, "base", r->o->base, err) < 0 || choose_side(r, 2, "candidate", r->o->candidate, err) < 0)
 		return -1;
 	/* And what they are replays of, to look at beside them. */
@@ -182,7 +180,7 @@ static bool is_recorded(const struct ana_report_arm *a)
 
 static bool is_aa(const struct ana_report_arm *a)
 {
-	return !strncmp(a->identity[ANA_ID_ARM], ANA_ARM_AA, strlen(ANA_ARM_AA));
+	return ana_arm_is_aa(a->identity[ANA_ID_ARM]);
 }
 
 /* An arm's name: its policy, and what else differs between the arms. */

@@ -7,9 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TO_TEXT(x) TEXT_OF(x)
-#define TEXT_OF(x) #x
-
 /* Beside every number: what the recordings lost, and how far the replays are from what they replay. Of shares the
  * greatest of the runs counts, else the median. */
 static const char *const measures[] = {

@@ -8,9 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TO_TEXT(x) TEXT_OF(x)
-#define TEXT_OF(x) #x
-
 struct night {
 	char at[40];
 	double value, lo, hi, expected_lo, expected_hi, before, after;

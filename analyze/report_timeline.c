@@ -153,12 +153,11 @@ static void put_meta(struct ana_json *j, const struct srz_reader *r)
 /* Whose time the cpus' own time is. */
 static const char *owner_of(const struct srz_reader *r, bool replay)
 {
-	const struct sr_task_starts *starts = srz_get_tasks(r);
-
-	for (size_t i = 0; !replay && i < starts->n; i++)
-		if (starts->v[i].flags & SR_TASK_ROOT)
-			return srz_get_meta(r, "command") ? "tasks of the recorded command" : "the recorded tasks";
-	return replay ? "the replayed tasks" : "user tasks";
+	if (replay)
+		return "the replayed tasks";
+	if (!sr_task_starts_have_root(srz_get_tasks(r)))
+		return "user tasks";
+	return srz_get_meta(r, "command") ? "tasks of the recorded command" : "the recorded tasks";
 }
 
 static void put(struct ana_json *j, const char *path, const struct srz_reader *reader, const struct timeline *t,

@@ -92,25 +92,13 @@ static void name_cell(FILE *f, const struct ana_cell *c)
 /* What would settle what is unknown. */
 static void put_needs(const struct ana_comparison *c, FILE *f)
 {
-	size_t more = 0, machines = 0, blocked = 0;
-	bool boots = false;
+	const struct ana_needs n = ana_needs_of(c);
 
-	for (size_t i = 0; i < c->ncells; i++) {
-		const struct ana_cell *cell = &c->cells[i];
-
-		boots |= cell->by_boot;
-		if (cell->s.verdict != ANA_UNKNOWN)
-			continue;
-		machines += cell->evidence == ANA_OTHER_MACHINE;
-		blocked += cell->evidence == ANA_BLOCKED;
-		if (cell->s.needs_more > more)
-			more = cell->s.needs_more;
-	}
-	if (more)
-		fprintf(f, "<p>About %zu more %s%s would settle %s is unknown.</p>", more,
-			boots ? "boots of each" : "rounds", blocked ? ", in which the arms take turns," : "",
-			machines ? "part of what" : "all that");
-	if (machines)
+	if (n.more)
+		fprintf(f, "<p>About %zu more %s%s would settle %s is unknown.</p>", n.more,
+			n.boots ? "boots of each" : "rounds", n.blocked ? ", in which the arms take turns," : "",
+			n.machines ? "part of what" : "all that");
+	if (n.machines)
 		fputs("<p>What ran on different machines stays unknown, however many rounds: run both arms on one"
 		      " machine.</p>",
 		      f);

@@ -28,9 +28,8 @@ static const struct sr_option options[] = {
 	  "auto|ftrace|trace.dat|perf.data|perfetto", "auto", "what FILE is (default: by its first bytes)" },
 	{ "scope", 0, SR_OPT_CHOICE, offsetof(struct import_options, scope), "SCOPE", 0, 0, "auto|system|tree|pid",
 	  "auto",
-	  "whose events FILE has: the whole system's, or only those of a tree of processes or of single ones (default: "
-	  "as "
-	  "export has written into it, else the system's)" },
+	  "whose events FILE has: the whole system's, or only those of a tree of processes or of single ones "
+	  "(default: as export has written into it, else the system's)" },
 	{ "label", 'l', SR_OPT_STRING, offsetof(struct import_options, label), "L", 0, 0, NULL, NULL,
 	  "a name for the recording, kept in the file" },
 	{ "json", 'j', SR_OPT_FLAG, offsetof(struct import_options, json), NULL, 0, 0, NULL, NULL,
@@ -437,10 +436,8 @@ const struct cmd cmd_import = {
 		"              or a page of Android's systrace\n"
 		"  perfetto    a trace of Perfetto (Android), compact scheduling events too\n\n"
 		"The sched_*, task_newtask, task_rename, cpu_frequency and cpu_idle events become those of a "
-		"recording; others "
-		"are counted. Losses are kept where they are. What schedrec export wrote says whose events it has, and "
-		"as "
-		"ftrace text keeps a policy's decisions too.\n\n"
+		"recording; others are counted. Losses are kept where they are. What schedrec export wrote says "
+		"whose events it has, and as ftrace text keeps a policy's decisions too.\n\n"
 		"A foreign recording has no start state. The tasks that were there before are those that were seen and "
 		"not forked, with the name and priority they were first seen with (a Perfetto or perf.data file may "
 		"name "

@@ -496,15 +496,12 @@ const struct cmd cmd_merge = {
 		"been recorded at once. Where there is a gap, events of unknown number are told as lost on each "
 		"CPU.\n\n"
 		"To run the loads of several recordings at once is another matter, which merge does not do.\n\n"
-		"Databases of runs, which are known by their content, are added to the database OUT, made where there "
-		"is none, all of one file or nothing. Each run has an identity of its own: one that OUT has already is "
-		"not added again, so that merging twice, or databases that share runs, adds nothing twice. Nights come "
-		"with "
-		"their rounds and change points; of a round that OUT has already, made by other runs, those stay out, "
-		"which "
-		"is told, and another night of the same label is refused. The files named stay as they are; older "
-		"versions "
-		"are understood.",
+		"Databases of runs, which are known by their content, are added to the database OUT, made where "
+		"there is none, all of one file or nothing. Each run has an identity of its own: one that OUT has "
+		"already is not added again, so that merging twice, or databases that share runs, adds nothing "
+		"twice. Nights come with their rounds and change points; of a round that OUT has already, made by "
+		"other runs, those stay out, which is told, and another night of the same label is refused. The "
+		"files named stay as they are; older versions are understood.",
 	.examples = examples,
 	.options = options,
 	.options_size = sizeof(struct merge_options),

@@ -19,8 +19,7 @@ int sr_cost_begin_tasks(struct sr_cost_count *c, const struct sr_task_starts *st
 	c->cpu = calloc(SR_MAX_CPUS, sizeof(*c->cpu));
 	if (!c->cpu)
 		return sr_fail(err, SR_ENVIRONMENT, "out of memory");
-	for (size_t i = 0; i < starts->n; i++)
-		c->has_root |= (starts->v[i].flags & SR_TASK_ROOT) != 0;
+	c->has_root = sr_task_starts_have_root(starts);
 	c->tasks_known = true;
 	return 0;
 }

@@ -149,10 +149,12 @@ static int put_system(struct sr_export *x, struct sr_error *err)
 
 /* The format has no place for whose events these are: for import it stands in the packet that is for tests of Perfetto's
  * own, which its UI and trace_processor pass over. */
-static int put_own(struct sr_export *x, const char *text, struct sr_error *err)
+static int put_own(struct sr_export *x, const char *key, const char *value, struct sr_error *err)
 {
 	struct perfetto *p = x->own;
+	char text[64];
 
+	snprintf(text, sizeof(text), "%s%s", key, value);
 	p->inner.n = 0;
 	sr_pb_text(&p->inner, 1, text);
 	sr_pb_message(packet(x, 0), PF_PACKET_FOR_TESTING, &p->inner);
@@ -163,16 +165,15 @@ static int put_scope(struct sr_export *x, struct sr_error *err)
 {
 	const struct sr_task_starts *tasks = srz_get_tasks(x->r);
 	const char *scope = srz_get_meta(x->r, "scope");
-	char text[64];
+	char tid[16];
 
-	snprintf(text, sizeof(text), PF_SCOPE "%s", scope ? scope : "");
-	if (scope && put_own(x, text, err) < 0)
+	if (scope && put_own(x, PF_SCOPE, scope, err) < 0)
 		return -1;
 	for (size_t i = 0; i < tasks->n; i++) {
 		if (!(tasks->v[i].flags & SR_TASK_ROOT))
 			continue;
-		snprintf(text, sizeof(text), PF_ROOT "%d", (int)tasks->v[i].tid);
-		if (put_own(x, text, err) < 0)
+		snprintf(tid, sizeof(tid), "%d", (int)tasks->v[i].tid);
+		if (put_own(x, PF_ROOT, tid, err) < 0)
 			return -1;
 	}
 	return 0;

@@ -21,6 +21,12 @@ int sr_model_find_timers(struct sr_model *m, struct sr_error *err);
  * length and is counted in counts.check_timed. */
 int sr_model_check(struct sr_model *m, struct sr_error *err);
 
+/* Is it the message of a buffer? The more such are put in the less another's part in a task's waits would be. */
+static inline bool sr_op_bounds(const struct sr_program *p, const struct sr_op *op)
+{
+	return op->kind == SR_OP_WAIT && op->flags & SR_WAIT_HIDDEN && p->waits[op->arg].buffer;
+}
+
 /* sr_program.any, by what is known of buffers; final: whose waits are marked for one has one, and waits for no any. -1: out of
  * memory. */
 int sr_model_find_any(struct sr_model *m, bool final);

@@ -189,12 +189,6 @@ static bool told(const struct sr_program *p, size_t at, uint32_t whom)
 	return false;
 }
 
-/* Is wait w, at op `at`, the message of a buffer? The more such are put in the less another's part would be. */
-static bool is_bound(const struct sr_program *p, size_t w, size_t at)
-{
-	return p->waits[w].buffer && p->ops[at].kind == SR_OP_WAIT && p->ops[at].flags & SR_WAIT_HIDDEN;
-}
-
 static int judge_targets(struct sr_model *m, const struct wakes *wakes)
 {
 	size_t i, w;
@@ -209,7 +203,7 @@ static int judge_targets(struct sr_model *m, const struct wakes *wakes)
 		if (!at)
 			return -1;
 		for (w = 0; w < p->nwaits; w++)
-			all += p->waits[w].waker != UINT32_MAX && !is_bound(p, w, at[w]);
+			all += p->waits[w].waker != UINT32_MAX && !sr_op_bounds(p, &p->ops[at[w]]);
 		for (w = 0; w < p->nwaits; w++) {
 			uint32_t waker = p->waits[w].waker;
 			size_t there, back;

@@ -60,7 +60,7 @@ static uint32_t master_of(const struct sr_program *p, uint32_t *wakers)
 		const struct sr_op *op = &p->ops[k];
 
 		if (op->kind == SR_OP_WAIT && !(op->flags & SR_WAIT_LOCK) && p->waits[op->arg].waker != UINT32_MAX &&
-		    !(op->flags & SR_WAIT_HIDDEN && p->waits[op->arg].buffer))
+		    !sr_op_bounds(p, op))
 			wakers[n++] = p->waits[op->arg].waker;
 	}
 	master = sr_most_frequent(wakers, n, &times);

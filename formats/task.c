@@ -148,6 +148,14 @@ void sr_task_starts_release(struct sr_task_starts *s)
 	memset(s, 0, sizeof(*s));
 }
 
+bool sr_task_starts_have_root(const struct sr_task_starts *s)
+{
+	for (size_t i = 0; s && i < s->n; i++)
+		if (s->v[i].flags & SR_TASK_ROOT)
+			return true;
+	return false;
+}
+
 /* A new incarnation becomes the owner of tid. NULL: out of memory. */
 static struct sr_task *new_task(struct sr_task_table *t, int32_t tid, uint64_t born_ns, unsigned known_by,
 				struct sr_error *err)

@@ -68,6 +68,8 @@ struct sr_task_starts {
 int sr_task_starts_add(struct sr_task_starts *s, const struct sr_task_start *t, const struct sr_cpumask *allowed,
 		       struct sr_error *err);
 void sr_task_starts_release(struct sr_task_starts *s);
+/* Is there a task that the recording is of (SR_TASK_ROOT)? NULL: no. */
+bool sr_task_starts_have_root(const struct sr_task_starts *s);
 
 /*
  * All tasks of a stream. Feed it each event in order; then look tids up as of the last event fed.
