@@ -197,7 +197,8 @@ t_need pgrep && t_need_tracefs && {
 		janitor=$(pgrep -P "$pid" schedrec-janit) && break
 		sleep 0.05
 	done
-	kill -9 "$pid" "$janitor"
+	# Who kills may lose the CPU in between; the janitor must not use that.
+	kill -STOP "$janitor" && kill -9 "$pid" "$janitor"
 	finish
 	kill "$(cat "$T/ready")"
 	t_true "the janitor was not found" test -n "$janitor" &&
