@@ -18,58 +18,28 @@
  */
 #include <stdlib.h>
 
-#include "formats/model_messages.h"
+#include "formats/model_buffer.h"
 
-#define LEAST_SLEEPS 32 /* of both ends for each other */
-#define LEAST_NS 1000   /* size: less is no work */
-#define MOST_NS 1e15    /* more no buffer */
-#define LEAST_TURNS 4   /* times that an end sleeps after the other one has: so often the size is measured */
-#define TOLD 3          /* more than one in so many sleeps behind a wake of the other: they ask and answer */
+#define LEAST_NS 1000 /* size: less is no work */
+#define MOST_NS 1e15  /* more no buffer */
+#define LEAST_TURNS 4 /* times that an end sleeps after the other one has: so often the size is measured */
+#define TOLD 3        /* more than one in so many sleeps behind a wake of the other: they ask and answer */
 /* The upper quartile of the sizes that were measured is so many times the lower one at most: of ends that work evenly, else. */
 #define EVEN 2
 #define SPREAD 4
 #define MOST_PASSES 8
 #define PART 6        /* of the sleeps of one end at least the other one ends one in so many */
-#define LOOK 4096     /* ops that are looked at for a place */
+#define MOST_STEPS 16 /* that are put in for each sleep of a pair, in the mean */
 #define MOST_PIECES 4 /* halves of a buffer between two sleeps; beyond that they may do something else */
 
-struct sleep {
-	uint64_t pair; /* the tasks, the smaller number first */
-	uint64_t time_ns;
-	uint64_t done_ns[2]; /* CPU time of each of them by then */
-	uint32_t wait;       /* its number */
-	uint8_t end;         /* whose: 0 or 1 */
-	bool told;
-};
-
 /* Work from a sleep of the other end to the next one of this end. */
-struct turn {
+struct buf_turn {
 	double own, others;
 };
 
-struct buffer {
-	size_t from, to; /* its sleeps */
-	uint8_t end;     /* whose work is its measure */
-	uint64_t size_ns;
-};
-
-struct buffers {
-	struct sr_messages *w;
-	struct sleep *sleep;
-	size_t nsleeps, *sleeps_of; /* of all, and of each task: those that anybody ends */
-	struct turn *turn[2];       /* at each end, of the pair that is looked at */
-	struct buffer *v;
-	size_t n;
-};
-
-static uint32_t task_of(const struct sleep *s, unsigned end)
-{
-	return (uint32_t)(end ? s->pair : s->pair >> 32);
-}
-
 static int by_pair_and_time(const void *a, const void *b)
 {
-	const struct sleep *x = a, *y = b;
+	const struct buf_sleep *x = a, *y = b;
 
 	if (x->pair != y->pair)
 		return x->pair < y->pair ? -1 : 1;
@@ -81,7 +51,7 @@ static int by_pair_and_time(const void *a, const void *b)
 /* Did it wake that one since it last slept? */
 static bool has_told(const struct sr_program *p, size_t at, uint32_t whom)
 {
-	size_t end = at > LOOK ? at - LOOK : 0;
+	size_t end = at > BUF_LOOK ? at - BUF_LOOK : 0;
 
 	while (at-- > end && !sr_op_ends_unit(&p->ops[at]))
 		if (p->ops[at].kind == SR_OP_WAKE && p->ops[at].arg == whom)
@@ -134,7 +104,7 @@ static int find_sleeps(struct buffers *b)
 			if (waker == UINT32_MAX || waker == i || m->tasks[waker].tgid == p->tgid ||
 			    b->w->wake_op[i][op->arg] == SIZE_MAX)
 				continue;
-			b->sleep[b->nsleeps++] = (struct sleep){
+			b->sleep[b->nsleeps++] = (struct buf_sleep){
 				.pair = second ? (uint64_t)waker << 32 | i : (uint64_t)i << 32 | waker,
 				.time_ns = p->waits[op->arg].wake_ns,
 				.done_ns = { second ? woken[i][op->arg] : done, second ? done : woken[i][op->arg] },
@@ -155,13 +125,13 @@ out:
 
 static int by_own(const void *a, const void *b)
 {
-	const struct turn *x = a, *y = b;
+	const struct buf_turn *x = a, *y = b;
 
 	return (x->own > y->own) - (x->own < y->own);
 }
 
 /* The upper quartile, where the lower one is not too far from it; 0: there is no agreement. */
-static double agreed(struct turn *v, size_t n, double spread)
+static double agreed(struct buf_turn *v, size_t n, double spread)
 {
 	qsort(v, n, sizeof(*v), by_own);
 	return v[n / 4].own > 0 && v[n - 1 - n / 4].own <= v[n / 4].own * spread ? v[n - 1 - n / 4].own : 0;
@@ -172,7 +142,7 @@ static double agreed(struct turn *v, size_t n, double spread)
  * out (or puts in) what its own work is worth, where it works evenly; where it does something else in between, or nothing,
  * the sizes so found do not agree with each other, and it counts as nothing: then the size is rather too large.
  */
-static double size_at(struct turn *v, size_t n, double did, double others)
+static double size_at(struct buf_turn *v, size_t n, double did, double others)
 {
 	double size, rate = others > 0 ? did / others : 0;
 
@@ -189,44 +159,44 @@ static double size_at(struct turn *v, size_t n, double did, double others)
 }
 
 /* Is there one between the two of these sleeps? */
-static bool is_buffer(struct buffers *b, size_t from, size_t to, struct buffer *out)
+static bool is_buffer(struct buffers *b, size_t from, size_t to, struct buf *out)
 {
-	const struct sleep *first = &b->sleep[from], *last = &b->sleep[to - 1];
+	const struct buf_sleep *first = &b->sleep[from], *last = &b->sleep[to - 1];
 	size_t told = 0, n[2] = { 0 }, slept[2] = { 0 };
 	double did[2], size[2];
 
-	if (to - from < LEAST_SLEEPS)
+	if (to - from < BUF_LEAST_SLEEPS)
 		return false;
 	for (size_t i = from; i < to; i++) {
-		const struct sleep *s = &b->sleep[i];
+		const struct buf_sleep *s = &b->sleep[i];
 		unsigned end = s->end;
 
 		told += s->told;
 		slept[end]++;
 		if (i > from && end != s[-1].end)
 			b->turn[end][n[end]++] =
-				(struct turn){ (double)s->done_ns[end] - (double)s[-1].done_ns[end],
-					       (double)s->done_ns[!end] - (double)s[-1].done_ns[!end] };
+				(struct buf_turn){ (double)s->done_ns[end] - (double)s[-1].done_ns[end],
+						   (double)s->done_ns[!end] - (double)s[-1].done_ns[!end] };
 	}
-	if (told * TOLD > to - from ||
-	    (slept[0] * PART < b->sleeps_of[task_of(first, 0)] && slept[1] * PART < b->sleeps_of[task_of(first, 1)]))
+	if (told * TOLD > to - from || (slept[0] * PART < b->sleeps_of[buf_task_of(first, 0)] &&
+					slept[1] * PART < b->sleeps_of[buf_task_of(first, 1)]))
 		return false;
 	for (int end = 0; end < 2; end++)
 		did[end] = (double)last->done_ns[end] - (double)first->done_ns[end];
 	for (int end = 0; end < 2; end++)
 		size[end] = size_at(b->turn[end], n[end], did[end], did[!end]);
 	/* Who takes all that there is at once needs less work for it than piece by piece: the larger part is nearer. */
-	*out = (struct buffer){ .from = from, .to = to, .end = size[1] * did[0] > size[0] * did[1] };
+	*out = (struct buf){ .from = from, .to = to, .end = size[1] * did[0] > size[0] * did[1] };
 	out->size_ns = size[out->end] < MOST_NS ? (uint64_t)size[out->end] : 0;
 	return out->size_ns >= LEAST_NS;
 }
 
-static void mark(struct buffers *b, const struct buffer *x, bool is)
+static void mark(struct buffers *b, const struct buf *x, bool is)
 {
 	for (size_t i = x->from; i < x->to; i++) {
-		const struct sleep *s = &b->sleep[i];
+		const struct buf_sleep *s = &b->sleep[i];
 
-		b->w->m->tasks[task_of(s, s->end)].waits[s->wait].buffer = is;
+		b->w->m->tasks[buf_task_of(s, s->end)].waits[s->wait].buffer = is;
 	}
 }
 
@@ -236,22 +206,24 @@ static int find_buffers(struct buffers *b)
 
 	b->turn[0] = calloc(b->nsleeps + 1, sizeof(*b->turn[0]));
 	b->turn[1] = calloc(b->nsleeps + 1, sizeof(*b->turn[1]));
-	b->v = calloc(b->nsleeps / LEAST_SLEEPS + 1, sizeof(*b->v));
+	b->v = calloc(b->nsleeps / BUF_LEAST_SLEEPS + 1, sizeof(*b->v));
 	if (!b->turn[0] || !b->turn[1] || !b->v)
 		return -1;
 	for (from = 0; from < b->nsleeps; from = to) {
 		for (to = from; to < b->nsleeps && b->sleep[to].pair == b->sleep[from].pair; to++)
 			;
-		if (is_buffer(b, from, to, &b->v[b->n]))
-			mark(b, &b->v[b->n++], true);
+		if (!is_buffer(b, from, to, &b->v[b->n]))
+			continue;
+		if (buf_find_steps(b, &b->v[b->n]) < 0)
+			return -1;
+		mark(b, &b->v[b->n++], true);
 	}
 	return 0;
 }
 
-/* So much CPU time before an op, or before a place within it, whatever lies between; false: there is no such place. */
-static bool place_before(const struct sr_program *p, struct sr_insert from, uint64_t ns, struct sr_insert *out)
+bool buf_place_before(const struct sr_program *p, struct sr_insert from, uint64_t ns, struct sr_insert *out)
 {
-	size_t at = from.at, end = at > LOOK ? at - LOOK : 0;
+	size_t at = from.at, end = at > BUF_LOOK ? at - BUF_LOOK : 0;
 	uint64_t left = from.offset_ns;
 
 	for (;;) {
@@ -269,9 +241,9 @@ static bool place_before(const struct sr_program *p, struct sr_insert from, uint
 	}
 }
 
-static bool place_behind(const struct sr_program *p, struct sr_insert from, uint64_t ns, struct sr_insert *out)
+bool buf_place_behind(const struct sr_program *p, struct sr_insert from, uint64_t ns, struct sr_insert *out)
 {
-	size_t at = from.at, end = at + LOOK < p->nops ? at + LOOK : p->nops;
+	size_t at = from.at, end = at + BUF_LOOK < p->nops ? at + BUF_LOOK : p->nops;
 
 	for (ns += from.offset_ns; at < end; at++) {
 		uint64_t value = p->ops[at].kind == SR_OP_RUN ? p->ops[at].value : 0;
@@ -285,48 +257,47 @@ static bool place_behind(const struct sr_program *p, struct sr_insert from, uint
 	return false;
 }
 
-/* The task at `late` must not be there before the one at `early` is. */
-static int add_bound(struct buffers *b, uint32_t early, struct sr_insert wake, uint32_t late, struct sr_insert wait,
-		     uint64_t time_ns)
+int buf_add_bound(struct buffers *b, uint32_t early, struct sr_insert wake, uint32_t late, struct sr_insert wait,
+		  uint64_t time_ns)
 {
 	wait.buffer = true;
 	return sr_messages_add(b->w, early, wake, late, wait, time_ns);
 }
 
-static int bound_at_sleep(struct buffers *b, const struct buffer *x, size_t i)
+struct sr_insert buf_place_of(const struct buffers *b, const struct buf_sleep *s, unsigned end)
 {
-	const struct sleep *s = &b->sleep[i];
-	const struct sr_program *tasks = b->w->m->tasks;
-	uint32_t here = task_of(s, x->end), there = task_of(s, !x->end), sleeper = task_of(s, s->end);
-	size_t wait = b->w->wait_op[sleeper][s->wait], wake = b->w->wake_op[sleeper][s->wait];
-	struct sr_insert place;
-
-	if (s->end == x->end)
-		return place_before(&tasks[here], (struct sr_insert){ .at = wait }, x->size_ns, &place) ?
-			       add_bound(b, here, place, there, (struct sr_insert){ .at = wake }, s->time_ns) :
-			       0;
-	if (i + 1 < x->to && s[1].end == x->end)
-		return 0;
-	return place_behind(&tasks[here], (struct sr_insert){ .at = wake }, x->size_ns, &place) ?
-		       add_bound(b, there, (struct sr_insert){ .at = wait + 1 }, here, place, s->time_ns) :
-		       0;
-}
-
-/* Where a task is at this sleep of the pair: its own wait, or its wake of the other. */
-static struct sr_insert place_of(const struct buffers *b, const struct sleep *s, unsigned end)
-{
-	uint32_t sleeper = task_of(s, s->end);
+	uint32_t sleeper = buf_task_of(s, s->end);
 
 	return (struct sr_insert){ .at = s->end == end ? b->w->wait_op[sleeper][s->wait] :
 							 b->w->wake_op[sleeper][s->wait] };
 }
 
+static int bound_at_sleep(struct buffers *b, const struct buf *x, size_t i)
+{
+	const struct buf_sleep *s = &b->sleep[i];
+	const struct sr_program *tasks = b->w->m->tasks;
+	uint32_t here = buf_task_of(s, x->end), there = buf_task_of(s, !x->end), sleeper = buf_task_of(s, s->end);
+	size_t wait = b->w->wait_op[sleeper][s->wait], wake = b->w->wake_op[sleeper][s->wait];
+	struct sr_insert place;
+
+	if (s->end == x->end)
+		return buf_place_before(&tasks[here], (struct sr_insert){ .at = wait }, x->size_ns, &place) ?
+			       buf_add_bound(b, here, place, there, (struct sr_insert){ .at = wake }, s->time_ns) :
+			       0;
+	if (i + 1 < x->to && s[1].end == x->end)
+		return 0;
+	return buf_place_behind(&tasks[here], (struct sr_insert){ .at = wake }, x->size_ns, &place) ?
+		       buf_add_bound(b, there, (struct sr_insert){ .at = wait + 1 }, here, place, s->time_ns) :
+		       0;
+}
+
 /* From one sleep to the next they go on together, and neither gets a buffer further ahead than it was. */
-static int bounds_between(struct buffers *b, const struct buffer *x, const struct sleep *from, const struct sleep *to)
+static int bounds_between(struct buffers *b, const struct buf *x, const struct buf_sleep *from,
+			  const struct buf_sleep *to)
 {
 	const struct sr_program *tasks = b->w->m->tasks;
 	unsigned e = x->end, o = !x->end;
-	uint32_t here = task_of(from, e), there = task_of(from, o);
+	uint32_t here = buf_task_of(from, e), there = buf_task_of(from, o);
 	uint64_t ns = to->done_ns[e] - from->done_ns[e], others = to->done_ns[o] - from->done_ns[o];
 	size_t pieces = (size_t)(2 * ns / x->size_ns), i;
 	int ret = 0;
@@ -337,37 +308,38 @@ static int bounds_between(struct buffers *b, const struct buffer *x, const struc
 		uint64_t time_ns = from->time_ns + (to->time_ns - from->time_ns) / pieces * i;
 		struct sr_insert here_at, there_at, before, behind;
 
-		if (!place_behind(&tasks[here], place_of(b, from, e), ns / pieces * i, &here_at) ||
-		    !place_behind(&tasks[there], place_of(b, from, o), others / pieces * i, &there_at))
+		if (!buf_place_behind(&tasks[here], buf_place_of(b, from, e), ns / pieces * i, &here_at) ||
+		    !buf_place_behind(&tasks[there], buf_place_of(b, from, o), others / pieces * i, &there_at))
 			continue;
-		if (place_before(&tasks[here], here_at, x->size_ns, &before))
-			ret = add_bound(b, here, before, there, there_at, time_ns);
-		if (ret == 0 && place_behind(&tasks[here], here_at, x->size_ns, &behind))
-			ret = add_bound(b, there, there_at, here, behind, time_ns);
+		if (buf_place_before(&tasks[here], here_at, x->size_ns, &before))
+			ret = buf_add_bound(b, here, before, there, there_at, time_ns);
+		if (ret == 0 && buf_place_behind(&tasks[here], here_at, x->size_ns, &behind))
+			ret = buf_add_bound(b, there, there_at, here, behind, time_ns);
 	}
 	return ret;
 }
 
-static int complete(struct buffers *b, const struct buffer *x)
+static int complete(struct buffers *b, const struct buf *x)
 {
-	int ret = 0;
+	b->steps_left = MOST_STEPS * (x->to - x->from);
+	for (size_t i = x->from; i < x->to; i++) {
+		const struct buf_sleep *s = &b->sleep[i];
 
-	for (size_t i = x->from; i < x->to && ret == 0; i++) {
-		if (i > x->from)
-			ret = bounds_between(b, x, &b->sleep[i - 1], &b->sleep[i]);
-		if (ret == 0)
-			ret = bound_at_sleep(b, x, i);
+		if (i > x->from && (buf_add_steps(b, x, s - 1, s) < 0 || bounds_between(b, x, s - 1, s) < 0))
+			return -1;
+		if (bound_at_sleep(b, x, i) < 0)
+			return -1;
 	}
-	return ret;
+	return 0;
 }
 
 /* Who goes on with whatever has come must not do so with a message of a buffer. */
-static bool waits_for_any(const struct buffers *b, const struct buffer *x)
+static bool waits_for_any(const struct buffers *b, const struct buf *x)
 {
-	const struct sleep *s = &b->sleep[x->from];
+	const struct buf_sleep *s = &b->sleep[x->from];
 	const struct sr_program *tasks = b->w->m->tasks;
 
-	return tasks[task_of(s, 0)].any || tasks[task_of(s, 1)].any;
+	return tasks[buf_task_of(s, 0)].any || tasks[buf_task_of(s, 1)].any;
 }
 
 /* Without its buffers a task has more waits that count, and may be one itself. */
