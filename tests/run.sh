@@ -100,12 +100,16 @@ two_tries() {
 }
 
 script() {
+	local start=$SECONDS status
+
 	if grep -q '^t_timing$' "$1"; then
 		two_tries "$1"
 	else
 		one_try FAIL "$1"
 	fi
-	account "$1" $?
+	status=$?
+	echo "     $1: $((SECONDS - start)) s"
+	account "$1" "$status"
 }
 
 for t in "$build"/tests/unit/test_*; do
