@@ -41,7 +41,11 @@
  * size is the work that an end does from a sleep of the other to its own next one, where both turn about 4 times or more and
  * the upper quartile of these is not far above the lower one. Such waits are for their waker alone, never for any, and
  * nobody's wake answers them. Messages are put in that keep each end within a buffer of the other. Engines heed them with the
- * causal order only.
+ * causal order only. So do messages for each step that goes through it (model_steps.c), where the work between an end's sleeps
+ * tells what a step is.
+ *
+ * A wake is one by which the waker says that it is about to sleep (sr_wait.sync) when it comes from another process, but for
+ * that which ends a vfork: from a pipe, a socket or an exit.
  *
  * A wait is one for a lock (SR_WAIT_LOCK) where a thread of the same process had just woken its task, the task did nothing
  * but run for 20 us at most and slept again, and the waker did nothing but run for 100 us at most before it woke it again:
@@ -217,6 +221,7 @@ struct sr_wait {
 	bool remote;    /* its op has SR_WAIT_REMOTE */
 	uint8_t timer;  /* of a periodic sleep: below SR_TIMERS */
 	uint32_t job; /* that begins behind it, by its place in the pool's order: SR_JOB_FIRST.., SR_JOB_OWN, 0: none */
+	bool sync;    /* its wake says that the waker is about to sleep */
 	bool buffer;  /* its waker is the other end of a bounded buffer */
 	bool anchor;  /* the first one of its timer: it is as long as recorded, and the others' deadlines go with it */
 	uint64_t block_ns, wake_ns, deadline_ns;
@@ -240,9 +245,10 @@ struct sr_program {
 	size_t nops, ops_cap;
 	struct sr_wait *waits;
 	size_t nwaits, waits_cap;
-	uint64_t cpu_ns;     /* sum of its RUNs */
-	bool any;            /* different tasks wake it: it goes on with what has come, whoever's turn it was */
-	bool loop;           /* an event loop, which answers those who wake it */
+	uint64_t cpu_ns; /* sum of its RUNs */
+	uint32_t far_ns; /* CPU time of it that a wake to another CPU takes more than one on its own; 0: not known */
+	bool any;        /* different tasks wake it: it goes on with what has come, whoever's turn it was */
+	bool loop;       /* an event loop, which answers those who wake it */
 	uint32_t dispatcher; /* it is a worker of that one's pool: its task + 1, 0: of none */
 };
 

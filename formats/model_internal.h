@@ -38,6 +38,9 @@ uint32_t sr_most_frequent(uint32_t *v, size_t n, size_t *times);
 /* Pools of workers, and their jobs. Needs all that is judged of wakes. -1: out of memory. */
 int sr_model_find_pools(struct sr_model *m);
 
+/* sr_program.far_ns. -1: out of memory. */
+int sr_model_find_far(struct sr_model *m);
+
 /* Completes dialogues, judges orders and finds event loops, once it is certain who wakes whom. */
 int sr_model_find_causes(struct sr_model *m, struct sr_error *err);
 

@@ -326,6 +326,20 @@ static int find_loops(struct sr_model *m)
 	return 0;
 }
 
+/* A lock in memory that processes share is taken for a pipe. */
+static void mark_sync(struct sr_model *m)
+{
+	for (size_t i = 0; i < m->ntasks; i++)
+		for (size_t k = 0; k < m->tasks[i].nops; k++) {
+			const struct sr_op *op = &m->tasks[i].ops[k];
+			struct sr_program *target = op->kind == SR_OP_WAKE ? &m->tasks[op->arg] : NULL;
+
+			if (target && op->value < target->nwaits && target->waits[op->value].waker == i)
+				target->waits[op->value].sync = target->tgid != m->tasks[i].tgid &&
+								!(op->flags & SR_WAKE_VFORK);
+		}
+}
+
 /* The messages that left no event. */
 static int complete(struct sr_model *m)
 {
@@ -352,8 +366,9 @@ int sr_model_find_causes(struct sr_model *m, struct sr_error *err)
 	if (count_wakes(m, &wakes) == 0 && judge_targets(m, &wakes) == 0) {
 		mark_wakes(m);
 		mark_vforks(m);
+		mark_sync(m);
 		mark_remote(m);
-		ret = sr_model_find_pools(m);
+		ret = sr_model_find_far(m) < 0 ? -1 : sr_model_find_pools(m);
 	}
 	free(wakes.pair);
 	return ret < 0 ? sr_fail(err, SR_ENVIRONMENT, "out of memory for the workload model") : 0;

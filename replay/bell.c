@@ -19,8 +19,8 @@ void rpl_ring(struct rthread *by, struct rthread *t)
 			rpl_unlock_wake(by->run);
 		return;
 	}
-	rpl_place_wake(by, t, from);
-	rpl_wake_up(by, t, &t->bell);
+	rpl_place_wake(by, t, t->bell_sync, from);
+	rpl_wake_up(by, t, &t->bell, t->bell_sync);
 }
 
 void rpl_look_again(struct rthread *t)
@@ -45,7 +45,7 @@ bool rpl_rest(struct rthread *t, uint32_t seen, uint64_t until)
 	}
 	if (until)
 		atomic_fetch_add(&t->run->timed, 1);
-	rpl_sleep_on(t, &t->bell, seen | BELL_ASLEEP, BIT_OWNER, until);
+	rpl_sleep_on(t, &t->bell, seen | BELL_ASLEEP, BIT_OWNER, until, t->bell_sync);
 	if (until)
 		atomic_fetch_sub(&t->run->timed, 1);
 	v = atomic_load(&t->bell);

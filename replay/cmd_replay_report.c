@@ -259,6 +259,8 @@ static void json_counts(struct cmd_json *j, const struct rpl_counts *c)
 	cmd_json_u64(j, "order_blocks", c->order_blocks);
 	cmd_json_u64(j, "order_expired", c->order_expired);
 	cmd_json_u64(j, "order_wait_ns", c->order_wait_ns);
+	cmd_json_u64(j, "wakes_sync", c->wakes_sync);
+	cmd_json_u64(j, "sync_refused", c->sync_refused);
 	cmd_json_u64(j, "vforks_held", c->vforks_held);
 	cmd_json_u64(j, "vforks_open", c->vforks_open);
 	cmd_json_u64(j, "wakes_held", c->wakes_held);

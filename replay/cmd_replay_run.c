@@ -173,6 +173,8 @@ int replay_put_meta(struct replay_job *j, struct srz_writer *w, const struct rep
 		{ "replay.count.order_blocks", c->order_blocks },
 		{ "replay.count.order_expired", c->order_expired },
 		{ "replay.count.order_wait_ns", c->order_wait_ns },
+		{ "replay.count.wakes_sync", c->wakes_sync },
+		{ "replay.count.sync_refused", c->sync_refused },
 		{ "replay.count.vforks_held", c->vforks_held },
 		{ "replay.count.vforks_open", c->vforks_open },
 		{ "replay.count.wakes_held", c->wakes_held },

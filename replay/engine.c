@@ -138,6 +138,7 @@ static int set_up_threads(struct rpl_run *run)
 		atomic_store(&t->on_cpu, -1);
 		atomic_store(&t->slept_on, -1);
 		t->cpu = -1;
+		t->pipe[0] = t->pipe[1] = -1;
 		t->recorded_cpu = -1;
 		t->next = t->prev = t->mate = UINT32_MAX;
 		t->prio = 120 + p->nice; /* until it has been given another class */
@@ -267,6 +268,7 @@ struct rpl_run *rpl_prepare(const struct sr_model *m, const struct rpl_config *c
 		sr_fail(err, SR_ENVIRONMENT, "out of memory for a replay of %zu tasks", m->ntasks);
 		goto fail;
 	}
+	rpl_sync_start(run);
 	rpl_stacks_start(run);
 	rpl_measure_threads(run);
 	if (!cfg->processes) /* else their root does, which has to measure them first */
@@ -275,6 +277,8 @@ struct rpl_run *rpl_prepare(const struct sr_model *m, const struct rpl_config *c
 	if (rpl_policy_start(run, err) < 0 || (cfg->processes ? rpl_tree_start : create_first)(run, err) < 0)
 		goto fail;
 	run->counts.tasks = m->ntasks;
+	/* Whom this thread makes now, the recorder's threads, is none of the load: on other CPUs it disturbs nobody. */
+	sched_setaffinity(0, sizeof(run->old_mask), &run->old_mask);
 	return run;
 fail:
 	rpl_free(run);
@@ -292,7 +296,7 @@ static void force(struct rpl_run *run)
 		if (!word)
 			continue;
 		atomic_store(word, W_ARRIVED);
-		rpl_futex_wake(run, word, INT_MAX, BIT_OWNER | BIT_WATCHER);
+		rpl_wake_all(&run->threads[i], word);
 		run->counts.forced++;
 	}
 }
@@ -524,6 +528,7 @@ void rpl_free(struct rpl_run *run)
 	rpl_policy_stop(run);
 	rpl_exec_stop(run);
 	rpl_stacks_stop(run);
+	rpl_sync_stop(run);
 	free(run->events);
 	arena = run->arena;
 	rpl_arena_release(&arena);

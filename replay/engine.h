@@ -86,10 +86,12 @@ struct rpl_costs {
 
 struct rpl_counts {
 	uint64_t tasks, wakes, waits_slept, waits_passed; /* waits_passed: the wake was there already */
-	uint64_t hidden_slept, hidden_passed;             /* the same of waits that the recording does not have */
-	uint64_t sleeps, sleeps_late;                     /* sleeps_late: their time had passed (open timing) */
-	uint64_t out_of_turn;                             /* pieces of event loops */
-	uint64_t jobs_moved;                              /* of pools, done by another worker than recorded */
+	uint64_t wakes_sync;   /* of sleepers, hidden waits too: the kernel was told that the waker is about to sleep */
+	uint64_t sync_refused; /* tasks that could not be woken so: too many files are open */
+	uint64_t hidden_slept, hidden_passed; /* the same of waits that the recording does not have */
+	uint64_t sleeps, sleeps_late;         /* sleeps_late: their time had passed (open timing) */
+	uint64_t out_of_turn;                 /* pieces of event loops */
+	uint64_t jobs_moved;                  /* of pools, done by another worker than recorded */
 	uint64_t order_waits, order_yields, order_spins, order_blocks, order_expired, order_wait_ns;
 	uint64_t vforks_held,
 		vforks_open; /* forks whose parent was given its CPU back to sleep, and that could not be so */

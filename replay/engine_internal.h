@@ -123,10 +123,14 @@ struct rthread {
 	_Atomic uint64_t woken_ns;    /* when somebody woke it, and from which CPU */
 	_Atomic int woken_from;
 	_Atomic uint32_t sleeps_over; /* waits that it slept in and has been through, */
-	atomic_bool over_remote;      /* and whether the last wake of them was remote */
-	_Atomic uint32_t bell;        /* a futex, of a loop or worker; its lower bits count the rings */
-	struct rloop *loop;           /* NULL: it goes through its program in order */
-	bool worker, dispatcher;      /* of a pool */
+	_Atomic uint32_t far_wakes;   /* of it, that have brought their target to another CPU, and are not paid for */
+	_Atomic uint32_t woken_by;
+	atomic_bool over_remote; /* and whether the last wake of them was remote */
+	int pipe[2];             /* sync.c: it sleeps in there; -1: there is none */
+	bool bell_sync;          /* in place of its bell, too */
+	_Atomic uint32_t bell;   /* a futex, of a loop or worker; its lower bits count the rings */
+	struct rloop *loop;      /* NULL: it goes through its program in order */
+	bool worker, dispatcher; /* of a pool */
 	struct log log;
 	struct rpl_counts counts;
 } __attribute__((aligned(64)));
@@ -205,6 +209,7 @@ struct rpl_run {
 	const struct sr_model *original; /* of which m is a copy in shared memory */
 	uint32_t *trees;                 /* the root's first child in each session of the recording */
 	uint64_t child_ns;               /* CPU time of a child when it was about to exit */
+	bool has_pipes;                  /* sync.c has been at all threads */
 	int leash, leash_end;            /* a pipe, whose end kills the processes (session.c); -1: there is none */
 	char leash_path[32];             /* by which its reading end is opened anew */
 	int root;                        /* pid; 0: there is none */
@@ -335,9 +340,18 @@ void rpl_count_wait(struct rthread *t, const struct sr_op *op, bool slept); /* a
 void rpl_wait(struct rthread *t, const struct sr_op *op);                   /* a WAIT or SLEEP */
 void rpl_simple_op(struct rthread *t, const struct sr_op *op);
 void rpl_release_wait(struct rthread *by, uint32_t task, uint64_t wait);
-void rpl_do_wake(struct rthread *t, const struct sr_op *op);                     /* a WAKE, whose order is kept */
-void rpl_wake_up(struct rthread *by, struct rthread *t, _Atomic uint32_t *word); /* that it sleeps on */
-bool rpl_sleep_on(struct rthread *t, _Atomic uint32_t *word, uint32_t v, uint32_t bits, uint64_t until);
+void rpl_do_wake(struct rthread *t, const struct sr_op *op); /* a WAKE, whose order is kept */
+/* sync: it sleeps in its pipe instead. */
+void rpl_wake_up(struct rthread *by, struct rthread *t, _Atomic uint32_t *word, bool sync); /* that it sleeps on */
+void rpl_wake_all(struct rthread *t, _Atomic uint32_t *word); /* who sleeps there, wherever */
+/* Until the word is not v any more, or until a time, 0: none. False: it had changed before, and no sleep came of it. */
+bool rpl_sleep_on(struct rthread *t, _Atomic uint32_t *word, uint32_t v, uint32_t bits, uint64_t until, bool sync);
+
+/* sync.c */
+void rpl_sync_start(struct rpl_run *run);
+void rpl_sync_stop(struct rpl_run *run);
+void rpl_sync_wake(struct rthread *t);
+bool rpl_sync_wait(struct rthread *t, _Atomic uint32_t *word, uint32_t v, uint64_t until_ns); /* as rpl_sleep_on */
 
 /* bell.c: in rthread.bell, like in a wait's word: a ring wakes a sleeper; and the watchdog's */
 #define BELL_ASLEEP W_SLEEPER
@@ -373,7 +387,7 @@ void rpl_place_exec(struct rthread *t);
  * rpl_unlock_wake, which release the lock: whoever sees the count at 0 and takes the lock finds the task queued. */
 uint64_t rpl_lock_wake(struct rpl_run *run, struct rthread *t);
 void rpl_unlock_wake(struct rpl_run *run);
-void rpl_place_wake(struct rthread *waker, struct rthread *t, uint64_t from_ns);
+void rpl_place_wake(struct rthread *waker, struct rthread *t, bool sync, uint64_t from_ns);
 void rpl_place_self(struct rthread *t); /* t woke by the clock */
 void rpl_went_to_sleep(struct rthread *t);
 void rpl_stayed_awake(struct rthread *t); /* it was about to sleep, but its wake came first */

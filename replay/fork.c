@@ -286,7 +286,7 @@ static void close_others(const struct rpl_run *run)
 {
 	const struct rpl_groups *g = run->cfg.groups;
 	size_t groups = g ? g->n : 0, n = 0, i;
-	int *keep = malloc((groups + 3) * sizeof(*keep)), from = STDERR_FILENO + 1;
+	int *keep = malloc((groups + 3 + 2 * run->m->ntasks) * sizeof(*keep)), from = STDERR_FILENO + 1;
 
 	if (!keep) {
 		close(run->leash);
@@ -298,6 +298,10 @@ static void close_others(const struct rpl_run *run)
 		keep[n++] = g->move[i];
 	if (g)
 		keep[n++] = g->home;
+	for (i = 0; i < run->m->ntasks; i++)
+		for (int end = 0; end < 2; end++)
+			if (run->threads[i].pipe[end] >= 0)
+				keep[n++] = run->threads[i].pipe[end];
 	qsort(keep, n, sizeof(*keep), int_cmp);
 	for (i = 0; i < n; i++) {
 		if (keep[i] > from)

@@ -411,21 +411,15 @@ static void place_woken(struct rpl_run *run, struct rthread *by, struct rthread 
 	log_decision(run, by, t->index, place->prev_cpu, to, SR_CAUSE_WAKE, from_ns);
 }
 
-void rpl_place_wake(struct rthread *waker, struct rthread *t, uint64_t from_ns)
+void rpl_place_wake(struct rthread *waker, struct rthread *t, bool sync, uint64_t from_ns)
 {
 	struct rpl_run *run = waker->run;
-	struct rpl_place place = { .why = SR_CAUSE_WAKE, .waker = waker->index };
-	const struct sr_op *next;
+	struct rpl_place place = { .why = SR_CAUSE_WAKE, .waker = waker->index, .sync = sync };
 
 	if (!pins(run))
 		return;
 	place.prev_cpu = t->cpu;
 	place.this_cpu = waker->cpu;
-	/* The recording shows whether the waker slept next: that is what sync meant. */
-	next = atomic_load_explicit(&waker->op, memory_order_relaxed) + 1;
-	while (sr_op_hidden(next))
-		next++;
-	place.sync = sr_op_rests(next);
 	place_woken(run, waker, t, &place, from_ns);
 }
 
@@ -529,6 +523,7 @@ void *rpl_balancer_main(void *arg)
 	uint64_t next = run->start_ns, base = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	unsigned i;
 
+	sched_setaffinity(0, sizeof(run->cpus), &run->cpus); /* its time is the policy's cost */
 	while (!atomic_load(&run->over)) {
 		uint64_t now = mono_ns();
 

@@ -88,7 +88,7 @@ struct rpl_place {
 	int waker;                        /* the waking or forking task, -1: none (timer, interrupt) */
 	int this_cpu;                     /* where the waker runs (for a timer: where the task last ran) */
 	int prev_cpu;                     /* where the task last ran; FORK: the parent's */
-	bool sync;                        /* the waker is about to sleep */
+	bool sync;                        /* the waker says that it is about to sleep: a pipe, a socket, an exit */
 	bool thread;                      /* FORK: shares its memory (CLONE_VM) */
 	const struct sr_cpumask *allowed; /* NULL: everywhere */
 };

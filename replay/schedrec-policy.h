@@ -89,7 +89,7 @@ struct schedrec_place {
 	int32_t waker;    /* who wakes or forks it, -1: nobody (a timer) */
 	int32_t this_cpu; /* where the waker runs; for a timer where the task ran last */
 	int32_t prev_cpu; /* where the task ran last; FORK: the parent's */
-	int32_t sync;     /* the waker is about to sleep */
+	int32_t sync;     /* the waker says that it is about to sleep: a pipe, a socket, an exit */
 	int32_t thread;   /* FORK: it shares its parent's memory */
 	int32_t reserved;
 	const uint64_t *allowed; /* bit c%64 of word c/64: CPU c; NULL: everywhere */

@@ -318,8 +318,7 @@ void sim_wake(struct sim *s, struct sim_task *t, struct sim_task *by, bool stay)
 	t->recorded_cpu = rest ? rest->cpu : t->recorded_cpu;
 	place.prev_cpu = t->cpu;
 	place.this_cpu = (int)at;
-	/* The recording shows whether the waker slept next: that is what sync meant. */
-	place.sync = by && sr_op_rests(&by->ops[by->pc]);
+	place.sync = by && rest && t->role->p->waits[rest->arg].sync;
 	sim_emit_wake(s, SR_EV_WAKING, at, sim_ctx(s, at), flags, t, from);
 	if (!stay || s->kernel)
 		to = decide(s, t, &place, by);

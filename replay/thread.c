@@ -46,15 +46,26 @@ void rpl_log(struct rthread *t, enum log_kind kind, uint64_t time_ns, uint32_t a
 				    .to = -1 };
 }
 
-void rpl_wake_up(struct rthread *by, struct rthread *t, _Atomic uint32_t *word)
+/* Does who comes to this wait sleep in the thread's pipe? */
+static bool is_sync(const struct rthread *t, const struct sr_wait *w)
+{
+	return w->sync && t->pipe[0] >= 0;
+}
+
+void rpl_wake_up(struct rthread *by, struct rthread *t, _Atomic uint32_t *word, bool sync)
 {
 	uint64_t from = rpl_before_wake(by, t);
 
 	rpl_log(by, LOG_WAKING, 0, t->index, 0);
+	atomic_store_explicit(&t->woken_by, by->index, memory_order_relaxed);
 	atomic_store_explicit(&t->woken_from, sched_getcpu(), memory_order_relaxed);
 	atomic_store_explicit(&t->woken_ns, mono_ns(), memory_order_relaxed);
 	rpl_let_go(t);
-	rpl_futex_wake(by->run, word, 1, BIT_OWNER);
+	by->counts.wakes_sync += sync;
+	if (sync)
+		rpl_sync_wake(t);
+	else
+		rpl_futex_wake(by->run, word, 1, BIT_OWNER);
 	rpl_after_wake(by, from);
 }
 
@@ -96,8 +107,8 @@ void rpl_release_wait(struct rthread *by, uint32_t task, uint64_t wait)
 			rpl_ring(by, t);
 		return;
 	}
-	rpl_place_wake(by, sleeper, from);
-	rpl_wake_up(by, sleeper, word);
+	rpl_place_wake(by, sleeper, t->p->waits[wait].sync, from);
+	rpl_wake_up(by, sleeper, word, is_sync(sleeper, &t->p->waits[wait]));
 }
 
 void rpl_do_wake(struct rthread *t, const struct sr_op *op)
@@ -107,9 +118,7 @@ void rpl_do_wake(struct rthread *t, const struct sr_op *op)
 	rpl_release_wait(t, op->arg, op->value);
 }
 
-/* Sleeps on a word until it changes, or until a time. False: it had changed before the kernel looked, and no sleep
- * came of it. */
-bool rpl_sleep_on(struct rthread *t, _Atomic uint32_t *word, uint32_t v, uint32_t bits, uint64_t until)
+bool rpl_sleep_on(struct rthread *t, _Atomic uint32_t *word, uint32_t v, uint32_t bits, uint64_t until, bool sync)
 {
 	bool slept = false;
 
@@ -117,7 +126,8 @@ bool rpl_sleep_on(struct rthread *t, _Atomic uint32_t *word, uint32_t v, uint32_
 	atomic_store_explicit(&t->slept_on, sched_getcpu(), memory_order_relaxed);
 	atomic_store_explicit(&t->on_cpu, -1, memory_order_relaxed);
 	if (!atomic_load(&t->run->stopping))
-		slept = rpl_futex_wait(t->run, word, v, bits, until) != -EAGAIN;
+		slept = sync ? rpl_sync_wait(t, word, v, until) :
+			       rpl_futex_wait(t->run, word, v, bits, until) != -EAGAIN;
 	atomic_store_explicit(&t->on_cpu, sched_getcpu(), memory_order_relaxed);
 	atomic_store(&t->at, NULL);
 	rpl_slept(t);
@@ -206,7 +216,7 @@ static void keep_order(struct rthread *t, const struct sr_op *op)
 			}
 			if (!(v & W_WATCHED) && !atomic_compare_exchange_strong(word, &v, v | W_WATCHED))
 				continue;
-			rpl_sleep_on(t, word, v | W_WATCHED, BIT_WATCHER, until);
+			rpl_sleep_on(t, word, v | W_WATCHED, BIT_WATCHER, until, false);
 		}
 		rpl_stayed_awake(t);
 		rpl_settle_own_sleep(t);
@@ -225,7 +235,7 @@ static void timed_sleep(struct rthread *t, _Atomic uint32_t *word, uint64_t unti
 {
 	atomic_fetch_add(&t->run->timed, 1);
 	while (mono_ns() < until && !atomic_load(&t->run->stopping))
-		rpl_sleep_on(t, word, atomic_load(word), BIT_OWNER, until);
+		rpl_sleep_on(t, word, atomic_load(word), BIT_OWNER, until, false);
 	atomic_fetch_sub(&t->run->timed, 1);
 }
 
@@ -297,7 +307,7 @@ void rpl_wait(struct rthread *t, const struct sr_op *op)
 		if (!(v & W_SLEEPER) && !atomic_compare_exchange_strong(word, &v, v | W_SLEEPER))
 			continue;
 		placed = true;
-		slept |= rpl_sleep_on(t, word, v | W_SLEEPER, BIT_OWNER, 0);
+		slept |= rpl_sleep_on(t, word, v | W_SLEEPER, BIT_OWNER, 0, is_sync(t, w));
 	}
 	rpl_let_go(t);
 	if (atomic_load_explicit(&t->in_vfork, memory_order_relaxed))
@@ -469,6 +479,13 @@ void *rpl_thread_main(void *arg)
 	return NULL;
 }
 
+void rpl_wake_all(struct rthread *t, _Atomic uint32_t *word)
+{
+	rpl_futex_wake(t->run, word, INT_MAX, BIT_OWNER | BIT_WATCHER);
+	if (t->pipe[1] >= 0)
+		rpl_sync_wake(t);
+}
+
 void rpl_release_all(struct rpl_run *run)
 {
 	size_t i;
@@ -478,6 +495,6 @@ void rpl_release_all(struct rpl_run *run)
 		_Atomic uint32_t *word = atomic_load(&run->threads[i].at);
 
 		if (word)
-			rpl_futex_wake(run, word, INT_MAX, BIT_OWNER | BIT_WATCHER);
+			rpl_wake_all(&run->threads[i], word);
 	}
 }

@@ -146,11 +146,25 @@ static void end_gap(struct rthread *t)
 	t->gap_ns = t->gap_wakes_ns = 0;
 }
 
+/* What such a wake took the recorded task beyond what it takes the replay's own. */
+static double far_rest(const struct rthread *t)
+{
+	const struct rpl_run *run = t->run;
+	uint64_t far = mean(&run->wake_ns[1], &run->wakes_measured[1], LEAST_MEASURED);
+	uint64_t near = mean(&run->wake_ns[0], &run->wakes_measured[0], LEAST_MEASURED);
+	double own = far && near ? (double)far - (double)near :
+				   (run->costs.wake.remote_ns - run->costs.wake.local_ns) / 2;
+
+	return fmax(t->p->far_ns - fmax(own, 0), 0);
+}
+
 static void burn_loops(struct rthread *t, uint64_t ns)
 {
 	static const unsigned look = 1u << 20; /* loops between looks at the stop flag, below a few ms */
 	uint64_t n;
 
+	if (atomic_load_explicit(&t->far_wakes, memory_order_relaxed))
+		ns += (uint64_t)(atomic_exchange_explicit(&t->far_wakes, 0, memory_order_relaxed) * far_rest(t));
 	t->owed_loops += ns * t->run->costs.loops_per_ns;
 	if (t->owed_loops < 1)
 		return;
@@ -276,6 +290,12 @@ static void note_sleep(struct rthread *t, bool slept)
 	t->gap_remote = slept && was_remote(t);
 	if (!slept)
 		return;
+	if (t->gap_remote) {
+		uint32_t by = atomic_load_explicit(&t->woken_by, memory_order_relaxed);
+
+		if (t->run->m->tasks[by].far_ns)
+			atomic_fetch_add_explicit(&t->run->threads[by].far_wakes, 1, memory_order_relaxed);
+	}
 	atomic_store_explicit(&t->over_remote, t->gap_remote, memory_order_relaxed);
 	atomic_fetch_add_explicit(&t->sleeps_over, 1, memory_order_relaxed);
 }
@@ -291,10 +311,14 @@ void rpl_settle_own_sleep(struct rthread *t)
 void rpl_settle_wake_of(struct rthread *t, const struct sr_op *wake)
 {
 	const struct sr_program *target = &t->run->m->tasks[wake->arg];
+	bool remote;
+	double ns;
 
 	if (t->run->cfg.work != RPL_WORK_INSTRUCTIONS || wake->flags & SR_WAKE_HIDDEN || wake->value >= target->nwaits)
 		return;
-	take_out(t, wake->cpu ? (double)sr_wake_call_ns(wake) : call_then(t->run, target->waits[wake->value].remote));
+	remote = target->waits[wake->value].remote;
+	ns = wake->cpu ? (double)sr_wake_call_ns(wake) : call_then(t->run, remote);
+	take_out(t, remote && t->p->far_ns ? fmax(ns, call_then(t->run, false) + t->p->far_ns) : ns);
 }
 
 void rpl_settle_wake(struct rthread *t, const struct sr_op *wait, bool slept)

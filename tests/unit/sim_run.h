@@ -173,12 +173,16 @@ static inline struct sr_op *add_sleep(struct sr_model *m, uint32_t task, uint64_
 	return op;
 }
 
-/* Wait number n of `to`, which `from` ends with the WAKE that is added to it now. */
+/* Wait number n of `to`, which `from` ends with the WAKE that is added to it now, as through a pipe. */
 static inline void add_wake(struct sr_model *m, uint32_t from, uint32_t to)
 {
+	struct sr_wait *w;
+
 	add_op(m, from, SR_OP_WAKE, to, m->tasks[to].nwaits);
 	add_op(m, to, SR_OP_WAIT, (uint32_t)m->tasks[to].nwaits, 0);
-	add_bare_wait(m, to, 1)->waker = from;
+	w = add_bare_wait(m, to, 1);
+	w->waker = from;
+	w->sync = true;
 }
 
 #endif

@@ -2,6 +2,7 @@
 /* The live engine on models written by hand. Bounds on elapsed time are wide: the host is shared. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -714,6 +716,74 @@ static void a_ping_pong_between_processes_loses_no_wake(void **state)
 	free_model(&m);
 }
 
+/* All wakes are by pipes, whatever runs and however it ends; where there are no pipes to be had it is futexes. */
+static void wakes_of_other_processes_say_that_the_waker_sleeps(void **state)
+{
+	struct rlimit few;
+	pid_t child;
+	int status;
+	struct sr_model m = { 0 };
+	struct rpl_counts c;
+	uint64_t ns;
+
+	ping_pong(&m, 2000);
+	for (size_t i = 0; i < m.ntasks; i++)
+		for (size_t k = 0; k < m.tasks[i].nwaits; k++)
+			m.tasks[i].waits[k].sync = true;
+	/* Who hardly works from sleep to sleep is not worth one. */
+	c = go(&m, (struct rpl_config){ .work = RPL_WORK_INSTRUCTIONS }, &ns);
+	assert_int_equal(c.wakes_sync + c.sync_refused, 0);
+	for (size_t i = 0; i < m.ntasks; i++)
+		m.tasks[i].cpu_ns = 2000 * 20000ull;
+	for (int processes = 0; processes < 2; processes++)
+		for (int order = 0; order < 3; order++) {
+			c = go(&m,
+			       (struct rpl_config){
+				       .processes = processes, .work = RPL_WORK_INSTRUCTIONS, .order = order },
+			       &ns);
+			assert_int_equal(c.waits_slept + c.waits_passed, 4000);
+			assert_int_equal(c.forced, 0);
+			assert_int_equal(c.sync_refused, 0);
+			assert_in_range(c.wakes_sync, c.waits_slept / 2, 4000);
+		}
+	/* The limit is not one that everybody can raise again. */
+	child = fork();
+	if (!child) {
+		for (few.rlim_cur = 3; fcntl((int)few.rlim_cur, F_GETFD) >= 0; few.rlim_cur++)
+			;
+		few.rlim_max = few.rlim_cur;
+		if (setrlimit(RLIMIT_NOFILE, &few) < 0)
+			_exit(2);
+		c = go(&m, (struct rpl_config){ .work = RPL_WORK_INSTRUCTIONS }, &ns);
+		_exit(c.sync_refused != 2 || c.wakes_sync || c.waits_slept + c.waits_passed != 4000);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	free_model(&m);
+}
+
+static void a_stop_ends_a_sleep_in_a_pipe(void **state)
+{
+	static volatile int stop = 1;
+	struct sr_model m = { 0 };
+	uint64_t ns;
+
+	for (uint32_t i = 0; i < 2; i++)
+		add_task(&m, NONE);
+	add_wait(&m, 0, SR_OP_WAIT, 1, 0);
+	m.tasks[0].waits[0].sync = true;
+	op(&m, 1, SR_OP_RUN, 0, 3600000 * MS);
+	op(&m, 1, SR_OP_WAKE, 0, 0);
+	for (uint32_t i = 0; i < 2; i++)
+		op(&m, i, SR_OP_END, 0, 0);
+	for (int processes = 0; processes < 2; processes++) {
+		go(&m, (struct rpl_config){ .stop = &stop, .processes = processes }, &ns);
+		assert_in_range(ns, 0, 2000 * MS);
+	}
+	no_child_is_left();
+	free_model(&m);
+}
+
 /* A file may say so. */
 static void processes_that_are_each_others_parents_run_all_the_same(void **state)
 {
@@ -819,6 +889,8 @@ int main(void)
 		cmocka_unit_test(a_policy_decides_every_wake_and_its_decisions_are_logged),
 		cmocka_unit_test(processes_fork_and_make_threads_under_every_policy),
 		cmocka_unit_test(a_ping_pong_between_processes_loses_no_wake),
+		cmocka_unit_test(wakes_of_other_processes_say_that_the_waker_sleeps),
+		cmocka_unit_test(a_stop_ends_a_sleep_in_a_pipe),
 		cmocka_unit_test(processes_that_are_each_others_parents_run_all_the_same),
 		cmocka_unit_test(a_stop_and_a_run_never_executed_leave_no_process),
 		cmocka_unit_test(a_process_that_dies_ends_the_run_with_an_error),

@@ -108,6 +108,22 @@ static void a_question_that_is_a_wake_needs_no_other_order(void **state)
 	sr_model_free(m);
 }
 
+static void wakes_between_processes_say_that_the_waker_sleeps(void **state)
+{
+	struct sr_model *m = with_tasks(3);
+
+	for (int32_t i = 0; i < 3; i++)
+		m->tasks[i].tgid = 100 + i / 2;
+	wakes(m, 0, 1);
+	wakes(m, 0, 2);
+	wakes(m, 2, 1);
+	judge(m);
+	assert_false(m->tasks[1].waits[0].sync); /* a thread of its process */
+	assert_true(m->tasks[2].waits[0].sync);
+	assert_true(m->tasks[1].waits[1].sync);
+	sr_model_free(m);
+}
+
 static void who_only_produces_answers_nothing(void **state)
 {
 	struct sr_model *m = with_tasks(2);
@@ -349,6 +365,7 @@ int main(void)
 		cmocka_unit_test(an_answer_without_a_recorded_question_is_a_dependency),
 		cmocka_unit_test(a_question_that_is_a_wake_needs_no_other_order),
 		cmocka_unit_test(who_only_produces_answers_nothing),
+		cmocka_unit_test(wakes_between_processes_say_that_the_waker_sleeps),
 		cmocka_unit_test(wakes_back_are_a_dialogue_from_a_tenth_on),
 		cmocka_unit_test(who_ends_less_than_a_third_of_the_waits_answers_nothing),
 		cmocka_unit_test(a_wake_that_came_first_has_no_order_to_keep),

@@ -664,6 +664,7 @@ static void affine_wake_goes_by_load_over_time(void **state)
 		add_op(&m, 0, SR_OP_RUN, 0, 20 * MS);
 		for (k = 3; k; k--) {
 			add_wake(&m, 0, k);
+			m.tasks[k].waits[i].sync = false; /* a futex */
 			add_op(&m, k, SR_OP_RUN, 0, MS);
 		}
 	}
