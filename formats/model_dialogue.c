@@ -334,16 +334,6 @@ static void servers_of(const struct sr_program *p, uint32_t *wakers, uint32_t *s
 	}
 }
 
-/* Where a task runs as it does that op. */
-static int cpu_at(const struct sr_program *p, size_t at)
-{
-	size_t end = at > LOOK ? at - LOOK : 0;
-
-	while (at > end && p->ops[at].kind != SR_OP_RUN)
-		at--;
-	return p->ops[at].kind == SR_OP_RUN ? p->ops[at].cpu : -1;
-}
-
 /*
  * The wakes of one task by another, of which some come while the waker holds a lock: where the woken one came later than
  * that, it did not sleep for it, and there is no second wake. In a replay it may come earlier. It waits at once then: the
@@ -361,7 +351,7 @@ static int complete_lock(struct dialogues *d, uint32_t task, uint32_t waker, con
 		size_t wake = d->w->wake_op[task][op->arg];
 
 		/* From another CPU it comes too late to find the lock held. */
-		wakes += sr_op_ends_unit(op) && wake != SIZE_MAX && cpu_at(w, wake) == op->cpu;
+		wakes += sr_op_ends_unit(op) && wake != SIZE_MAX && sr_cpu_at(w, wake, LOOK) == op->cpu;
 		/* The one before it is for the same waker: else it would be none for a lock. */
 		if (i && !sr_op_ends_unit(op)) {
 			size_t first = d->w->wake_op[task][p->ops[(uint32_t)at[i - 1]].arg];

@@ -29,10 +29,19 @@ struct stretch {
 	uint8_t kind;   /* all are of this */
 };
 
+/* What a task has done by an op. */
+struct course {
+	size_t task; /* whose; one more than its number */
+	size_t at;   /* the op */
+	double ns;
+	uint32_t wakes[3], forks; /* wakes by kind */
+};
+
 struct far {
 	const struct sr_model *m;
 	uint16_t **cpu; /* by task and wait: where it ran next */
 	struct stretch *v;
+	struct course *last; /* by task: when it was woken last by the one that is looked at */
 };
 
 static int by_target_kind_size(const void *a, const void *b)
@@ -58,40 +67,39 @@ static enum kind kind_of(const struct far *f, const struct sr_op *wake, int cpu)
 	return f->cpu[wake->arg][wake->value] == cpu ? NEAR : OTHER;
 }
 
-/* From a wake to the next one of the same task; false: there is none soon, or both kinds are in it. */
-static bool stretch_at(const struct far *f, const struct sr_program *p, size_t at, int cpu, struct stretch *s)
+/* From a wake to the next one of the same task; false: that comes late, or not all wakes within are of one kind. */
+static bool stretch_between(const struct course *from, const struct course *to, uint32_t target, struct stretch *s)
 {
-	size_t end = at + LOOK < p->nops ? at + LOOK : p->nops;
+	uint32_t near = to->wakes[NEAR] - from->wakes[NEAR], far = to->wakes[FAR] - from->wakes[FAR];
 
-	*s = (struct stretch){ .target = p->ops[at].arg, .kind = kind_of(f, &p->ops[at], cpu), .wakes = 1 };
-	for (size_t i = at + 1; i < end && s->kind != OTHER && p->ops[i].kind != SR_OP_FORK; i++) {
-		const struct sr_op *op = &p->ops[i];
-
-		if (op->kind == SR_OP_RUN) {
-			s->ns += (double)op->value;
-			cpu = op->cpu;
-		}
-		if (!is_recorded_wake(f->m, op))
-			continue;
-		if (op->arg == s->target)
-			return true;
-		if (kind_of(f, op, cpu) != s->kind)
-			return false;
-		s->wakes++;
-	}
-	return false;
+	*s = (struct stretch){
+		.ns = to->ns - from->ns, .target = target, .wakes = near + far, .kind = far ? FAR : NEAR
+	};
+	return from->task == to->task && to->at - from->at < LOOK && !(near && far) &&
+	       to->wakes[OTHER] == from->wakes[OTHER] && to->forks == from->forks;
 }
 
-static size_t stretches_of(const struct far *f, const struct sr_program *p)
+static size_t stretches_of(struct far *f, size_t task)
 {
+	const struct sr_program *p = &f->m->tasks[task];
+	struct course now = { .task = task + 1 };
 	size_t n = 0;
 	int cpu = -1;
 
-	for (size_t i = 0; i < p->nops; i++) {
-		if (p->ops[i].kind == SR_OP_RUN)
-			cpu = p->ops[i].cpu;
-		if (is_recorded_wake(f->m, &p->ops[i]) && stretch_at(f, p, i, cpu, &f->v[n]))
+	for (; now.at < p->nops; now.at++) {
+		const struct sr_op *op = &p->ops[now.at];
+
+		if (op->kind == SR_OP_RUN) {
+			now.ns += (double)op->value;
+			cpu = op->cpu;
+		}
+		now.forks += op->kind == SR_OP_FORK;
+		if (!is_recorded_wake(f->m, op))
+			continue;
+		if (stretch_between(&f->last[op->arg], &now, op->arg, &f->v[n]))
 			n++;
+		f->last[op->arg] = now;
+		now.wakes[kind_of(f, op, cpu)]++;
 	}
 	return n;
 }
@@ -173,14 +181,16 @@ int sr_model_find_far(struct sr_model *m)
 	for (i = 0; i < m->ntasks; i++)
 		most = m->tasks[i].nops > most ? m->tasks[i].nops : most;
 	f.v = malloc((most + 1) * sizeof(*f.v));
-	if (f.cpu && f.v && find_cpus(&f) == 0) {
+	f.last = calloc(m->ntasks, sizeof(*f.last));
+	if (f.cpu && f.v && f.last && find_cpus(&f) == 0) {
 		for (i = 0; i < m->ntasks; i++)
-			m->tasks[i].far_ns = far_cost(f.v, stretches_of(&f, &m->tasks[i]));
+			m->tasks[i].far_ns = far_cost(f.v, stretches_of(&f, i));
 		ret = 0;
 	}
 	for (i = 0; f.cpu && i < m->ntasks; i++)
 		free(f.cpu[i]);
 	free(f.cpu);
 	free(f.v);
+	free(f.last);
 	return ret;
 }

@@ -27,10 +27,21 @@ static inline bool sr_op_bounds(const struct sr_program *p, const struct sr_op *
 	return op->kind == SR_OP_WAIT && op->flags & SR_WAIT_HIDDEN && p->waits[op->arg].buffer;
 }
 
+/* Where a task runs as it does that op; -1: no RUN is among the so many ops before. */
+static inline int sr_cpu_at(const struct sr_program *p, size_t at, size_t look)
+{
+	size_t end = at > look ? at - look : 0;
+
+	while (at > end && p->ops[at].kind != SR_OP_RUN)
+		at--;
+	return p->ops[at].kind == SR_OP_RUN ? p->ops[at].cpu : -1;
+}
+
 /* sr_program.any, by what is known of buffers; final: whose waits are marked for one has one, and waits for no any. -1: out of
  * memory. */
 int sr_model_find_any(struct sr_model *m, bool final);
 int sr_by_number(const void *a, const void *b); /* of uint32_t, for qsort */
+int sr_by_double(const void *a, const void *b); /* no NaN */
 int sr_by_size(const void *a, const void *b);   /* of uint64_t */
 /* Sorts v. The number that is in it most often, the smallest of several, and how often; UINT32_MAX: there is none. */
 uint32_t sr_most_frequent(uint32_t *v, size_t n, size_t *times);

@@ -32,6 +32,13 @@ int sr_by_size(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
+int sr_by_double(const void *a, const void *b)
+{
+	const double *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
 int sr_by_number(const void *a, const void *b)
 {
 	const uint32_t *x = a, *y = b;

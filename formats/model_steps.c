@@ -22,13 +22,6 @@
 #define SELDOM 32      /* who sleeps once in so many sleeps of the pair, or less, is no concern of the other */
 #define FAR 3          /* bufferfuls: further from a sleep the steps' own scatter adds up to more than is in a buffer */
 
-static int by_size(const void *a, const void *b)
-{
-	const double *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
 static bool is_known(const struct buf_step *x)
 {
 	return x->ns[0] > 0 || x->ns[1] > 0;
@@ -41,7 +34,7 @@ static double usual(double *v, size_t n)
 	double most, sum = 0;
 	size_t i;
 
-	qsort(v, n, sizeof(*v), by_size);
+	qsort(v, n, sizeof(*v), sr_by_double);
 	most = v[least] * NEAR;
 	if (v[least] <= 0 || v[n / 4] > most)
 		return 0;
@@ -127,14 +120,6 @@ static bool had_others(const struct buffers *b, uint32_t here, uint32_t there, s
 	return false;
 }
 
-static int cpu_before(const struct sr_program *p, size_t at)
-{
-	for (size_t end = at > BUF_LOOK ? at - BUF_LOOK : 0; at-- > end;)
-		if (p->ops[at].kind == SR_OP_RUN)
-			return p->ops[at].cpu;
-	return -1;
-}
-
 /* So much work of a task behind, or (negative) before, where it was at a sleep of the pair. */
 static bool place_near(const struct buffers *b, const struct buf_sleep *s, unsigned end, double ns,
 		       struct sr_insert *out)
@@ -173,7 +158,8 @@ static int between_sleeps(struct buffers *b, const struct buf *x, const struct b
 	const double own = (double)to->done_ns[e] - (double)from->done_ns[e];
 	const double others = (double)to->done_ns[!e] - (double)from->done_ns[!e];
 	const size_t steps = steps_in(&x->step[e], e, own, others);
-	const bool beside = cpu_before(&tasks[here], last) != cpu_before(&tasks[there], buf_place_of(b, to, !e).at);
+	const bool beside = sr_cpu_at(&tasks[here], last, BUF_LOOK) !=
+			    sr_cpu_at(&tasks[there], buf_place_of(b, to, !e).at, BUF_LOOK);
 	double left = length_of(b, to);
 	int ret = 0;
 

@@ -52,13 +52,6 @@ struct finder {
 	size_t ntried;
 };
 
-static int double_cmp(const void *a, const void *b)
-{
-	const double *x = a, *y = b;
-
-	return *x < *y ? -1 : *x > *y;
-}
-
 static void list_open(struct finder *f)
 {
 	size_t i, k;
@@ -74,7 +67,7 @@ static void list_open(struct finder *f)
 			if (d >= LEAST_PERIOD_NS && d <= MOST_PERIOD_NS)
 				f->dist[f->ndist++] = (double)d;
 		}
-	qsort(f->dist, f->ndist, sizeof(*f->dist), double_cmp);
+	qsort(f->dist, f->ndist, sizeof(*f->dist), sr_by_double);
 }
 
 static bool was_tried(const struct finder *f, double period)
@@ -211,11 +204,11 @@ static bool is_absolute(struct finder *f, double phase, double period)
 
 	for (i = 0; i < f->nchain; i++)
 		f->scratch[i] = (double)(f->v[f->chain[i]].wake_ns - f->v[f->chain[i]].block_ns);
-	qsort(f->scratch, f->nchain, sizeof(*f->scratch), double_cmp);
+	qsort(f->scratch, f->nchain, sizeof(*f->scratch), sr_by_double);
 	lengths = at_part(f, 0.9) - at_part(f, 0.1);
 	for (i = 0; i < f->nchain; i++)
 		f->scratch[i] = off_grid(f, i, phase, period);
-	qsort(f->scratch, f->nchain, sizeof(*f->scratch), double_cmp);
+	qsort(f->scratch, f->nchain, sizeof(*f->scratch), sr_by_double);
 	wakes = at_part(f, 0.9) - at_part(f, 0.1);
 	/* Random wakes that were taken because they are near scatter evenly over 1.6 tolerances. */
 	if (wakes > tolerance_of(period))
@@ -265,7 +258,7 @@ static void find_relative(struct finder *f)
 	for (i = 0; i < f->n; i++)
 		if (!f->v[i].settled && f->v[i].op->flags == SR_SLEEP_INTERRUPT)
 			f->scratch[n++] = (double)f->v[i].op->value;
-	qsort(f->scratch, n, sizeof(*f->scratch), double_cmp);
+	qsort(f->scratch, n, sizeof(*f->scratch), sr_by_double);
 	for (i = 0; i < f->n; i++) {
 		struct sr_op *op = f->v[i].op;
 		size_t lo = 0, hi = n;

@@ -40,7 +40,7 @@ static bool mostly_sync(const struct sr_program *p)
 	return sync * 2 > all;
 }
 
-/* The soft limit is mostly 1,024. */
+/* The soft limit is mostly 1,024. tasks: that may need a pipe. */
 static void raise_limit(size_t tasks)
 {
 	struct rlimit l;
@@ -54,17 +54,14 @@ static void raise_limit(size_t tasks)
 
 void rpl_sync_start(struct rpl_run *run)
 {
-	size_t tasks = 0, i;
-
-	for (i = 0; i < run->m->ntasks; i++)
-		tasks += needs_pipe(run->threads[i].p);
-	raise_limit(tasks);
 	run->has_pipes = true;
-	for (i = 0; i < run->m->ntasks; i++) {
+	for (size_t i = 0, n = 0; i < run->m->ntasks; i++) {
 		struct rthread *t = &run->threads[i];
 
 		if (!needs_pipe(t->p))
 			continue;
+		if (!n++)
+			raise_limit(run->m->ntasks);
 		if (pipe2(t->pipe, O_CLOEXEC) < 0) {
 			t->pipe[0] = t->pipe[1] = -1;
 			run->counts.sync_refused++;

@@ -198,7 +198,8 @@ t_need pgrep && t_need_tracefs && {
 		sleep 0.05
 	done
 	# Who kills may lose the CPU in between; the janitor must not use that.
-	kill -STOP "$janitor" && kill -9 "$pid" "$janitor"
+	kill -STOP "$janitor"
+	kill -9 "$pid" "$janitor"
 	finish
 	kill "$(cat "$T/ready")"
 	t_true "the janitor was not found" test -n "$janitor" &&
